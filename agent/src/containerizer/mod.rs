@@ -1,0 +1,35 @@
+//! Where executors run. The agent asks for launches and kills; the containerizer answers with events.
+
+use protocol::ContainerId;
+
+use crate::core::ContainerSpec;
+
+/// What a containerizer reports; the shell turns it into the machine's inputs.
+#[derive(Clone, Debug)]
+pub enum ContainerEvent {
+    /// A launch has come to something.
+    Launched {
+        /// Which.
+        container_id: ContainerId,
+        /// The process id, or why there is none.
+        result: Result<u32, String>,
+    },
+    /// The executor has ended and nothing of its tree is left; once for every successful launch.
+    Exited {
+        /// Which.
+        container_id: ContainerId,
+        /// Exit status, or 128 + signal.
+        status: i32,
+        /// Why, where it is known.
+        message: Option<String>,
+    },
+}
+
+/// Starts and kills containers. Calls return at once; results come as [`ContainerEvent`]s through the sender that the
+/// containerizer was made with.
+pub trait Containerizer: 'static {
+    /// Makes the sandbox and starts the executor.
+    fn launch(&mut self, spec: ContainerSpec);
+    /// Kills the whole tree of a container.
+    fn destroy(&mut self, container_id: &ContainerId);
+}

@@ -1,0 +1,119 @@
+//! What the agent machine is told, and what it asks for.
+
+use std::path::PathBuf;
+
+use libactor::Pid;
+use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorEvent};
+use protocol::{ContainerId, ExecutorInfo, FrameworkId, Resources};
+
+/// Facts and requests.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The leading master is known, has changed, or is unknown.
+    MasterDetected {
+        /// Its actor.
+        master: Option<Pid>,
+    },
+    /// The master speaks.
+    Master {
+        /// Its actor.
+        from: Pid,
+        /// What it says.
+        event: AgentEvent,
+    },
+    /// An executor calls.
+    Executor {
+        /// Its actor.
+        from: Pid,
+        /// What it asks.
+        call: ExecutorCall,
+    },
+    /// A linked actor, its process or its host is gone.
+    Exited {
+        /// Which.
+        pid: Pid,
+    },
+    /// The launch that [`Output::Launch`] asked for has come to something.
+    Launched {
+        /// Which.
+        container_id: ContainerId,
+        /// The executor's process id, or why there is none.
+        result: Result<u32, String>,
+    },
+    /// An executor's process has ended and nothing of its tree is left. Comes once for every successful launch.
+    ContainerExited {
+        /// Which.
+        container_id: ContainerId,
+        /// Exit status, or 128 + signal.
+        status: i32,
+        /// Why, where the containerizer knows (a limit was exceeded).
+        message: Option<String>,
+    },
+    /// The operator asks the agent to leave: kill all, unregister, end.
+    Leave,
+}
+
+/// Imperatives.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Tell the master.
+    ToMaster {
+        /// Its actor.
+        to: Pid,
+        /// What.
+        call: AgentCall,
+    },
+    /// Tell an executor.
+    ToExecutor {
+        /// Its actor.
+        to: Pid,
+        /// What.
+        event: ExecutorEvent,
+    },
+    /// Report [`Input::Exited`] once when this actor is gone.
+    Link {
+        /// Which.
+        pid: Pid,
+    },
+    /// Report nothing more of this actor.
+    Unlink {
+        /// Which.
+        pid: Pid,
+    },
+    /// Make a sandbox and start an executor in it.
+    Launch(Box<ContainerSpec>),
+    /// Kill a container's whole tree now; [`Input::ContainerExited`] follows.
+    Destroy {
+        /// Which.
+        container_id: ContainerId,
+    },
+    /// The agent ends.
+    Terminate {
+        /// Why, for the log and for people.
+        message: String,
+        /// Whether the process should say that it failed.
+        failed: bool,
+    },
+}
+
+/// All that is needed to start an executor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerSpec {
+    /// Which run.
+    pub container_id: ContainerId,
+    /// Whose.
+    pub framework_id: FrameworkId,
+    /// What to start: a custom executor's command. For a command task the command executor is started instead.
+    pub executor: ExecutorInfo,
+    /// Whether it is the command executor.
+    pub command_executor: bool,
+    /// The sandbox, relative to the agent's work directory:
+    /// `slaves/<agent>/frameworks/<framework>/executors/<executor>/runs/<container>`.
+    pub sandbox: PathBuf,
+    /// The user to run as; absent: the agent's.
+    pub user: Option<String>,
+    /// `MESOS_*` and what the executor's command adds, in order; later ones win.
+    pub environment: Vec<(String, String)>,
+    /// What the executor and its first tasks may use.
+    pub resources: Resources,
+}

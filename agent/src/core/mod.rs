@@ -1,0 +1,5 @@
+//! The agent machine.
+
+mod input;
+
+pub use input::{ContainerSpec, Input, Output};

@@ -1,0 +1,4 @@
+//! Meseta's agent.
+
+pub mod containerizer;
+pub mod core;

@@ -1,0 +1,6 @@
+//! The master machine.
+
+pub mod allocator;
+mod input;
+
+pub use input::{Input, Output};

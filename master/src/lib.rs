@@ -1,0 +1,4 @@
+//! Meseta's master.
+
+pub mod core;
+pub mod registry;

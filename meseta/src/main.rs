@@ -1,0 +1,2 @@
+//! meseta
+fn main() {}

@@ -1,0 +1,14 @@
+//! Bounds on single values. Source: Mesos (`src/common/validation.cpp`) where it has one, else ours.
+
+/// Longest identity, in bytes. Source: NAME_MAX, as in Mesos.
+pub const MAX_ID_BYTES: usize = 255;
+/// Most ranges in one resource: a resource with more is refused, not truncated.
+pub const MAX_RANGES: usize = 10_000;
+/// Most items in one set resource.
+pub const MAX_SET_ITEMS: usize = 10_000;
+/// Largest scalar, in thousandths: keeps sums over 10^6 agents within 64 bits.
+pub const MAX_SCALAR_MILLIS: u64 = 1 << 43;
+/// Most resources in one text or JSON value.
+pub const MAX_RESOURCES: usize = 10_000;
+/// Longest duration that the notation accepts, in nanoseconds (292 years). Source: stout's Duration::max().
+pub const MAX_DURATION_NANOS: u64 = i64::MAX as u64;

@@ -1,0 +1,136 @@
+//! Between agents and the master.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use crate::{
+    AgentId, AgentInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, StatusUpdate, Task,
+    TaskId, TaskInfo, Uuid,
+};
+
+/// What an agent tells the master.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AgentCall {
+    /// A new agent; repeated with backoff until answered.
+    Register {
+        /// Who; `id` is absent.
+        agent: AgentInfo,
+        /// Of the program.
+        version: String,
+    },
+    /// An agent that has an id, with all that it runs; repeated with backoff until answered.
+    Reregister {
+        /// Who; `id` is set.
+        agent: AgentInfo,
+        /// Of the program.
+        version: String,
+        /// Custom executors that live.
+        executors: Vec<(FrameworkId, ExecutorInfo)>,
+        /// Tasks that are not terminal, or whose terminal update is not acknowledged.
+        tasks: Vec<Task>,
+        /// The frameworks of those.
+        frameworks: Vec<FrameworkInfo>,
+    },
+    /// Answers a ping.
+    Pong,
+    /// A task's state; repeated until acknowledged.
+    Update(StatusUpdate),
+    /// Bytes from an executor to its framework.
+    Message {
+        /// To whom.
+        framework_id: FrameworkId,
+        /// From whom.
+        executor_id: ExecutorId,
+        /// What.
+        data: Bytes,
+    },
+    /// An executor has ended.
+    ExecutorExited {
+        /// Whose.
+        framework_id: FrameworkId,
+        /// Which.
+        executor_id: ExecutorId,
+        /// Exit status, or 128 + signal.
+        status: i32,
+    },
+    /// The agent leaves for good, its tasks are killed.
+    Unregister,
+}
+
+/// What the master tells an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AgentEvent {
+    /// It is registered.
+    Registered {
+        /// As assigned.
+        agent_id: AgentId,
+        /// Without a ping for this long the agent must register again.
+        ping_timeout: Duration,
+    },
+    /// It is registered again.
+    Reregistered {
+        /// As it said.
+        agent_id: AgentId,
+        /// As above.
+        ping_timeout: Duration,
+        /// Tasks that the master thinks are there and the agent did not name: the agent answers for each.
+        reconcile: Vec<(FrameworkId, TaskId)>,
+    },
+    /// Answer with a pong. `connected == false`: the master thinks it is not registered, it must do so again.
+    Ping {
+        /// What the master thinks.
+        connected: bool,
+    },
+    /// Run a task.
+    RunTask {
+        /// Whose; `id` is set.
+        framework: FrameworkInfo,
+        /// What.
+        task: TaskInfo,
+    },
+    /// Kill a task.
+    KillTask {
+        /// Whose.
+        framework_id: FrameworkId,
+        /// Which.
+        task_id: TaskId,
+        /// In place of the task's own.
+        kill_policy: Option<KillPolicy>,
+    },
+    /// The framework has acknowledged an update.
+    Acknowledge {
+        /// Whose.
+        framework_id: FrameworkId,
+        /// Which task.
+        task_id: TaskId,
+        /// Which update.
+        uuid: Uuid,
+    },
+    /// Bytes for an executor.
+    Message {
+        /// From whom.
+        framework_id: FrameworkId,
+        /// To whom.
+        executor_id: ExecutorId,
+        /// What.
+        data: Bytes,
+    },
+    /// Shut an executor down.
+    ShutdownExecutor {
+        /// Whose.
+        framework_id: FrameworkId,
+        /// Which.
+        executor_id: ExecutorId,
+    },
+    /// Shut all executors of a framework down: it is removed.
+    ShutdownFramework {
+        /// Which.
+        framework_id: FrameworkId,
+    },
+    /// Kill everything and end: this agent is not wanted under its id.
+    Shutdown {
+        /// Why.
+        message: String,
+    },
+}

@@ -1,0 +1,1 @@
+//! Mesos's notation of durations and sizes, as flags use it.

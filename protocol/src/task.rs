@@ -1,0 +1,280 @@
+//! Tasks and the states they go through.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AgentId, CommandInfo, ExecutorId, ExecutorInfo, FrameworkId, Resources, TaskId, TaskStatus, Uuid,
+};
+
+/// A task, as its framework asks for it. Exactly one of `executor` and `command` is set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskInfo {
+    /// For people.
+    pub name: String,
+    /// Unique among the framework's active and unreachable tasks.
+    pub task_id: TaskId,
+    /// The agent of the offer that is being used.
+    pub agent_id: AgentId,
+    /// What the task uses, out of the offer.
+    pub resources: Resources,
+    /// The custom executor that is to run it.
+    pub executor: Option<ExecutorInfo>,
+    /// The command that the command executor is to run.
+    pub command: Option<CommandInfo>,
+    /// Given to the executor as it is.
+    pub data: Bytes,
+    /// How it is killed; absent: 3 seconds between TERM and KILL.
+    pub kill_policy: Option<KillPolicy>,
+    /// Killed with TASK_FAILED when it has run this long; absent: no limit.
+    pub max_completion_time: Option<Duration>,
+    /// Free text for tools.
+    pub labels: Vec<Label>,
+}
+
+impl TaskInfo {
+    /// A command task.
+    pub fn command(
+        task_id: impl Into<TaskId>,
+        agent_id: AgentId,
+        resources: Resources,
+        command: CommandInfo,
+    ) -> Self {
+        let task_id = task_id.into();
+        Self {
+            name: task_id.to_string(),
+            task_id,
+            agent_id,
+            resources,
+            executor: None,
+            command: Some(command),
+            data: Bytes::new(),
+            kill_policy: None,
+            max_completion_time: None,
+            labels: Vec::new(),
+        }
+    }
+
+    /// A task of a custom executor.
+    pub fn with_executor(
+        task_id: impl Into<TaskId>,
+        agent_id: AgentId,
+        resources: Resources,
+        executor: ExecutorInfo,
+    ) -> Self {
+        let command = CommandInfo::shell("");
+        Self {
+            executor: Some(executor),
+            command: None,
+            ..Self::command(task_id, agent_id, resources, command)
+        }
+    }
+
+    /// The id of the executor that runs it: the custom executor's, or the task's own for a command task.
+    pub fn executor_id(&self) -> ExecutorId {
+        match &self.executor {
+            Some(executor) => executor.executor_id.clone(),
+            None => ExecutorId::new(self.task_id.as_str()),
+        }
+    }
+}
+
+/// How a task is killed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KillPolicy {
+    /// Between TERM and KILL; absent: [`KillPolicy::DEFAULT_GRACE`].
+    pub grace_period: Option<Duration>,
+}
+
+impl KillPolicy {
+    /// Source: Mesos `DEFAULT_KILL_GRACE_PERIOD`.
+    pub const DEFAULT_GRACE: Duration = Duration::from_secs(3);
+
+    /// Between TERM and KILL.
+    pub fn grace(self) -> Duration {
+        self.grace_period.unwrap_or(Self::DEFAULT_GRACE)
+    }
+}
+
+/// A key with an optional value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Label {
+    /// Not necessarily unique.
+    pub key: String,
+    /// May be absent, which differs from empty.
+    pub value: Option<String>,
+}
+
+/// A task as master and agent keep it and tell one another of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// For people.
+    pub name: String,
+    /// Unique within the framework.
+    pub task_id: TaskId,
+    /// Whose task.
+    pub framework_id: FrameworkId,
+    /// What runs it.
+    pub executor_id: ExecutorId,
+    /// Whether `executor_id` names the command executor, made by the agent for this task alone.
+    pub command_executor: bool,
+    /// Where.
+    pub agent_id: AgentId,
+    /// The newest state that the agent knows: resources are freed by it.
+    pub state: TaskState,
+    /// What it uses.
+    pub resources: Resources,
+    /// The statuses that the framework was or is being told of, oldest first; one entry a state.
+    pub statuses: Vec<TaskStatus>,
+    /// The state of the newest update that was forwarded to the framework.
+    pub status_update_state: Option<TaskState>,
+    /// Its uuid.
+    pub status_update_uuid: Option<Uuid>,
+    /// The user it runs as.
+    pub user: Option<String>,
+    /// Free text for tools.
+    pub labels: Vec<Label>,
+    /// How it is killed.
+    pub kill_policy: Option<KillPolicy>,
+}
+
+impl Task {
+    /// The record of a task that has just been accepted.
+    pub fn new(framework_id: FrameworkId, info: &TaskInfo, state: TaskState) -> Self {
+        Self {
+            name: info.name.clone(),
+            task_id: info.task_id.clone(),
+            framework_id,
+            executor_id: info.executor_id(),
+            command_executor: info.executor.is_none(),
+            agent_id: info.agent_id.clone(),
+            state,
+            resources: info.resources.clone(),
+            statuses: Vec::new(),
+            status_update_state: None,
+            status_update_uuid: None,
+            user: info.command.as_ref().and_then(|command| command.user.clone()),
+            labels: info.labels.clone(),
+            kill_policy: info.kill_policy,
+        }
+    }
+}
+
+/// The state of a task. Source: Mesos `TaskState`; the numbers are those of its wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum TaskState {
+    /// Accepted by the master; no executor has answered for it yet.
+    Staging = 6,
+    /// Its executor has it.
+    Starting = 0,
+    /// It runs.
+    Running = 1,
+    /// It is being killed.
+    Killing = 8,
+    /// It ended well.
+    Finished = 2,
+    /// It ended badly.
+    Failed = 3,
+    /// It was killed.
+    Killed = 4,
+    /// Its description was refused.
+    Error = 7,
+    /// It is lost, for frameworks that don't tell the kinds of loss apart.
+    Lost = 5,
+    /// It never started.
+    Dropped = 9,
+    /// Its agent is unreachable: it may come back.
+    Unreachable = 10,
+    /// It ran on an agent that is gone for good.
+    Gone = 11,
+    /// As `Gone`, by an operator's word.
+    GoneByOperator = 12,
+    /// Nobody knows it.
+    Unknown = 13,
+}
+
+impl TaskState {
+    /// Every state, in the order of the wire's numbers.
+    pub const ALL: [TaskState; 14] = [
+        TaskState::Starting,
+        TaskState::Running,
+        TaskState::Finished,
+        TaskState::Failed,
+        TaskState::Killed,
+        TaskState::Lost,
+        TaskState::Staging,
+        TaskState::Error,
+        TaskState::Killing,
+        TaskState::Dropped,
+        TaskState::Unreachable,
+        TaskState::Gone,
+        TaskState::GoneByOperator,
+        TaskState::Unknown,
+    ];
+
+    /// Whether nothing can follow. `Unreachable` and `Unknown` are not terminal.
+    pub fn is_terminal(self) -> bool {
+        use TaskState::*;
+        matches!(self, Finished | Failed | Killed | Error | Lost | Dropped | Gone | GoneByOperator)
+    }
+
+    /// The name on the wire, such as `TASK_RUNNING`.
+    pub fn name(self) -> &'static str {
+        use TaskState::*;
+        match self {
+            Staging => "TASK_STAGING",
+            Starting => "TASK_STARTING",
+            Running => "TASK_RUNNING",
+            Killing => "TASK_KILLING",
+            Finished => "TASK_FINISHED",
+            Failed => "TASK_FAILED",
+            Killed => "TASK_KILLED",
+            Error => "TASK_ERROR",
+            Lost => "TASK_LOST",
+            Dropped => "TASK_DROPPED",
+            Unreachable => "TASK_UNREACHABLE",
+            Gone => "TASK_GONE",
+            GoneByOperator => "TASK_GONE_BY_OPERATOR",
+            Unknown => "TASK_UNKNOWN",
+        }
+    }
+
+    /// Whether a task may go from `self` to `next` on one agent, as that agent and its executor report it.
+    /// Staying in a state is legal where a second report of it carries news (health, a message).
+    ///
+    /// | from | to |
+    /// |---|---|
+    /// | Staging | Staging, Starting, Running, Killing, any terminal |
+    /// | Starting | Starting, Running, Killing, any terminal |
+    /// | Running | Running, Killing, any terminal |
+    /// | Killing | Killing, any terminal |
+    /// | Unreachable | whatever its agent reports when it returns |
+    /// | terminal | nothing |
+    pub fn may_become(self, next: TaskState) -> bool {
+        use TaskState::*;
+        let rank = |state: TaskState| match state {
+            Staging => 0,
+            Starting => 1,
+            Running => 2,
+            Killing => 3,
+            _ => 4,
+        };
+        match (self, next) {
+            (from, _) if from.is_terminal() => false,
+            (_, Unknown) | (Unknown, _) => false,
+            (Unreachable, _) => true,
+            (_, Unreachable) => true,
+            (from, to) => rank(from) <= rank(to),
+        }
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
