@@ -11,6 +11,7 @@ use crate::{
 
 /// What an agent tells the master.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "meseta.agent.Call")]
 pub enum AgentCall {
     /// A new agent; repeated with backoff until answered.
     Register {
@@ -60,6 +61,7 @@ pub enum AgentCall {
 
 /// What the master tells an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "meseta.agent.Event")]
 pub enum AgentEvent {
     /// It is registered.
     Registered {

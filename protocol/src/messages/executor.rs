@@ -10,6 +10,7 @@ use crate::{
 
 /// A call of an executor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "meseta.executor.Call")]
 pub struct ExecutorCall {
     /// Whose executor.
     pub framework_id: FrameworkId,
@@ -39,6 +40,7 @@ pub enum ExecutorCallKind {
 
 /// What the agent tells an executor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "meseta.executor.Event")]
 pub enum ExecutorEvent {
     /// It is subscribed.
     Subscribed {

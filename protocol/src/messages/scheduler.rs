@@ -12,6 +12,7 @@ use crate::{
 
 /// A call of a scheduler.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "meseta.scheduler.Call")]
 pub struct SchedulerCall {
     /// Who calls; absent only in the first [`Call::Subscribe`] of a framework.
     pub framework_id: Option<FrameworkId>,
@@ -136,6 +137,7 @@ pub struct MasterInfo {
 
 /// What the master tells a scheduler. Source: Mesos `scheduler::Event`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "meseta.scheduler.Event")]
 pub enum Event {
     /// It is subscribed.
     Subscribed {
