@@ -32,7 +32,7 @@ impl Value {
     }
 
     /// The place of the kind in the canonical order: that of the variants.
-    pub(super) fn kind(&self) -> u8 {
+    pub(crate) fn kind(&self) -> u8 {
         match self {
             Value::Scalar(_) => 0,
             Value::Ranges(_) => 1,
