@@ -16,7 +16,7 @@ impl Hierarchical {
         }
         let mut candidates: Vec<u32> = std::mem::take(&mut self.candidates).into_iter().collect();
         self.random.shuffle(&mut candidates);
-        let mut grants = Vec::new();
+        let mut grants = Vec::with_capacity(candidates.len());
         for agent in candidates {
             self.offer_agent(agent, &mut grants);
         }
@@ -44,15 +44,24 @@ impl Hierarchical {
         }
     }
 
-    /// Goes through the roles in their order. What is left, nobody may have: the agent is parked.
+    /// Grants what an agent has. What is left, nobody may have: the agent is parked.
     fn offer_agent(&mut self, slot: u32, grants: &mut Vec<Grant>) {
-        let mut place = 0;
-        // Without reservations, what is allocatable to one role is so to all.
         let agent = &self.agents[slot];
-        let hopeless = !agent.reserved && !self.config.is_whole_allocatable(&agent.free);
-        while !hopeless {
+        // Without reservations, what is allocatable to one role is so to all.
+        if agent.reserved || self.config.is_whole_allocatable(&agent.free) {
+            self.offer_to_roles(slot, grants);
+        }
+        if !self.agents[slot].free.is_empty() {
+            self.parked.insert(slot);
+        }
+    }
+
+    /// Goes through the roles in their order, until nothing is left or all were asked.
+    fn offer_to_roles(&mut self, slot: u32, grants: &mut Vec<Grant>) {
+        let mut place = 0;
+        loop {
             self.role_sorter.sort(&self.totals);
-            let Some(role) = self.role_sorter.at(place) else { break };
+            let Some(role) = self.role_sorter.at(place) else { return };
             let Some(client) = self.taker(slot, role) else {
                 place += 1;
                 continue;
@@ -64,7 +73,6 @@ impl Hierarchical {
                 return;
             }
         }
-        self.parked.insert(slot);
     }
 
     /// Who of a role is next and may have what is free of an agent.

@@ -22,12 +22,16 @@ pub(super) struct Sorter<N> {
     order: Vec<Place>,
     active: Bits,
     in_order: bool,
+    /// Whether every client knows its place among the names.
+    ranked: bool,
     version: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Client<N> {
     name: N,
+    /// Its place among the names, so that names are compared once and not in every comparison.
+    rank: u32,
     weight: u64,
     allocated: Vector,
     grants: u64,
@@ -48,6 +52,7 @@ impl<N> Default for Sorter<N> {
             order: Vec::new(),
             active: Bits::default(),
             in_order: true,
+            ranked: true,
             version: 0,
         }
     }
@@ -56,8 +61,10 @@ impl<N> Default for Sorter<N> {
 impl<N: Ord + Clone> Sorter<N> {
     /// Adds a client, not active yet.
     pub(super) fn insert(&mut self, name: N, weight: u64) -> u32 {
+        self.ranked = false;
         self.clients.insert(Client {
             name,
+            rank: 0,
             weight,
             allocated: Vector::default(),
             grants: 0,
@@ -166,9 +173,10 @@ impl<N: Ord + Clone> Sorter<N> {
 
     /// Puts the order right.
     pub(super) fn sort(&mut self, totals: &Totals) {
-        if self.in_order && self.version == totals.version {
+        if self.in_order && self.ranked && self.version == totals.version {
             return;
         }
+        self.rank();
         let all = self.version != totals.version;
         let mut order = std::mem::take(&mut self.order);
         for place in &mut order {
@@ -183,6 +191,17 @@ impl<N: Ord + Clone> Sorter<N> {
         self.order = order;
         self.version = totals.version;
         self.in_order = true;
+    }
+
+    fn rank(&mut self) {
+        if std::mem::replace(&mut self.ranked, true) {
+            return;
+        }
+        let mut slots: Vec<u32> = self.clients.iter().map(|(slot, _)| slot).collect();
+        slots.sort_by(|a, b| self.clients[*a].name.cmp(&self.clients[*b].name));
+        for (rank, slot) in slots.into_iter().enumerate() {
+            self.clients[slot].rank = rank as u32;
+        }
     }
 
     /// Who is at a place of the order.
@@ -235,7 +254,7 @@ impl<N: Ord + Clone> Sorter<N> {
             self.order.len(),
             (0..self.active.words()).map(|at| self.active.word(at).count_ones() as usize).sum()
         );
-        if !self.in_order || self.version != totals.version {
+        if !self.in_order || !self.ranked || self.version != totals.version {
             return;
         }
         for place in &self.order {
@@ -255,7 +274,7 @@ impl<N: Ord + Clone> Sorter<N> {
 
     fn compare_slots(&self, a: u32, b: u32) -> Ordering {
         let (a, b) = (&self.clients[a], &self.clients[b]);
-        a.share.compare(&b.share).then(a.grants.cmp(&b.grants)).then_with(|| a.name.cmp(&b.name))
+        a.share.compare(&b.share).then(a.grants.cmp(&b.grants)).then(a.rank.cmp(&b.rank))
     }
 }
 
