@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::core::{DriverCall, Input, SessionConfig};
 use crate::environment::EnvironmentError;
-use crate::host::{self, Sink};
+use crate::host;
 use crate::limits::MAX_CALLS;
 use crate::shared::Shared;
 use crate::{Executor, Status};

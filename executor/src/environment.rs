@@ -54,11 +54,12 @@ impl SessionConfig {
             }),
         };
         let agent = required("MESOS_SLAVE_PID")?;
-        let agent: Pid = agent.parse().map_err(|error: libactor::ParsePidError| EnvironmentError::Unreadable {
-            name: "MESOS_SLAVE_PID",
-            value: agent.clone(),
-            reason: error.to_string(),
-        })?;
+        let agent: Pid =
+            agent.parse().map_err(|error: libactor::ParsePidError| EnvironmentError::Unreadable {
+                name: "MESOS_SLAVE_PID",
+                value: agent.clone(),
+                reason: error.to_string(),
+            })?;
         Ok(Self {
             framework_id: required("MESOS_FRAMEWORK_ID")?.into(),
             executor_id: required("MESOS_EXECUTOR_ID")?.into(),

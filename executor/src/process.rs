@@ -96,7 +96,9 @@ fn kill_once(first: i32, scope: &Scope) -> bool {
         Scope::Own => below(&entries, own),
         Scope::Marked(_) => below(&entries, first),
     };
-    doomed.extend(entries.iter().filter(|(pid, entry)| **pid == first || entry.group == first).map(|(pid, _)| *pid));
+    doomed.extend(
+        entries.iter().filter(|(pid, entry)| **pid == first || entry.group == first).map(|(pid, _)| *pid),
+    );
     if let Scope::Marked(mark) = scope {
         doomed.extend(entries.keys().copied().filter(|pid| *pid != own && has_mark(*pid, mark)));
     }
@@ -146,7 +148,8 @@ fn below(entries: &BTreeMap<i32, Entry>, root: i32) -> BTreeSet<i32> {
 fn snapshot() -> BTreeMap<i32, Entry> {
     let Ok(folder) = fs::read_dir("/proc") else { return BTreeMap::new() };
     let pids = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter_map(|pid| Some((pid, parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?))).collect()
+    pids.filter_map(|pid| Some((pid, parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?)))
+        .collect()
 }
 
 /// Reads `pid (name) state parent group ...`; the name may hold anything, also parentheses.
@@ -225,7 +228,8 @@ mod tests {
     #[test]
     fn descendants_are_found_at_any_depth() {
         let entry = |parent| Entry { parent, group: 0, zombie: false };
-        let entries = BTreeMap::from([(1, entry(0)), (2, entry(1)), (3, entry(2)), (4, entry(1)), (5, entry(9))]);
+        let entries =
+            BTreeMap::from([(1, entry(0)), (2, entry(1)), (3, entry(2)), (4, entry(1)), (5, entry(9))]);
         assert_eq!(below(&entries, 1), BTreeSet::from([2, 3, 4]));
         assert!(below(&entries, 5).is_empty());
     }

@@ -87,8 +87,7 @@ impl Builder {
             seed: host::seed(),
         };
         let (sender, calls) = mpsc::channel::<Input>(MAX_CALLS);
-        let start =
-            Start { scheduler: self.scheduler, config, calls, listen: self.listen, node: self.node };
+        let start = Start { scheduler: self.scheduler, config, calls, listen: self.listen, node: self.node };
         Ok(SchedulerDriver {
             shared: Arc::new(Shared::new(sender)),
             pending: Arc::new(Mutex::new(Some(start))),

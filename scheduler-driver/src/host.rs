@@ -198,12 +198,8 @@ async fn attend(node: &Node, driver: SchedulerDriver, start: Start) -> End {
         return (Status::Aborted, Some(format!("no thread for callbacks: {error}")));
     }
     let (sender, mut ended) = oneshot::channel();
-    let edge = MasterEdge {
-        callbacks: Some(callbacks),
-        shell: None,
-        shared: shared.clone(),
-        ended: Some(sender),
-    };
+    let edge =
+        MasterEdge { callbacks: Some(callbacks), shell: None, shared: shared.clone(), ended: Some(sender) };
     let name = format!("scheduler-{}", Uuid::from_random(u128::from(seed()) << 64 | u128::from(seed())));
     let spawned = shell::spawn(node, &name, Session::new(config), edge, |install| {
         install.message::<Event>();

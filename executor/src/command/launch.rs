@@ -78,7 +78,8 @@ pub(super) fn launch(task: &TaskInfo, around: &Surroundings) -> Result<Launched,
     command.stdin(Stdio::null());
     if let TaskOutput::Files { stdout, stderr } = &around.output {
         let copy = |file: &File| {
-            file.try_clone().map_err(|error| format!("the sandbox's files can't be given to the task: {error}"))
+            file.try_clone()
+                .map_err(|error| format!("the sandbox's files can't be given to the task: {error}"))
         };
         command.stdout(copy(stdout)?).stderr(copy(stderr)?);
     }

@@ -16,6 +16,8 @@
 
 mod launch;
 mod runner;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -72,8 +74,12 @@ impl CommandExecutor {
 pub fn start(node: &Node, config: CommandConfig) -> CommandExecutor {
     let mark = ("MESOS_CONTAINER_ID".to_owned(), config.session.container_id.to_string());
     let scope = Scope::Marked(format!("{}={}", mark.0, mark.1));
-    let environment =
-        config.environment.into_iter().chain([mark]).map(|(name, value)| (name.into(), value.into())).collect();
+    let environment = config
+        .environment
+        .into_iter()
+        .chain([mark])
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
     let around = Surroundings { environment, sandbox: Some(config.sandbox), output: config.output };
     let (executor, work) = prepare(node.clone(), config.session, around, scope, false);
     tokio::task::spawn_local(work);
@@ -152,8 +158,7 @@ fn prepare(
     };
     let shared = driver.shared().clone();
     let work = async move {
-        let session =
-            host::attend(&node, session, Sink::Task(sender), calls, shared.clone(), own_process);
+        let session = host::attend(&node, session, Sink::Task(sender), calls, shared.clone(), own_process);
         let ((status, error), ()) = tokio::join!(session, runner.run());
         shared.end(status, error);
     };

@@ -140,7 +140,8 @@ impl Runner {
         process::kill_rest(running.process.pid, &self.scope).await;
         let cause = running.ending.map(|(cause, _)| cause);
         if cause == Some(Cause::Destroyed) {
-            return self.driver.abort();
+            self.driver.abort();
+            return;
         }
         self.update(ended(running.task.task_id, status, cause));
         if running.owed {
@@ -173,7 +174,10 @@ impl Runner {
         if let Callback::Launch(task) = callback {
             let status = TaskStatus::new(task.task_id, TaskState::Failed, Source::Executor);
             self.update(
-                status.because(Reason::CommandExecutorFailed, "a command executor runs one task, and it has one"),
+                status.because(
+                    Reason::CommandExecutorFailed,
+                    "a command executor runs one task, and it has one",
+                ),
             );
         }
         self.driver.callback_returned();
@@ -255,7 +259,6 @@ fn ended(task_id: TaskId, result: std::io::Result<ExitStatus>, cause: Option<Cau
     status.exit_status = exit_status;
     status
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use libactor::Machine;
 use protocol::messages::ExecutorEvent;
 use protocol::{
-    AgentInfo, Attributes, CommandInfo, ExecutorInfo, FrameworkInfo, Resources, Source, TaskState, TaskStatus,
-    Uuid,
+    AgentInfo, Attributes, CommandInfo, ExecutorInfo, FrameworkInfo, Resources, Source, TaskState,
+    TaskStatus, Uuid,
 };
 
 use super::*;

@@ -116,7 +116,8 @@ impl CallbackQueue {
 
     /// Makes room by giving up the oldest waiting offers.
     fn shed_offers(&mut self, declined: &mut Vec<OfferId>) -> bool {
-        let Some(place) = self.waiting.iter().position(|callback| matches!(callback, Callback::Offers(_))) else {
+        let Some(place) = self.waiting.iter().position(|callback| matches!(callback, Callback::Offers(_)))
+        else {
             return false;
         };
         if let Some(Callback::Offers(offers)) = self.waiting.remove(place) {
@@ -174,7 +175,10 @@ mod tests {
         for task in 1..MAX_CALLBACKS {
             push(&mut queue, update(task, Some(1)));
         }
-        assert_eq!(push(&mut queue, Callback::Offers(vec![offer("o2")])), (Admission::Shed, vec!["o2".into()]));
+        assert_eq!(
+            push(&mut queue, Callback::Offers(vec![offer("o2")])),
+            (Admission::Shed, vec!["o2".into()])
+        );
         assert_eq!(push(&mut queue, update(9_000, Some(1))), (Admission::Kept, vec!["o1".into()]));
         assert_eq!(push(&mut queue, update(9_001, Some(1))), (Admission::Shed, vec![]));
         for task in MAX_CALLBACKS..MAX_CALLBACKS_HARD {

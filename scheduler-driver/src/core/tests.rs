@@ -231,7 +231,9 @@ fn describe_call(call: &Call) -> String {
 
 fn describe_callback(callback: &Callback) -> String {
     match callback {
-        Callback::Registered { framework_id, master } => format!("registered {framework_id} by {}", master.id),
+        Callback::Registered { framework_id, master } => {
+            format!("registered {framework_id} by {}", master.id)
+        }
         Callback::Reregistered { master } => format!("reregistered by {}", master.id),
         Callback::Offers(offers) => {
             format!("offers {:?}", offers.iter().map(|offer| &offer.id).collect::<Vec<_>>())
