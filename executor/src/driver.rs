@@ -100,6 +100,14 @@ impl ExecutorDriver {
         self.shared.join()
     }
 
+    /// Waits for the end without blocking the thread.
+    ///
+    /// # Cancel safety
+    /// Dropping it changes nothing.
+    pub async fn ended(&self) -> Status {
+        self.shared.ended().await
+    }
+
     /// Starts and joins.
     pub fn run(&self) -> Status {
         self.start();

@@ -191,7 +191,9 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, std::io::E
 pub(crate) async fn bind(config: &SessionConfig) -> Result<Node, String> {
     let told = std::env::var("LIBPROCESS_IP").ok().and_then(|ip| ip.parse::<IpAddr>().ok());
     let listen = SocketAddr::new(told.unwrap_or(config.agent.address().ip()), 0);
-    Node::bind(NodeConfig { listen, ..NodeConfig::default() }).await.map_err(|error| error.to_string())
+    Node::bind(NodeConfig { listen, check_machines: cfg!(debug_assertions), ..NodeConfig::default() })
+        .await
+        .map_err(|error| error.to_string())
 }
 
 /// The thread of callbacks.

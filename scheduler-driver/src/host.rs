@@ -153,7 +153,9 @@ async fn on_own_node(driver: SchedulerDriver, start: Start) -> End {
         Some(listen) => listen,
         None => reachable_address(&start.config.masters).await,
     };
-    match Node::bind(NodeConfig { listen, ..NodeConfig::default() }).await {
+    match Node::bind(NodeConfig { listen, check_machines: cfg!(debug_assertions), ..NodeConfig::default() })
+        .await
+    {
         Ok(node) => {
             let end = attend(&node, driver, start).await;
             node.shutdown().await;
