@@ -1,0 +1,3 @@
+//! What the agent knows of the world around it.
+
+pub mod probe;

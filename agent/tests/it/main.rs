@@ -1,0 +1,3 @@
+//! The agent with real processes.
+
+mod containers;
