@@ -1,3 +1,5 @@
-//! What the agent knows of the world around it.
+//! What the agent knows of the world around it, and what it shows of itself.
 
+// pub mod metrics;
 pub mod probe;
+pub mod state;
