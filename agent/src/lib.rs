@@ -12,5 +12,6 @@ pub mod containerizer;
 pub mod core;
 pub mod edge;
 mod os;
+pub mod shell;
 
 pub use containerizer::launch;
