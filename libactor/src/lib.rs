@@ -2,6 +2,8 @@
 
 pub mod machine;
 mod pid;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod time;
 
 pub use machine::{Machine, Random};
