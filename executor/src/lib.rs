@@ -1,1 +1,7 @@
 //! executor
+
+pub mod core;
+pub mod limits;
+mod status;
+
+pub use status::Status;

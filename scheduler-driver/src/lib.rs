@@ -1,1 +1,7 @@
 //! scheduler-driver
+
+pub mod core;
+pub mod limits;
+mod status;
+
+pub use status::Status;
