@@ -43,6 +43,8 @@ pub struct Life {
     pub number: u64,
     /// For this life's generators; another one for each life and host.
     pub seed: u64,
+    /// When it begins.
+    pub began: Time,
 }
 
 /// Makes the lives of a host. What it keeps (a disk) is what survives a crash.

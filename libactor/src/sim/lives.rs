@@ -15,8 +15,9 @@ use crate::Pid;
 impl<M: Clone + Debug + 'static> World<M> {
     pub(super) fn begin_life(&mut self, pid: &Pid) {
         let place = self.factories.range(..pid).count() as u64;
+        let now = self.now;
         let added = self.factories.get_mut(pid).expect("only added hosts begin lives");
-        let host = (added.factory)(life(self.seed, place, added.lives));
+        let host = (added.factory)(life(self.seed, place, added.lives, now));
         added.lives += 1;
         self.install(pid, host, None);
     }

@@ -1,0 +1,3 @@
+//! Whole clusters, tested.
+
+mod drill;
