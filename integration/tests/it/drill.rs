@@ -120,7 +120,7 @@ fn agents_answer_for_every_task_and_leave_nothing_behind() {
 #[test]
 fn agents_survive_messages_that_are_lost_doubled_and_out_of_order() {
     let hostile = Hostile { drop_thousandths: 30, duplicate_thousandths: 30, reorder_thousandths: 30 };
-    for seed in 0..30 {
+    for seed in 0..60 {
         run_seed(seed, hostile);
     }
 }
