@@ -8,6 +8,7 @@ use super::Output;
 use super::launch::NEVER_STARTED;
 use super::registration::Phase;
 use super::state::{Agent, Executor, ExecutorState, Timer};
+use super::updates::End;
 
 impl Agent {
     /// An executor calls: what does not fit the run that the agent knows is refused.
@@ -118,8 +119,10 @@ impl Agent {
             Err(message) => {
                 self.counters.container_launch_errors += 1;
                 tracing::warn!(%container_id, %message, "an executor can't be launched");
-                let reason = Reason::ContainerLaunchFailed;
-                let message = format!("Failed to launch container: {message}");
+                let doom = self.executor_mut(container_id).and_then(|executor| executor.doom.take());
+                let (reason, message) = doom.unwrap_or_else(|| {
+                    (Reason::ContainerLaunchFailed, format!("Failed to launch container: {message}"))
+                });
                 self.executor_gone(now, container_id, NEVER_STARTED, reason, &message, out);
             }
         }
@@ -184,7 +187,8 @@ impl Agent {
         }
         self.counters.executors_terminated += 1;
         for task_id in left {
-            self.report_end(now, &framework_id, &task_id, TaskState::Failed, reason, message, out);
+            let end = End { state: TaskState::Failed, reason, message };
+            self.report_end(now, &framework_id, &task_id, end, out);
         }
         if !executor.command_executor {
             self.report_executor_exit(&framework_id, &executor_id, status, out);

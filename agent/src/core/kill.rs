@@ -9,6 +9,7 @@ use protocol::{ContainerId, ExecutorId, FrameworkId, KillPolicy, Reason, TaskId,
 use super::Output;
 use super::limits::LEAVE_SLACK;
 use super::state::{Agent, ExecutorState, Timer};
+use super::updates::End;
 
 /// The agent is ending, once its last container is gone.
 #[derive(Clone, Debug)]
@@ -46,9 +47,12 @@ impl Agent {
             // Nothing was handed to an executor that has not subscribed: without a queue it has nothing to do.
             let idle = executor.queued.is_empty();
             let container_id = executor.container_id.clone();
-            let why = "Killed before it was delivered to the executor";
-            let reason = Reason::TaskKilledDuringLaunch;
-            self.report_end(now, &framework_id, &task_id, TaskState::Killed, reason, why, out);
+            let end = End {
+                state: TaskState::Killed,
+                reason: Reason::TaskKilledDuringLaunch,
+                message: "Killed before it was delivered to the executor",
+            };
+            self.report_end(now, &framework_id, &task_id, end, out);
             if idle {
                 self.shutdown_container(now, &container_id, out);
             }

@@ -14,6 +14,7 @@ use protocol::{
 
 use super::limits::{COMMAND_EXECUTOR_CPUS_MILLIS, COMMAND_EXECUTOR_MEM_MB, MAX_TASKS};
 use super::state::{Agent, Executor, ExecutorState, Framework, Timer};
+use super::updates::End;
 use super::{ContainerSpec, Output};
 
 /// What [`ExecutorExited`](protocol::messages::AgentCall::ExecutorExited) says of an executor that never started.
@@ -44,7 +45,11 @@ impl Agent {
         }
         let executor_id = task.executor_id();
         if let Err((state, reason, message)) = self.refuses(&framework, &framework_id, &executor_id, &task) {
-            self.report_refusal(now, framework, &framework_id, &task, state, reason, &message, out);
+            // A refused task is known, as ended, until the framework has acknowledged it.
+            let record = Task::new(framework_id.clone(), &task, TaskState::Staging);
+            self.enter_framework(framework, &framework_id).tasks.insert(task.task_id.clone(), record);
+            let end = End { state, reason, message: &message };
+            self.report_end(now, &framework_id, &task.task_id, end, out);
             return;
         }
         let framework = self.enter_framework(framework, &framework_id);
@@ -76,6 +81,12 @@ impl Agent {
             let message = "exactly one of the task's command and executor must be set".to_string();
             return Err((TaskState::Error, Reason::TaskInvalid, message));
         }
+        if let Some(bad) =
+            [framework_id.as_str(), executor_id.as_str()].into_iter().find(|id| !names_a_file(id))
+        {
+            let message = format!("'{bad}' can't be the name of a directory");
+            return Err((TaskState::Error, Reason::TaskInvalid, message));
+        }
         let held: usize = self.frameworks.values().map(|framework| framework.tasks.len()).sum();
         if held >= MAX_TASKS {
             let message = format!("the agent holds {held} tasks already");
@@ -94,23 +105,6 @@ impl Agent {
             }
             _ => Ok(()),
         }
-    }
-
-    /// A refused task is known, as ended, until the framework has acknowledged it.
-    fn report_refusal(
-        &mut self,
-        now: Time,
-        framework: FrameworkInfo,
-        framework_id: &FrameworkId,
-        task: &TaskInfo,
-        state: TaskState,
-        reason: Reason,
-        message: &str,
-        out: &mut Vec<Output>,
-    ) {
-        let record = Task::new(framework_id.clone(), task, TaskState::Staging);
-        self.enter_framework(framework, framework_id).tasks.insert(task.task_id.clone(), record);
-        self.report_end(now, framework_id, &task.task_id, state, reason, message, out);
     }
 
     fn enter_framework(&mut self, info: FrameworkInfo, framework_id: &FrameworkId) -> &mut Framework {
@@ -243,6 +237,15 @@ fn command_executor_info(framework_id: &FrameworkId, task: &TaskInfo) -> Executo
     .collect::<Resources>();
     info.shutdown_grace_period = None;
     info
+}
+
+/// Whether an id can be one part of a path.
+fn names_a_file(id: &str) -> bool {
+    let length = 1..=protocol::limits::MAX_ID_BYTES;
+    length.contains(&id.len())
+        && id != "."
+        && id != ".."
+        && !id.contains(|c: char| c == '/' || c.is_control())
 }
 
 /// A duration as executors of Mesos parse it.

@@ -37,6 +37,8 @@ mod state;
 mod updates;
 
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
 mod golden;
 
 use libactor::{Machine, Pid, Random, Time, Timers};

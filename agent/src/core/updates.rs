@@ -28,6 +28,14 @@ pub(super) struct Stream {
     seen: VecDeque<Uuid>,
 }
 
+/// What the agent says, in its own name, of a task that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End<'a> {
+    pub(super) state: TaskState,
+    pub(super) reason: Reason,
+    pub(super) message: &'a str,
+}
+
 impl Stream {
     fn new(state: TaskState) -> Self {
         Self { pending: VecDeque::new(), latest: state, retry: MIN_UPDATE_RETRY, seen: VecDeque::new() }
@@ -124,18 +132,17 @@ impl Agent {
         }
     }
 
-    /// Says of a task, in the agent's own name, that it has ended.
+    /// Says of a task that it has ended.
     pub(super) fn report_end(
         &mut self,
         now: Time,
         framework_id: &FrameworkId,
         task_id: &TaskId,
-        state: TaskState,
-        reason: Reason,
-        message: &str,
+        end: End<'_>,
         out: &mut Vec<Output>,
     ) {
-        let mut status = TaskStatus::new(task_id.clone(), state, Source::Agent).because(reason, message);
+        let status = TaskStatus::new(task_id.clone(), end.state, Source::Agent);
+        let mut status = status.because(end.reason, end.message);
         status.uuid = Some(Uuid::from_random(self.random.next_u128()));
         status.executor_id = self
             .frameworks
@@ -155,8 +162,8 @@ impl Agent {
         message: &str,
         out: &mut Vec<Output>,
     ) {
-        let state = self.dropped_state(&framework_id);
-        self.report_end(now, &framework_id, &task_id, state, reason, message, out);
+        let end = End { state: self.dropped_state(&framework_id), reason, message };
+        self.report_end(now, &framework_id, &task_id, end, out);
     }
 
     /// TASK_DROPPED for those that understand it. A framework of which nothing is here is taken for one that does:

@@ -1,0 +1,5 @@
+//! What the agent knows of the world around it, and what it shows of itself.
+
+// pub mod metrics;
+pub mod probe;
+pub mod state;

@@ -1,0 +1,4 @@
+//! The agent with real processes.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are tests too")]
+
+mod containers;
