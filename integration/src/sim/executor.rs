@@ -147,7 +147,8 @@ impl ExecutorHost {
         if self.tasks.remove(task_id).is_none() {
             return;
         }
-        for timer in [Timer::Runs(task_id.clone()), Timer::Ends(task_id.clone()), Timer::Dies(task_id.clone())]
+        for timer in
+            [Timer::Runs(task_id.clone()), Timer::Ends(task_id.clone()), Timer::Dies(task_id.clone())]
         {
             self.timers.cancel(&timer);
         }

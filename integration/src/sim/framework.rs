@@ -252,7 +252,8 @@ impl FrameworkHost {
             }
             let custom = self.random.chance(400);
             let overhead = if custom { executor_resources() } else { Resources::new() };
-            let Some(take) = rest.find(&(wanted.clone() + overhead), &offers[0].role).or(greedy.then_some(wanted.clone()))
+            let Some(take) =
+                rest.find(&(wanted.clone() + overhead), &offers[0].role).or(greedy.then_some(wanted.clone()))
             else {
                 break;
             };

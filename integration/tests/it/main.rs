@@ -1,3 +1,4 @@
 //! Whole clusters, tested.
 
-mod drill;
+mod agent_drill;
+mod scheduler_drill;

@@ -10,11 +10,11 @@ use libactor::sim::{Context, Host, Life};
 use libactor::{Pid, Random, Time, Timers};
 use protocol::messages::{AgentCall, AgentEvent};
 use protocol::{
-    AgentId, AgentInfo, CommandInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Resources, StatusUpdate,
-    Task, TaskId, TaskInfo, TaskState, Uuid,
+    AgentId, AgentInfo, CommandInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Resources,
+    StatusUpdate, Task, TaskId, TaskInfo, TaskState, Uuid,
 };
 
-use super::Message;
+use crate::sim::Message;
 
 const PING: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(75);
@@ -123,7 +123,9 @@ impl DrillMaster {
                 AgentId::from(format!("S{}", self.next_agent))
             }
         };
-        if let Some(old) = self.agents.insert(from.clone(), Registered { id: agent_id.clone(), connected: true }) {
+        if let Some(old) =
+            self.agents.insert(from.clone(), Registered { id: agent_id.clone(), connected: true })
+        {
             for task in self.tasks.values_mut().filter(|task| task.agent_id == old.id && old.id != agent_id) {
                 task.gone = true;
             }
@@ -137,7 +139,9 @@ impl DrillMaster {
         let agent_id = agent.id.clone().expect("a returning agent has an id");
         self.agents.insert(from.clone(), Registered { id: agent_id.clone(), connected: true });
         for task in tasks {
-            let Some(drilled) = self.tasks.get(&task.task_id) else { panic!("{} is unheard of", task.task_id) };
+            let Some(drilled) = self.tasks.get(&task.task_id) else {
+                panic!("{} is unheard of", task.task_id)
+            };
             assert_eq!(drilled.agent_id, agent_id, "{} is on its agent", task.task_id);
         }
         let named: BTreeSet<&TaskId> = tasks.iter().map(|task| &task.task_id).collect();
