@@ -142,8 +142,10 @@ fn main() -> ExitCode {
 }
 
 fn run_executor() -> Result<(), Box<dyn std::error::Error>> {
-    ExecutorDriver::new(Echo::default())?.run();
-    Ok(())
+    let driver = ExecutorDriver::new(Echo::default())?;
+    driver.run();
+    // Shutdowns are how executors end; only what went wrong is worth a word.
+    driver.error().map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn run_framework(master: &str) -> Result<(), Box<dyn std::error::Error>> {

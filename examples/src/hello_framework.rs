@@ -89,6 +89,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    println!("looking for the master at {master}");
     let status = driver.run();
     println!("{status}: {} of {TASKS} tasks finished", finished.load(Ordering::Relaxed));
     if finished.load(Ordering::Relaxed) == TASKS { ExitCode::SUCCESS } else { ExitCode::FAILURE }

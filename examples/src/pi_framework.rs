@@ -156,7 +156,8 @@ fn main() -> ExitCode {
 fn run_executor() -> Result<(), Box<dyn std::error::Error>> {
     let driver = ExecutorDriver::new(Summer)?;
     driver.run();
-    Ok(())
+    // Shutdowns are how executors end; only what went wrong is worth a word.
+    driver.error().map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn run_framework(master: &str) -> Result<(), Box<dyn std::error::Error>> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use libactor::Pid;
+use protocol::notation::Span;
 
 use crate::core::SessionConfig;
 use crate::limits::{DEFAULT_BACKOFF_MAX, DEFAULT_RECOVERY_TIMEOUT, DEFAULT_SHUTDOWN_GRACE};
@@ -49,9 +50,14 @@ impl SessionConfig {
         let required = |name: &'static str| set(name).ok_or(EnvironmentError::Missing { name });
         let duration = |name: &'static str, absent: Duration| match set(name) {
             None => Ok(absent),
-            Some(value) => protocol::notation::parse_duration(&value).map_err(|error| {
-                EnvironmentError::Unreadable { name, value: value.clone(), reason: error.to_string() }
-            }),
+            Some(value) => match value.parse::<Span>() {
+                Ok(Span(duration)) => Ok(duration),
+                Err(error) => Err(EnvironmentError::Unreadable {
+                    name,
+                    value: value.clone(),
+                    reason: error.to_string(),
+                }),
+            },
         };
         let agent = required("MESOS_SLAVE_PID")?;
         let agent: Pid =

@@ -73,11 +73,13 @@ impl Shared {
 
     /// Takes a call that ends the driver. The status is `then` from now on.
     pub(crate) fn finish(&self, call: DriverCall, then: Status) -> Status {
-        let status = self.call(call);
-        if status == Status::Running {
-            self.settle(then);
+        match self.call(call) {
+            Status::Running => {
+                self.settle(then);
+                then
+            }
+            status => status,
         }
-        then
     }
 
     /// Sets a final status, unless there is one.

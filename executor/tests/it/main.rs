@@ -1,4 +1,5 @@
 //! Executors against agents that the tests play.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs::File;
 use std::future::Future;
@@ -201,16 +202,16 @@ fn command_executors_share_a_process_and_a_node() {
     });
 }
 
-/// Starts this test binary as a command executor.
-fn spawn_executor(agent: &Agent) -> tokio::process::Child {
+/// Starts this test binary as an executor.
+fn spawn_executor(agent: &Agent, test: &str, grace: &str) -> tokio::process::Child {
     tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "as_a_command_executor", "--ignored", "--nocapture"])
+        .args(["--exact", test, "--ignored", "--nocapture"])
         .env("MESOS_FRAMEWORK_ID", "f")
         .env("MESOS_EXECUTOR_ID", "e")
         .env("MESOS_CONTAINER_ID", "c")
         .env("MESOS_SLAVE_PID", agent.me.pid().to_string())
         .env("MESOS_CHECKPOINT", "0")
-        .env("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", "5secs")
+        .env("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", grace)
         .stdout(std::process::Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -223,11 +224,56 @@ fn as_a_command_executor() {
     assert_eq!(format!("{:?}", command::main()), format!("{:?}", std::process::ExitCode::SUCCESS));
 }
 
+/// Starts a process and does not come back from its shutdown.
+struct Stuck;
+
+impl Executor for Stuck {
+    fn launch_task(&mut self, driver: &ExecutorDriver, task: TaskInfo) {
+        let child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        driver.send_framework_message(child.id().to_string());
+        driver.send_status_update(TaskStatus::new(task.task_id, TaskState::Running, Source::Executor));
+    }
+
+    fn shutdown(&mut self, _: &ExecutorDriver) {
+        let (_keep, never) = std::sync::mpsc::sync_channel::<()>(1);
+        never.recv().unwrap();
+    }
+}
+
+#[test]
+#[ignore = "an executor: started by tests"]
+fn as_a_stuck_executor() {
+    ExecutorDriver::new(Stuck).unwrap().run();
+}
+
+#[test]
+fn an_executor_that_does_not_end_is_killed_with_all_it_has_started() {
+    run(async {
+        let mut agent = Agent::start().await;
+        let mut executor = spawn_executor(&agent, "as_a_stuck_executor", "50ms");
+        let pid = agent.launch("").await;
+        let ExecutorCallKind::Message(child) = agent.call().await.1 else {
+            panic!("expected the child's id")
+        };
+        assert_eq!(agent.update().await.state, TaskState::Running);
+        let child = std::path::Path::new("/proc").join(String::from_utf8_lossy(&child).as_ref()).join("exe");
+        assert!(child.exists());
+        agent.tell(&pid, ExecutorEvent::Shutdown);
+        let status = executor.wait().await.unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+        // A process that has been killed has no program any more, though its entry may wait to be reaped.
+        while child.exists() {
+            tokio::task::yield_now().await;
+        }
+        agent.node.shutdown().await;
+    });
+}
+
 #[test]
 fn a_command_executor_in_a_process_of_its_own_ends_with_its_task() {
     run(async {
         let mut agent = Agent::start().await;
-        let executor = spawn_executor(&agent);
+        let executor = spawn_executor(&agent, "as_a_command_executor", "5secs");
         agent.launch("echo hello; exit 3").await;
         for state in [TaskState::Starting, TaskState::Running] {
             assert_eq!(agent.update().await.state, state);
@@ -247,7 +293,7 @@ fn nothing_outlives_an_agent_that_is_gone() {
         let sandbox = tempfile::tempdir().unwrap();
         let note = sandbox.path().join("pid");
         let mut agent = Agent::start().await;
-        let mut executor = spawn_executor(&agent);
+        let mut executor = spawn_executor(&agent, "as_a_command_executor", "5secs");
         agent.launch(&format!("echo $$ > {}; sleep 1000", note.display())).await;
         for state in [TaskState::Starting, TaskState::Running] {
             assert_eq!(agent.update().await.state, state);

@@ -1,4 +1,5 @@
 //! Drivers against masters that the tests play.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -240,7 +241,11 @@ fn a_slow_callback_delays_only_callbacks() {
         let (mut scheduler, mut seen) = Reporter::new();
         let (open, gate) = std::sync::mpsc::sync_channel(1);
         scheduler.gate = Some(gate);
-        let driver = SchedulerDriver::new(scheduler, FrameworkInfo::new("test"), &master.address()).unwrap();
+        // On one node what is told is in the mailbox at once: the kill comes after the rescind.
+        let driver = SchedulerDriver::builder(scheduler, FrameworkInfo::new("test"), &master.address())
+            .node(&master.node)
+            .build()
+            .unwrap();
         driver.start();
         let pid = master.subscribe().await;
         assert_eq!(seen.recv().await, Some(Seen::Registered));
