@@ -17,7 +17,7 @@
 //! Callbacks go out one at a time; the next one waits for [`Input::CallbackReturned`]. An update is acknowledged when its
 //! callback has returned, unless the framework acknowledges by itself. What waits for a slow scheduler is bounded:
 //!
-//! | what | while there is room | at [`MAX_CALLBACKS`](crate::limits::MAX_CALLBACKS) | at [`MAX_CALLBACKS_HARD`](crate::limits::MAX_CALLBACKS_HARD) |
+//! | what | while there is room | at [`MAX_CALLBACKS`] | at [`MAX_CALLBACKS_HARD`] |
 //! |---|---|---|---|
 //! | offers | wait | declined at once | |
 //! | a rescinded offer that still waits | both vanish | both vanish | both vanish |
@@ -46,6 +46,8 @@ pub use address::{MasterAddress, MasterAddressError};
 pub use input::{Callback, DriverCall, Input, Output};
 
 use crate::Status;
+#[cfg(doc)]
+use crate::limits::MAX_CALLBACKS;
 use crate::limits::MAX_CALLBACKS_HARD;
 use queue::CallbackQueue;
 
