@@ -1,0 +1,4 @@
+//! Whole clusters, tested.
+
+mod agent_drill;
+mod scheduler_drill;
