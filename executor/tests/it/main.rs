@@ -228,6 +228,7 @@ fn as_a_command_executor() {
 struct Stuck;
 
 impl Executor for Stuck {
+    #[allow(clippy::zombie_processes, reason = "what is left behind is the point")]
     fn launch_task(&mut self, driver: &ExecutorDriver, task: TaskInfo) {
         let child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         driver.send_framework_message(child.id().to_string());
