@@ -1,10 +1,13 @@
 //! The master's process: the master machine, and a registry that takes its time.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use libactor::sim::{Context, Host, Life};
 use libactor::{Machine, Pid, Random, Time};
+use master::core::allocator::{AllocatorConfig, Hierarchical};
 use master::core::{Input, Master, MasterConfig, Output};
 use master::registry::{Operation, State};
 use protocol::{AgentId, FrameworkId, Resources, TaskId, TaskState};
@@ -18,21 +21,25 @@ const SLOWEST_APPLY_MS: u64 = 300;
 #[derive(Clone, Debug)]
 pub struct MasterSetup {
     config: MasterConfig,
+    /// What is durable: the next life begins with it.
+    registry: Rc<RefCell<State>>,
 }
 
 impl MasterSetup {
     /// The master at this address.
     pub fn new(pid: Pid) -> Self {
         let agent_reregister_timeout = Duration::from_secs(120);
-        Self { config: MasterConfig { pid: pid.to_string(), agent_reregister_timeout, ..MasterConfig::default() } }
+        let config =
+            MasterConfig { pid: pid.to_string(), agent_reregister_timeout, ..MasterConfig::default() };
+        Self { config, registry: Rc::default() }
     }
 }
 
-/// A master and its registry, which dies with it.
+/// A master and its registry, which outlives it.
 #[derive(Debug)]
 pub struct MasterHost {
     machine: Master,
-    registry: State,
+    registry: Rc<RefCell<State>>,
     random: Random,
     /// Operations that are not durable yet, in order, and when they are.
     applying: VecDeque<(Time, Operation)>,
@@ -70,17 +77,41 @@ impl MasterHost {
     /// A new life.
     pub fn new(setup: MasterSetup, life: Life) -> Self {
         let mut random = Random::new(life.seed);
-        Self {
-            machine: Master::new(setup.config, random.next_u64(), life.began),
-            registry: State::default(),
-            random,
-            applying: VecDeque::new(),
-        }
+        let allocator = Hierarchical::new(AllocatorConfig::default(), random.next_u64());
+        let mut machine = Master::new(setup.config, random.next_u64(), life.began, Box::new(allocator));
+        machine.recover(life.began, &setup.registry.borrow());
+        Self { machine, registry: setup.registry, random, applying: VecDeque::new() }
     }
 
     /// The machine.
     pub fn machine(&self) -> &Master {
         &self.machine
+    }
+
+    /// Its agents.
+    pub fn agents(&self) -> Vec<SeenAgent> {
+        let agents = self.machine.agents().values();
+        let seen = agents.map(|agent| SeenAgent {
+            id: agent.id.clone(),
+            pid: agent.connected.then(|| agent.pid.clone()),
+            active: agent.active(),
+            total: agent.info.resources.clone(),
+            offered: agent.offered.clone(),
+            used: agent.used.clone(),
+        });
+        seen.collect()
+    }
+
+    /// The tasks that its agents run, as far as it knows.
+    pub fn tasks(&self) -> Vec<SeenTask> {
+        let tasks = self.machine.frameworks().values().flat_map(|framework| {
+            framework.tasks.iter().map(|(task_id, record)| SeenTask {
+                framework_id: framework.id.clone(),
+                task_id: task_id.clone(),
+                state: record.task.state,
+            })
+        });
+        tasks.collect()
     }
 
     fn feed(&mut self, now: Time, input: Input, cx: &mut Context<Message>) {
@@ -135,7 +166,7 @@ impl Host for MasterHost {
         self.machine.tick(now, &mut out);
         self.carry_out(now, out, cx);
         while let Some((_, operation)) = self.applying.pop_front_if(|(at, _)| *at <= now) {
-            self.registry.apply(&operation);
+            self.registry.borrow_mut().apply(&operation);
             self.feed(now, Input::Applied { operation }, cx);
         }
     }
