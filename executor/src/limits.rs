@@ -24,5 +24,3 @@ pub const DEFAULT_RECOVERY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 pub const DEFAULT_BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// Source: Mesos `DEFAULT_EXECUTOR_SHUTDOWN_GRACE_PERIOD`.
 pub const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
-/// How long the end of a driver waits for its last messages to leave. Ours.
-pub const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);

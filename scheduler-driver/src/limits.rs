@@ -21,5 +21,3 @@ pub const MAX_ATTEMPT: Duration = Duration::from_secs(15);
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most masters in one list. Ours.
 pub const MAX_MASTERS: usize = 64;
-/// How long the end of a driver waits for its last messages to leave. Ours.
-pub const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);

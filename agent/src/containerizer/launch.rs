@@ -15,7 +15,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command as Process;
+use std::process::{Command as Process, ExitCode};
 
 use protocol::Command;
 use serde::{Deserialize, Serialize};
@@ -65,22 +65,21 @@ enum LaunchError {
     Exec { program: String, source: io::Error },
 }
 
-/// Runs the launcher. Does not return where a custom executor is launched or the launch fails; else ends with what
-/// `command_executor` returns, in this process.
-pub fn launch_main(command_executor: impl FnOnce() -> i32) -> ! {
-    let mut status = match io::stdout().as_fd().try_clone_to_owned() {
-        Ok(descriptor) => File::from(descriptor),
-        Err(_) => std::process::exit(1),
-    };
+/// The body of `main`. Where a custom executor is launched it does not return; else it ends with what
+/// `command_executor` returns, which runs in this process.
+pub fn launch_main(command_executor: impl FnOnce() -> ExitCode) -> ExitCode {
+    let Ok(status) = io::stdout().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
+    let mut status = File::from(status);
     match launch() {
         Ok(()) => {
+            // Its end tells the agent that the executor runs.
             drop(status);
-            std::process::exit(command_executor())
+            command_executor()
         }
         Err(error) => {
             // Where the agent is gone, nobody is left to be told.
             let _ = write!(status, "{error}");
-            std::process::exit(1)
+            ExitCode::FAILURE
         }
     }
 }

@@ -130,6 +130,7 @@ impl Machine for Agent {
                 self.container_exited(now, &container_id, status, message, out);
             }
             Input::Leave => self.leave(now, out),
+            Input::Look => {}
         }
     }
 

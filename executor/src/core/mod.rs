@@ -160,7 +160,10 @@ impl Session {
         if full {
             tracing::warn!("a message was dropped: callbacks are too slow");
         } else if self.callbacks.len() >= MAX_CALLBACKS_HARD {
-            self.fail(format!("more than {MAX_CALLBACKS_HARD} callbacks wait: the executor is too slow"), out);
+            self.fail(
+                format!("more than {MAX_CALLBACKS_HARD} callbacks wait: the executor is too slow"),
+                out,
+            );
         } else {
             self.callbacks.push_back(callback);
         }

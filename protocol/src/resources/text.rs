@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Ranges, Reservation, ReservationKind, Resource, Resources, Scalar, Value};
+use super::{Gather, Ranges, Reservation, ReservationKind, Resource, Resources, Scalar, Value, name};
 use crate::Role;
-use crate::limits::{MAX_RANGES, MAX_RESOURCES, MAX_SET_ITEMS};
+use crate::limits::{MAX_RANGES, MAX_SET_ITEMS};
 
 /// Why a text is not resources.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,38 +29,26 @@ impl FromStr for Resources {
     type Err = ParseResourcesError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut resources = Resources::new();
-        let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
-        for (index, part) in parts.enumerate() {
-            if index >= MAX_RESOURCES {
-                return Err(refuse(part, format!("more than {MAX_RESOURCES} resources")));
-            }
-            let resource = parse_one(part)?;
-            let other_kind =
-                |have: &&Resource| have.name == resource.name && !have.value.same_kind(&resource.value);
-            if resources.iter().find(other_kind).is_some() {
-                return Err(refuse(part, "the same name with another kind of value"));
-            }
-            resources += &Resources::from(resource);
+        let mut gather = Gather::default();
+        for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+            gather.push(parse_one(part)?).map_err(|why| refuse(part, why))?;
         }
-        Ok(resources)
+        gather.finish().map_err(|why| refuse(text, why))
     }
 }
 
 fn parse_one(part: &str) -> Result<Resource, ParseResourcesError> {
-    let (head, value) = part.split_once(':').ok_or_else(|| refuse(part, "no ':'"))?;
-    let (name, role) = match head.trim().split_once('(') {
-        None => (head.trim(), None),
-        Some((name, rest)) => {
-            let role = rest.strip_suffix(')').ok_or_else(|| refuse(part, "no ')' after the role"))?;
-            (name.trim(), Some(role.trim()))
+    let end = part.find([':', '(']).ok_or_else(|| refuse(part, "no ':'"))?;
+    let (name, rest) = (part[..end].trim(), &part[end..]);
+    let (role, value) = match rest.strip_prefix('(') {
+        None => (None, rest),
+        Some(rest) => {
+            let (role, rest) = rest.split_once(')').ok_or_else(|| refuse(part, "no ')' after the role"))?;
+            (Some(role.trim()), rest.trim_start())
         }
     };
-    if name.is_empty()
-        || name.contains(|c: char| c.is_whitespace() || c.is_control() || "(){}[],".contains(c))
-    {
-        return Err(refuse(part, "not a name"));
-    }
+    let value = value.strip_prefix(':').ok_or_else(|| refuse(part, "no ':' before the value"))?;
+    name::check(name).map_err(|why| refuse(part, why))?;
     let reservations = match role {
         None | Some(Role::DEFAULT) => Vec::new(),
         Some(role) => {
@@ -70,12 +58,12 @@ fn parse_one(part: &str) -> Result<Resource, ParseResourcesError> {
         }
     };
     let value = parse_value(part, value.trim())?;
-    Ok(Resource { name: name.into(), reservations, revocable: false, value })
+    Ok(Resource { name: name::intern(name), reservations, revocable: false, value })
 }
 
 fn parse_value(part: &str, text: &str) -> Result<Value, ParseResourcesError> {
     if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return parse_ranges(part, inner).map(Value::Ranges);
+        return parse_ranges(inner).map(Value::Ranges).map_err(|why| refuse(part, why));
     }
     if let Some(inner) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         let items: BTreeSet<String> =
@@ -88,25 +76,28 @@ fn parse_value(part: &str, text: &str) -> Result<Value, ParseResourcesError> {
     text.parse::<Scalar>().map(Value::Scalar).map_err(|why| refuse(part, why.to_string()))
 }
 
-fn parse_ranges(part: &str, inner: &str) -> Result<Ranges, ParseResourcesError> {
+/// What is between the brackets of `[1-3, 5-5]`.
+pub(crate) fn parse_ranges(inner: &str) -> Result<Ranges, String> {
     let mut ranges = Vec::new();
     for range in inner.split(',').map(str::trim).filter(|range| !range.is_empty()) {
-        let (begin, end) = range.split_once('-').ok_or_else(|| refuse(part, "a range is begin-end"))?;
-        let number =
-            |text: &str| text.trim().parse::<u64>().map_err(|_| refuse(part, "a range is begin-end"));
-        let (begin, end) = (number(begin)?, number(end)?);
+        let number = |text: &str| text.trim().parse::<u64>().ok();
+        let (begin, end) = range
+            .split_once('-')
+            .and_then(|(begin, end)| Some((number(begin)?, number(end)?)))
+            .ok_or("a range is begin-end, such as [31000-32000]")?;
         if begin > end {
-            return Err(refuse(part, "a range ends before it begins"));
+            return Err(format!("the range {begin}-{end} ends before it begins"));
         }
         if ranges.len() >= MAX_RANGES {
-            return Err(refuse(part, format!("more than {MAX_RANGES} ranges")));
+            return Err(format!("more than {MAX_RANGES} ranges"));
         }
         ranges.push((begin, end));
     }
     Ok(ranges.into_iter().collect())
 }
 
-/// Prints what [`Resources::from_str`] reads.
+/// Prints what [`Resources::from_str`] reads. Of reservations only the innermost role is printed, and nothing of
+/// `revocable`: the JSON form carries them.
 pub(super) fn print(resources: &Resources, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for (index, resource) in resources.iter().enumerate() {
         if index > 0 {

@@ -70,7 +70,8 @@ impl FromStr for MasterAddress {
             None if host.contains(':') => return Err(refuse()),
             None => host,
         };
-        let readable = host.len() <= 253 && !host.contains(|c: char| c.is_whitespace() || c == '/' || c == '@');
+        let readable =
+            host.len() <= 253 && !host.contains(|c: char| c.is_whitespace() || c == '/' || c == '@');
         if !libactor::valid_name(name) || host.is_empty() || !readable {
             return Err(refuse());
         }
@@ -104,7 +105,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<MasterAddress>().unwrap().to_string(), printed);
         }
-        for text in ["", "host", "host:", "host:0", "host:99999", ":5050", "::1:5050", "[x]:1", "a b:1", "zk://a:1/x"] {
+        for text in
+            ["", "host", "host:", "host:0", "host:99999", ":5050", "::1:5050", "[x]:1", "a b:1", "zk://a:1/x"]
+        {
             assert!(text.parse::<MasterAddress>().is_err(), "{text}");
         }
     }

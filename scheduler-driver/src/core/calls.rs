@@ -67,8 +67,12 @@ impl Session {
     /// A call could not be queued: tasks to be launched are lost, the rest is the framework's to repeat.
     pub(super) fn not_sent(&mut self, now: Time, call: SchedulerCall) {
         match call.call {
-            Call::Accept { operations, .. } => self.lose(now, operations, "too many messages wait for the master"),
-            other => tracing::warn!(call = ?std::mem::discriminant(&other), "a call to the master was not sent"),
+            Call::Accept { operations, .. } => {
+                self.lose(now, operations, "too many messages wait for the master")
+            }
+            other => {
+                tracing::warn!(call = ?std::mem::discriminant(&other), "a call to the master was not sent")
+            }
         }
     }
 

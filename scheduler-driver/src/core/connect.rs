@@ -59,6 +59,7 @@ impl Session {
     pub(super) fn attempt_failed(&mut self, now: Time, out: &mut Vec<Output>) {
         self.attempts = self.attempts.saturating_add(1);
         if (self.attempts as usize).is_multiple_of(self.masters.len()) {
+            tracing::warn!(masters = self.masters.len(), "no master answers as the leader: trying again");
             self.wait(now, self.round().saturating_sub(1));
         } else {
             self.attempt(now, out);

@@ -90,7 +90,9 @@ impl Session {
             Admission::Kept => {}
             Admission::Shed => tracing::warn!("a callback was not queued: callbacks are too slow"),
             Admission::Overflow => {
-                self.fail(format!("more than {MAX_CALLBACKS_HARD} callbacks wait: the scheduler is too slow"));
+                self.fail(format!(
+                    "more than {MAX_CALLBACKS_HARD} callbacks wait: the scheduler is too slow"
+                ));
             }
         }
     }

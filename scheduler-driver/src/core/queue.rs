@@ -1,12 +1,4 @@
-//! Callbacks that wait for the scheduler, and what becomes of them when it is slow.
-//!
-//! | what | while there is room | at [`MAX_CALLBACKS`] | at [`MAX_CALLBACKS_HARD`] |
-//! |---|---|---|---|
-//! | offers | wait | declined at once | |
-//! | a rescinded offer that still waits | both vanish | both vanish | both vanish |
-//! | an update that an agent repeats | waits, once | takes the place of waiting offers, else dropped: its agent repeats it | |
-//! | a message of an executor | waits | dropped (delivery is at most once) | |
-//! | all else (the master's own updates, losses, connection) | waits | waits | the driver ends with an error |
+//! Callbacks that wait for the scheduler. What becomes of them when it is slow is said in [`crate::core`].
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -116,7 +108,8 @@ impl CallbackQueue {
 
     /// Makes room by giving up the oldest waiting offers.
     fn shed_offers(&mut self, declined: &mut Vec<OfferId>) -> bool {
-        let Some(place) = self.waiting.iter().position(|callback| matches!(callback, Callback::Offers(_))) else {
+        let Some(place) = self.waiting.iter().position(|callback| matches!(callback, Callback::Offers(_)))
+        else {
             return false;
         };
         if let Some(Callback::Offers(offers)) = self.waiting.remove(place) {
@@ -174,7 +167,10 @@ mod tests {
         for task in 1..MAX_CALLBACKS {
             push(&mut queue, update(task, Some(1)));
         }
-        assert_eq!(push(&mut queue, Callback::Offers(vec![offer("o2")])), (Admission::Shed, vec!["o2".into()]));
+        assert_eq!(
+            push(&mut queue, Callback::Offers(vec![offer("o2")])),
+            (Admission::Shed, vec!["o2".into()])
+        );
         assert_eq!(push(&mut queue, update(9_000, Some(1))), (Admission::Kept, vec!["o1".into()]));
         assert_eq!(push(&mut queue, update(9_001, Some(1))), (Admission::Shed, vec![]));
         for task in MAX_CALLBACKS..MAX_CALLBACKS_HARD {

@@ -252,7 +252,7 @@ impl<N: Ord + Clone> Sorter<N> {
         assert!(self.order.iter().all(|place| self.active.contains(place.slot)));
         assert_eq!(
             self.order.len(),
-            (0..self.active.words()).map(|at| self.active.word(at).count_ones() as usize).sum()
+            (0..self.active.words()).map(|at| self.active.word(at).count_ones() as usize).sum::<usize>()
         );
         if !self.in_order || !self.ranked || self.version != totals.version {
             return;

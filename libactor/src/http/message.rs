@@ -1,0 +1,122 @@
+//! Requests and responses as routes see them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use super::{HeaderMap, Method, StatusCode};
+
+/// A request, with its whole body.
+#[derive(Clone, Debug)]
+pub struct HttpRequest {
+    /// What is to be done.
+    pub method: Method,
+    /// The actor that serves it.
+    pub actor: String,
+    /// The path within the actor, decoded: `/state`.
+    pub path: String,
+    /// What of the path follows the route: empty, or begins with `/`.
+    pub rest: String,
+    /// The query, decoded; of a name that comes twice, the last.
+    pub query: BTreeMap<String, String>,
+    /// As they came.
+    pub headers: HeaderMap,
+    /// At most [`MAX_REQUEST_BYTES`](crate::limits::MAX_REQUEST_BYTES).
+    pub body: Bytes,
+    /// Who asks.
+    pub peer: SocketAddr,
+}
+
+impl HttpRequest {
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// A response that says what is wrong with it.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpResponse> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            HttpResponse::text(StatusCode::BAD_REQUEST, format!("The body is not valid: {error}\n"))
+        })
+    }
+}
+
+/// What is said in answer.
+#[derive(Debug)]
+pub struct HttpResponse {
+    /// How it went.
+    pub status: StatusCode,
+    /// Of the body; empty: none is sent.
+    pub content_type: String,
+    /// Besides the content type.
+    pub headers: HeaderMap,
+    /// What follows.
+    pub body: HttpBody,
+}
+
+/// The body of a response.
+#[derive(Debug)]
+pub enum HttpBody {
+    /// All of it.
+    Full(Bytes),
+    /// As it comes, until the sender is dropped. The channel's bound holds a sender back that is faster than its client;
+    /// `closed()` of the sender ends when the client has gone.
+    Stream(mpsc::Receiver<Bytes>),
+}
+
+impl HttpResponse {
+    /// A body of a type.
+    pub fn new(status: StatusCode, content_type: &str, body: impl Into<Bytes>) -> Self {
+        Self {
+            status,
+            content_type: content_type.to_owned(),
+            headers: HeaderMap::new(),
+            body: HttpBody::Full(body.into()),
+        }
+    }
+
+    /// Plain text.
+    pub fn text(status: StatusCode, text: impl Into<String>) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", text.into())
+    }
+
+    /// A value as JSON, with status 200; 500 if it has no such form.
+    pub fn json<T: Serialize>(value: &T) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(json) => Self::new(StatusCode::OK, "application/json", json),
+            Err(error) => Self::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        }
+    }
+
+    /// No body.
+    pub fn empty(status: StatusCode) -> Self {
+        Self::new(status, "", Bytes::new())
+    }
+
+    /// A body that comes bit by bit, with status 200.
+    pub fn stream(content_type: &str, chunks: mpsc::Receiver<Bytes>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            content_type: content_type.to_owned(),
+            headers: HeaderMap::new(),
+            body: HttpBody::Stream(chunks),
+        }
+    }
+
+    /// The same with one header more.
+    ///
+    /// # Panics
+    /// If the name or the value can't be a header's.
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        let value = value.parse().expect("a header's value is printable text");
+        self.headers.insert(name, value);
+        self
+    }
+}

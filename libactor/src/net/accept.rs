@@ -1,0 +1,69 @@
+//! The listening socket: who connects, and what it speaks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+
+use super::frame::DIAL_MAGIC;
+use super::inbound;
+use crate::Node;
+use crate::complaint::Complaint;
+use crate::http::Sniffed;
+use crate::limits::{FIRST_BYTE_TIMEOUT, MAX_HANDSHAKES};
+
+/// Accepts for as long as the node is there. What speaks HTTP goes to `http`.
+pub(crate) async fn accept(node: Node, listener: TcpListener, http: mpsc::Sender<Sniffed>) {
+    let slots = Arc::new(Semaphore::new(node.config().max_connections));
+    let undecided = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+    loop {
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                node.complain(Complaint::AcceptFailed, &error);
+                // Out of file descriptors, as a rule: some may come back.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let slot = slots.clone().try_acquire_owned();
+        let deciding = undecided.clone().try_acquire_owned();
+        let (Ok(slot), Ok(deciding)) = (slot, deciding) else {
+            node.complain(Complaint::TooManyConnections, &address);
+            continue;
+        };
+        // An error means that the connection is gone, which its first read will find.
+        let _ = stream.set_nodelay(true);
+        node.spawn_task(sniff(node.clone(), Sniffed { stream, address, slot }, deciding, http.clone()));
+    }
+}
+
+/// Looks at the first byte and hands the connection on.
+async fn sniff(node: Node, sniffed: Sniffed, deciding: OwnedSemaphorePermit, http: mpsc::Sender<Sniffed>) {
+    match timeout(FIRST_BYTE_TIMEOUT, first_byte(&sniffed.stream)).await {
+        Ok(Some(first)) if first == DIAL_MAGIC[0] => {
+            let Sniffed { stream, address, slot } = sniffed;
+            inbound::serve(node, stream, address, deciding).await;
+            drop(slot);
+        }
+        // Every method of HTTP is in capital letters.
+        Ok(Some(first)) if first.is_ascii_uppercase() => {
+            drop(deciding);
+            // An error means that the node is closing.
+            let _ = http.send(sniffed).await;
+        }
+        Ok(Some(_)) => node.complain(Complaint::BadPreface, &sniffed.address),
+        Ok(None) => {}
+        Err(_) => node.complain(Complaint::HandshakeTimeout, &sniffed.address),
+    }
+}
+
+async fn first_byte(stream: &TcpStream) -> Option<u8> {
+    let mut first = [0u8; 1];
+    match stream.peek(&mut first).await {
+        Ok(1) => Some(first[0]),
+        _ => None,
+    }
+}

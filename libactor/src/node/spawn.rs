@@ -1,0 +1,105 @@
+//! Starting and ending actors.
+
+use std::sync::Arc;
+
+use actix::{Actor, AsyncContext, Context};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Node;
+use crate::actor::{Drain, Ending, Entry, Install, Me};
+use crate::links::Inward;
+use crate::net::Outgoing;
+use crate::sync::write;
+use crate::{Pid, SpawnError, valid_name};
+
+impl Node {
+    /// Starts an actor under a name. `make` gets the actor's handle to itself; `install` says what the actor takes.
+    ///
+    /// # Errors
+    /// If the name is taken or is none, the node has shut down, or this is another thread than the node's.
+    ///
+    /// # Panics
+    /// Outside of a `LocalSet`.
+    pub fn spawn<A, F, I>(&self, name: &str, make: F, install: I) -> Result<Pid, SpawnError>
+    where
+        A: Actor<Context = Context<A>>,
+        F: FnOnce(Me) -> A,
+        I: FnOnce(&mut Install<A>),
+    {
+        self.spawn_watched(name, make, install, None).map(|me| me.pid().clone())
+    }
+
+    /// As [`Node::spawn`]; says how it ended.
+    pub(crate) fn spawn_watched<A, F, I>(
+        &self,
+        name: &str,
+        make: F,
+        install: I,
+        told: Option<oneshot::Sender<Ending>>,
+    ) -> Result<Me, SpawnError>
+    where
+        A: Actor<Context = Context<A>>,
+        F: FnOnce(Me) -> A,
+        I: FnOnce(&mut Install<A>),
+    {
+        if !valid_name(name) {
+            return Err(SpawnError::BadName(name.chars().take(80).collect()));
+        }
+        if std::thread::current().id() != self.0.thread {
+            return Err(SpawnError::WrongThread);
+        }
+        let mut installed = Install::new();
+        install(&mut installed);
+        let (mailbox, letters) = mpsc::channel(installed.capacity);
+        let mut entry = Entry::new(self.pid(name), self.next_number(), mailbox);
+        entry.by_type = std::mem::take(&mut installed.by_type);
+        entry.by_name = std::mem::take(&mut installed.by_name);
+        entry.routes = std::mem::take(&mut installed.routes);
+        let entry = Arc::new(entry);
+        {
+            let mut actors = write(&self.0.actors);
+            if self.0.stopping.is_cancelled() {
+                return Err(SpawnError::ShutDown);
+            }
+            if actors.contains_key(name) {
+                return Err(SpawnError::NameTaken(name.to_owned()));
+            }
+            actors.insert(entry.pid.shared_name(), entry.clone());
+        }
+        // From here on the drain takes the name back when it is dropped.
+        let drain = Drain::new(self.clone(), entry.clone(), letters, installed, told);
+        let me = Me { node: self.clone(), entry };
+        let handed = me.clone();
+        A::create(move |ctx| {
+            ctx.spawn(drain);
+            make(handed)
+        });
+        Ok(me)
+    }
+
+    /// Ends an actor of this node after the message in hand; what else waits for it is dropped. `false`: there is none.
+    pub fn stop(&self, name: &str) -> bool {
+        match self.entry(name) {
+            Some(entry) => {
+                entry.stop.cancel();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// An actor is gone: its name is free, its links end, who has linked to it is told.
+    pub(crate) fn actor_ended(&self, entry: &Arc<Entry>) {
+        {
+            let mut actors = write(&self.0.actors);
+            if actors.get(entry.pid.name()).is_some_and(|known| known.life == entry.life) {
+                actors.remove(entry.pid.name());
+            }
+        }
+        self.drop_links_of(entry.life);
+        self.end_links_to(&entry.pid);
+        for Inward { id, out, .. } in self.take_inward(entry.pid.name()) {
+            self.notify(&out, Outgoing::Exited { id });
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The runtime as its users see it: nodes with real sockets, in one process.
+
+mod kit;
+mod links;
+mod local;
+mod remote;
+mod shell;
