@@ -16,6 +16,7 @@ mod net;
 mod node;
 mod pid;
 pub mod shell;
+mod supervise;
 mod sync;
 mod time;
 
@@ -30,4 +31,5 @@ pub use metrics::{Counter, Gauge, Metrics};
 pub use node::{Node, NodeConfig};
 pub use pid::{MAX_NAME_BYTES, ParsePidError, Pid, valid_name};
 pub use shell::{Accept, Edge, ShellHandle};
+pub use supervise::{Backoff, supervise};
 pub use time::{Time, Timers};
