@@ -1,1 +1,3 @@
-//! integration
+//! Whole clusters in one process: in simulation, and as real processes.
+
+pub mod sim;

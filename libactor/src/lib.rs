@@ -16,6 +16,8 @@ mod net;
 mod node;
 mod pid;
 pub mod shell;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod supervise;
 mod sync;
 mod time;

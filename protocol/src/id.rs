@@ -1,7 +1,7 @@
 //! Identities. Each is text with a type of its own, cheap to clone.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +103,8 @@ impl Role {
 
 impl Default for Role {
     fn default() -> Self {
-        Self::from(Self::DEFAULT)
+        static DEFAULT: LazyLock<Role> = LazyLock::new(|| Role::from(Role::DEFAULT));
+        DEFAULT.clone()
     }
 }
 

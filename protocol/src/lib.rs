@@ -34,20 +34,24 @@ pub mod limits;
 pub mod messages;
 pub mod notation;
 pub mod offer;
+mod reason;
 pub mod resources;
 pub mod status;
 pub mod task;
+mod task_state;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod validate;
 
 pub use agent::AgentInfo;
-pub use attribute::{Attribute, Attributes};
+pub use attribute::{Attribute, AttributeValue, Attributes};
 pub use command::{Command, CommandInfo, Environment, Uri};
 pub use executor::ExecutorInfo;
 pub use framework::{Capability, FrameworkInfo};
 pub use id::{AgentId, ContainerId, ExecutorId, FrameworkId, MasterId, OfferId, Role, TaskId, Uuid};
 pub use offer::{Filters, Offer, Operation};
-pub use resources::{Resource, Resources, Scalar};
+pub use resources::{Ranges, Resource, Resources, Scalar};
 pub use status::{Reason, Source, StatusUpdate, TaskStatus};
 pub use task::{KillPolicy, Label, Task, TaskInfo, TaskState};
 pub use time::UnixTime;

@@ -2,13 +2,18 @@
 
 /// Longest identity, in bytes. Source: NAME_MAX, as in Mesos.
 pub const MAX_ID_BYTES: usize = 255;
-/// Most ranges in one resource: a resource with more is refused, not truncated.
-pub const MAX_RANGES: usize = 10_000;
+/// Most ranges in one resource: a resource with more is refused, not truncated. Every second port of 65,536 fits,
+/// so that no use of ports makes an offer that can't be sent.
+pub const MAX_RANGES: usize = 32_768;
 /// Most items in one set resource.
 pub const MAX_SET_ITEMS: usize = 10_000;
 /// Largest scalar, in thousandths: keeps sums over 10^6 agents within 64 bits.
 pub const MAX_SCALAR_MILLIS: u64 = 1 << 43;
 /// Most resources in one text or JSON value.
 pub const MAX_RESOURCES: usize = 10_000;
+/// Deepest stack of reservations on one resource.
+pub const MAX_RESERVATIONS: usize = 64;
+/// Most attributes of one agent.
+pub const MAX_ATTRIBUTES: usize = 10_000;
 /// Longest duration that the notation accepts, in nanoseconds (292 years). Source: stout's Duration::max().
 pub const MAX_DURATION_NANOS: u64 = i64::MAX as u64;

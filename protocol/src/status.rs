@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AgentId, ExecutorId, FrameworkId, Label, TaskId, TaskState, UnixTime, Uuid};
 
+pub use crate::reason::Reason;
+
 /// One report of a task's state. Source: Mesos `TaskStatus`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskStatus {
@@ -92,58 +94,48 @@ pub enum Source {
     Executor,
 }
 
-/// Why. Source: Mesos `TaskStatus.Reason`; the numbers are those of its wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[repr(u8)]
-#[allow(missing_docs, reason = "each is Mesos's REASON_ of the same name")]
-pub enum Reason {
-    CommandExecutorFailed = 0,
-    ContainerLaunchFailed = 21,
-    ContainerLimitation = 19,
-    ContainerLimitationDisk = 20,
-    ContainerLimitationMemory = 8,
-    ContainerPreempted = 17,
-    ContainerUpdateFailed = 22,
-    MaxCompletionTimeReached = 33,
-    ExecutorRegistrationTimeout = 23,
-    ExecutorReregistrationTimeout = 24,
-    ExecutorTerminated = 1,
-    ExecutorUnregistered = 2,
-    FrameworkRemoved = 3,
-    GcError = 4,
-    InvalidFrameworkId = 5,
-    InvalidOffers = 6,
-    IoSwitchboardExited = 27,
-    MasterDisconnected = 7,
-    Reconciliation = 9,
-    ResourcesUnknown = 18,
-    AgentDisconnected = 10,
-    AgentDraining = 34,
-    AgentRemoved = 11,
-    AgentRemovedByOperator = 31,
-    AgentReregistered = 32,
-    AgentRestarted = 12,
-    AgentUnknown = 13,
-    TaskKilledDuringLaunch = 30,
-    TaskCheckStatusUpdated = 28,
-    TaskHealthCheckStatusUpdated = 29,
-    TaskGroupInvalid = 25,
-    TaskGroupUnauthorized = 26,
-    TaskInvalid = 14,
-    TaskUnauthorized = 15,
-    TaskUnknown = 16,
+impl Source {
+    /// Every source, in the order of the wire's numbers.
+    pub const ALL: [Source; 3] = [Source::Master, Source::Agent, Source::Executor];
+
+    /// The name on the wire, such as `SOURCE_MASTER`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Master => "SOURCE_MASTER",
+            Source::Agent => "SOURCE_AGENT",
+            Source::Executor => "SOURCE_EXECUTOR",
+        }
+    }
+
+    /// The source of a name; Mesos's older `SOURCE_SLAVE` is understood.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let name = if name == "SOURCE_SLAVE" { "SOURCE_AGENT" } else { name };
+        Self::ALL.into_iter().find(|source| source.name() == name)
+    }
+
+    /// The number on the wire.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The source of a number on the wire.
+    pub fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| i32::from(source.number()) == number)
+    }
 }
 
-impl Reason {
-    /// The name on the wire, such as `REASON_INVALID_OFFERS`.
-    pub fn name(self) -> String {
-        let mut name = String::from("REASON");
-        for letter in format!("{self:?}").chars() {
-            if letter.is_ascii_uppercase() {
-                name.push('_');
-            }
-            name.push(letter.to_ascii_uppercase());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_have_the_numbers_and_names_of_the_wire() {
+        for (number, name) in [(0, "SOURCE_MASTER"), (1, "SOURCE_AGENT"), (2, "SOURCE_EXECUTOR")] {
+            let source = Source::from_number(number).unwrap();
+            assert_eq!((i32::from(source.number()), source.name()), (number, name));
+            assert_eq!(Source::from_name(name), Some(source));
         }
-        name
+        assert_eq!(Source::from_name("SOURCE_SLAVE"), Some(Source::Agent));
+        assert_eq!((Source::from_number(3), Source::from_name("")), (None, None));
     }
 }

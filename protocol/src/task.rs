@@ -1,6 +1,5 @@
 //! Tasks and the states they go through.
 
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AgentId, CommandInfo, ExecutorId, ExecutorInfo, FrameworkId, Resources, TaskId, TaskStatus, Uuid,
 };
+
+pub use crate::task_state::TaskState;
 
 /// A task, as its framework asks for it. Exactly one of `executor` and `command` is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,121 +161,5 @@ impl Task {
             labels: info.labels.clone(),
             kill_policy: info.kill_policy,
         }
-    }
-}
-
-/// The state of a task. Source: Mesos `TaskState`; the numbers are those of its wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[repr(u8)]
-pub enum TaskState {
-    /// Accepted by the master; no executor has answered for it yet.
-    Staging = 6,
-    /// Its executor has it.
-    Starting = 0,
-    /// It runs.
-    Running = 1,
-    /// It is being killed.
-    Killing = 8,
-    /// It ended well.
-    Finished = 2,
-    /// It ended badly.
-    Failed = 3,
-    /// It was killed.
-    Killed = 4,
-    /// Its description was refused.
-    Error = 7,
-    /// It is lost, for frameworks that don't tell the kinds of loss apart.
-    Lost = 5,
-    /// It never started.
-    Dropped = 9,
-    /// Its agent is unreachable: it may come back.
-    Unreachable = 10,
-    /// It ran on an agent that is gone for good.
-    Gone = 11,
-    /// As `Gone`, by an operator's word.
-    GoneByOperator = 12,
-    /// Nobody knows it.
-    Unknown = 13,
-}
-
-impl TaskState {
-    /// Every state, in the order of the wire's numbers.
-    pub const ALL: [TaskState; 14] = [
-        TaskState::Starting,
-        TaskState::Running,
-        TaskState::Finished,
-        TaskState::Failed,
-        TaskState::Killed,
-        TaskState::Lost,
-        TaskState::Staging,
-        TaskState::Error,
-        TaskState::Killing,
-        TaskState::Dropped,
-        TaskState::Unreachable,
-        TaskState::Gone,
-        TaskState::GoneByOperator,
-        TaskState::Unknown,
-    ];
-
-    /// Whether nothing can follow. `Unreachable` and `Unknown` are not terminal.
-    pub fn is_terminal(self) -> bool {
-        use TaskState::*;
-        matches!(self, Finished | Failed | Killed | Error | Lost | Dropped | Gone | GoneByOperator)
-    }
-
-    /// The name on the wire, such as `TASK_RUNNING`.
-    pub fn name(self) -> &'static str {
-        use TaskState::*;
-        match self {
-            Staging => "TASK_STAGING",
-            Starting => "TASK_STARTING",
-            Running => "TASK_RUNNING",
-            Killing => "TASK_KILLING",
-            Finished => "TASK_FINISHED",
-            Failed => "TASK_FAILED",
-            Killed => "TASK_KILLED",
-            Error => "TASK_ERROR",
-            Lost => "TASK_LOST",
-            Dropped => "TASK_DROPPED",
-            Unreachable => "TASK_UNREACHABLE",
-            Gone => "TASK_GONE",
-            GoneByOperator => "TASK_GONE_BY_OPERATOR",
-            Unknown => "TASK_UNKNOWN",
-        }
-    }
-
-    /// Whether a task may go from `self` to `next` on one agent, as that agent and its executor report it.
-    /// Staying in a state is legal where a second report of it carries news (health, a message).
-    ///
-    /// | from | to |
-    /// |---|---|
-    /// | Staging | Staging, Starting, Running, Killing, any terminal |
-    /// | Starting | Starting, Running, Killing, any terminal |
-    /// | Running | Running, Killing, any terminal |
-    /// | Killing | Killing, any terminal |
-    /// | Unreachable | whatever its agent reports when it returns |
-    /// | terminal | nothing |
-    pub fn may_become(self, next: TaskState) -> bool {
-        use TaskState::*;
-        let rank = |state: TaskState| match state {
-            Staging => 0,
-            Starting => 1,
-            Running => 2,
-            Killing => 3,
-            _ => 4,
-        };
-        match (self, next) {
-            (from, _) if from.is_terminal() => false,
-            (_, Unknown) | (Unknown, _) => false,
-            (Unreachable, _) => true,
-            (_, Unreachable) => true,
-            (from, to) => rank(from) <= rank(to),
-        }
-    }
-}
-
-impl fmt::Display for TaskState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }

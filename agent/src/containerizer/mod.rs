@@ -1,4 +1,21 @@
 //! Where executors run. The agent asks for launches and kills; the containerizer answers with events.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`process`] | containers as plain processes |
+//! | [`launch`] | what happens in the new process before it is the executor |
+//! | `sandbox` | the directories |
+//! | `tree`, `cgroup`, `posix` | keeping a container's processes together, and ending them all |
+
+mod cgroup;
+pub mod launch;
+mod posix;
+pub mod process;
+mod sandbox;
+mod tree;
+
+pub use process::{ProcessConfig, ProcessContainerizer};
+pub use tree::LauncherKind;
 
 use protocol::ContainerId;
 

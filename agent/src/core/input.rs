@@ -51,6 +51,8 @@ pub enum Input {
     },
     /// The operator asks the agent to leave: kill all, unregister, end.
     Leave,
+    /// Somebody waits to see the machine, and nothing else happens that would show it. Changes nothing.
+    Look,
 }
 
 /// Imperatives.

@@ -1,5 +1,150 @@
-//! The agent machine.
+//! The agent machine: registers with the master, starts executors, hands them tasks, and carries what they report
+//! to the frameworks until it is acknowledged.
+//!
+//! ```text
+//! the agent                                             one run of an executor
+//!
+//!   Disconnected ◄── no master ──┐                        RunTask: Launch, tasks queue
+//!        │ master detected       │                             │
+//!        ▼                       │                         Registering ── launch failed ───────────┐
+//!   Registering ── backoff ─┐    │                          │       │                              │
+//!        │      ◄───────────┘    │              Subscribe:  │       │ timeout, nothing left to run │
+//!        │ Registered,           │           Launch events  │       │                              │
+//!        │ Reregistered          │                          ▼       │                              │
+//!        ▼                       │                       Running    │                              │
+//!     Running ── exited, ────────┘                          │       │                              │
+//!                silent, not connected:              Shutdown event │                              │
+//!                register again                      grace: Destroy │ Destroy                      │
+//!                                                           ▼       ▼                              ▼
+//!   any ── Leave, Shutdown ──► leaving ──► Terminate      Terminating ── ContainerExited ──► tasks end, forgotten
+//! ```
+//!
+//! A task's reports form a *stream* ([`updates`]): one is outstanding, the rest wait behind it. A task is forgotten
+//! when its terminal report has been acknowledged, an executor when its container has exited.
+//!
+//! The machine trusts its master alone, by address. Executors are not trusted: a call counts only if framework,
+//! executor, container and the subscribed actor fit.
 
+mod check;
+mod config;
+mod executors;
 mod input;
+mod kill;
+mod launch;
+pub mod limits;
+mod registration;
+mod state;
+mod updates;
 
+#[cfg(test)]
+mod chaos;
+#[cfg(test)]
+mod golden;
+
+use libactor::{Machine, Pid, Random, Time, Timers};
+use protocol::messages::AgentEvent;
+
+pub use config::AgentConfig;
 pub use input::{ContainerSpec, Input, Output};
+pub use registration::Phase;
+pub use state::{Agent, Counters, Executor, ExecutorState, Framework};
+
+use state::Timer;
+
+impl Agent {
+    /// An agent that knows no master yet. The same seed gives the same container ids and waits.
+    pub fn new(config: AgentConfig, seed: u64, now: Time) -> Self {
+        Self {
+            config,
+            started: now,
+            id: None,
+            random: Random::new(seed),
+            timers: Timers::default(),
+            registration: registration::Registration::default(),
+            frameworks: Default::default(),
+            containers: Default::default(),
+            subscribed: Default::default(),
+            streams: Default::default(),
+            leaving: None,
+            counters: Counters::default(),
+        }
+    }
+
+    fn master_says(&mut self, now: Time, from: &Pid, event: AgentEvent, out: &mut Vec<Output>) {
+        if self.registration.master.as_ref() != Some(from) {
+            tracing::warn!(%from, "ignored: not from the master");
+            return;
+        }
+        match event {
+            AgentEvent::Registered { agent_id, ping_timeout } => {
+                self.registered(now, agent_id, ping_timeout, out);
+            }
+            AgentEvent::Reregistered { agent_id, ping_timeout, reconcile } => {
+                self.reregistered(now, agent_id, ping_timeout, reconcile, out);
+            }
+            AgentEvent::Ping { connected } => self.ping(now, connected, out),
+            AgentEvent::RunTask { framework, task } => self.run_task(now, framework, task, out),
+            AgentEvent::KillTask { framework_id, task_id, kill_policy } => {
+                self.kill_task(now, framework_id, task_id, kill_policy, out);
+            }
+            AgentEvent::Acknowledge { framework_id, task_id, uuid } => {
+                self.acknowledge(now, framework_id, task_id, uuid, out);
+            }
+            AgentEvent::Message { framework_id, executor_id, data } => {
+                self.message_to_executor(&framework_id, &executor_id, data, out);
+            }
+            AgentEvent::ShutdownExecutor { framework_id, executor_id } => {
+                self.shutdown_executor(now, &framework_id, &executor_id, out);
+            }
+            AgentEvent::ShutdownFramework { framework_id } => {
+                self.shutdown_framework(now, &framework_id, out);
+            }
+            AgentEvent::Shutdown { message } => self.shutdown(now, message, out),
+        }
+    }
+
+    fn due(&mut self, now: Time, timer: Timer, out: &mut Vec<Output>) {
+        match timer {
+            Timer::Register => self.attempt(now, out),
+            Timer::Ping => self.silent_master(now, out),
+            Timer::ExecutorRegistration(container_id) => self.registration_timeout(&container_id, out),
+            Timer::Destroy(container_id) => out.push(Output::Destroy { container_id }),
+            Timer::Retry(framework_id, task_id) => self.forward(now, framework_id, task_id, out),
+            Timer::Leave => self.end_anyway(out),
+        }
+    }
+}
+
+impl Machine for Agent {
+    type Input = Input;
+    type Output = Output;
+
+    fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::MasterDetected { master } => self.detected(now, master, out),
+            Input::Master { from, event } => self.master_says(now, &from, event, out),
+            Input::Executor { from, call } => self.executor_calls(now, from, call, out),
+            Input::Exited { pid } => self.exited(now, &pid, out),
+            Input::Launched { container_id, result } => self.launched(now, &container_id, result, out),
+            Input::ContainerExited { container_id, status, message } => {
+                self.container_exited(now, &container_id, status, message, out);
+            }
+            Input::Leave => self.leave(now, out),
+            Input::Look => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
+        while let Some(timer) = self.timers.pop(now) {
+            self.due(now, timer, out);
+        }
+    }
+
+    fn check(&self) {
+        self.check_invariants();
+    }
+}

@@ -1,6 +1,311 @@
-//! The master machine.
+//! The master machine: who may use what, and how it went.
+//!
+//! Agents bring resources, frameworks get them offered, tasks use them. The machine keeps three tables (frameworks with
+//! their tasks, agents, offers) and an [`allocator`] whose books say the same as these tables at any time ([`check`]).
+//!
+//! The life of one task, in the order of the data:
+//! ```text
+//!   offers.rs      allocate ──► Offers ──► framework
+//!   accept.rs      Accept ──► validate.rs ──► task STAGING, RunTask ──► agent
+//!   updates.rs     Update from the agent ──► task's state, resources freed at the end ──► Update ──► framework
+//!   tasks.rs       Acknowledge ──► agent; the end acknowledged: the task is completed
+//!
+//!   STAGING ──► STARTING ──► RUNNING ──► KILLING ──► FINISHED, FAILED, KILLED, ERROR
+//!      └───────────┴────────────┴───────────┴──────► LOST, GONE          (agents.rs: the agent left for good)
+//!      └───────────┴────────────┴───────────┴──────► UNREACHABLE ──┐     (agents.rs: the agent does not answer)
+//!      ▲           ▲            ▲           ▲                      │
+//!      └───────────┴────────────┴───────────┴──────────────────────┘     (reregister.rs: it is back)
+//! ```
+//! Frameworks are in [`frameworks`], agents in [`agents`] with `health` (pings) and `reregister` (return); `reconcile`
+//! answers who asks, `messages` forwards bytes. Source of the behaviour: Mesos 1.11, `src/master/master.cpp`.
+//!
+//! Each call is accepted only from the actor that is subscribed (or registered) under the identity that it uses. What is
+//! ignored or refused is counted ([`counters`]).
 
+mod accept;
+pub mod agents;
 pub mod allocator;
+mod check;
+pub mod config;
+pub mod counters;
+pub mod frameworks;
+mod health;
 mod input;
+pub mod limits;
+mod messages;
+pub mod offers;
+mod reconcile;
+mod reregister;
+pub mod ring;
+pub mod tasks;
+mod updates;
+mod validate;
+mod view;
 
+use std::collections::BTreeMap;
+
+use libactor::{Machine, Pid, Random, Time, Timers};
+use protocol::messages::{AgentCall, AgentEvent, Call, Event, MasterInfo, SchedulerCall};
+use protocol::{AgentId, AgentInfo, FrameworkId, MasterId, OfferId, TaskStatus, UnixTime, Uuid};
+
+use crate::registry;
+use agents::{Admission, Agent};
+use allocator::Allocator;
+use counters::Counters;
+use frameworks::Framework;
+use offers::OfferRecord;
+use reregister::Reregistration;
+use ring::Ring;
+
+pub use config::MasterConfig;
 pub use input::{Input, Output};
+
+/// The master machine.
+#[derive(Debug)]
+pub struct Master {
+    config: MasterConfig,
+    info: MasterInfo,
+    started_at: Time,
+    allocator: Box<dyn Allocator>,
+    timers: Timers<Timer>,
+    counters: Counters,
+    frameworks: BTreeMap<FrameworkId, Framework>,
+    completed_frameworks: Ring<FrameworkId, Framework>,
+    /// Which framework a connected scheduler speaks for.
+    schedulers: BTreeMap<Pid, FrameworkId>,
+    next_framework: u64,
+    agents: BTreeMap<AgentId, Agent>,
+    /// Which agent speaks from where, connected or not.
+    agent_pids: BTreeMap<Pid, AgentId>,
+    next_agent: u64,
+    /// New agents, while the registry decides.
+    admitting: BTreeMap<AgentId, Admission>,
+    /// Agents that come back, while the registry decides.
+    reregistering: BTreeMap<AgentId, Reregistration>,
+    /// Agents that the registry named when this master began and that have not come back yet.
+    recovered: BTreeMap<AgentId, AgentInfo>,
+    unreachable: Ring<AgentId, UnixTime>,
+    removed: Ring<AgentId, ()>,
+    offers: BTreeMap<OfferId, OfferRecord>,
+    next_offer: u64,
+}
+
+/// What the master waits for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// The regular allocation.
+    Batch,
+    /// An allocation that an event asked for.
+    Allocate,
+    /// An agent's answer to a ping.
+    Ping(AgentId),
+    /// The return of a disconnected agent.
+    Reregister(AgentId),
+    /// The return of a recovered agent.
+    Recovered(AgentId),
+    /// The return of a disconnected framework.
+    Failover(FrameworkId),
+    /// The answer to an offer.
+    Offer(OfferId),
+}
+
+/// The time of an input and what is asked for in answer to it.
+struct Turn<'a> {
+    now: Time,
+    out: &'a mut Vec<Output>,
+}
+
+impl Turn<'_> {
+    fn unix_time(&self) -> UnixTime {
+        UnixTime(self.now.as_nanos())
+    }
+
+    fn tell_scheduler(&mut self, to: Pid, event: Event) {
+        self.out.push(Output::ToScheduler { to, event });
+    }
+
+    fn update(&mut self, to: Pid, status: TaskStatus) {
+        self.tell_scheduler(to, Event::Update(status));
+    }
+
+    fn tell_agent(&mut self, to: Pid, event: AgentEvent) {
+        self.out.push(Output::ToAgent { to, event });
+    }
+
+    fn link(&mut self, pid: Pid) {
+        self.out.push(Output::Link { pid });
+    }
+
+    fn unlink(&mut self, pid: Pid) {
+        self.out.push(Output::Unlink { pid });
+    }
+
+    fn apply(&mut self, operation: registry::Operation) {
+        self.out.push(Output::Apply { operation });
+    }
+}
+
+impl Master {
+    /// A master that knows nothing yet. The seed gives its identity; no two lives may have the same.
+    pub fn new(config: MasterConfig, seed: u64, now: Time, allocator: Box<dyn Allocator>) -> Self {
+        let id = MasterId::from(Uuid::from_random(Random::new(seed).next_u128()).to_string());
+        let info = MasterInfo {
+            id,
+            pid: config.pid.clone(),
+            hostname: config.hostname.clone(),
+            version: config.version.clone(),
+        };
+        let mut timers = Timers::default();
+        timers.set(Timer::Batch, now + config.allocation_interval);
+        Self {
+            info,
+            started_at: now,
+            allocator,
+            timers,
+            counters: Counters::default(),
+            frameworks: BTreeMap::new(),
+            completed_frameworks: Ring::new(config.max_completed_frameworks),
+            schedulers: BTreeMap::new(),
+            next_framework: 0,
+            agents: BTreeMap::new(),
+            agent_pids: BTreeMap::new(),
+            next_agent: 0,
+            admitting: BTreeMap::new(),
+            reregistering: BTreeMap::new(),
+            recovered: BTreeMap::new(),
+            unreachable: Ring::new(limits::MAX_UNREACHABLE_AGENTS),
+            removed: Ring::new(limits::MAX_REMOVED_AGENTS),
+            offers: BTreeMap::new(),
+            next_offer: 0,
+            config,
+        }
+    }
+
+    /// Takes over what a registry holds, before the first input: its agents have until the reregistration timeout to
+    /// come back.
+    pub fn recover(&mut self, now: Time, state: &registry::State) {
+        for (id, info) in &state.admitted {
+            self.recovered.insert(id.clone(), info.clone());
+            self.timers.set(Timer::Recovered(id.clone()), now + self.config.agent_reregister_timeout);
+        }
+        for (id, since) in &state.unreachable {
+            self.unreachable.insert(id.clone(), *since);
+        }
+    }
+
+    fn scheduler(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: Pid,
+        SchedulerCall { framework_id, call }: SchedulerCall,
+    ) {
+        if let Call::Subscribe { framework, suppressed_roles } = call {
+            return self.subscribe(turn, from, framework_id, framework, suppressed_roles);
+        }
+        let Some(id) = framework_id.filter(|id| self.schedulers.get(&from) == Some(id)) else {
+            tracing::warn!(%from, "a call of a scheduler that is not subscribed is ignored");
+            self.counters.count("dropped_messages");
+            return;
+        };
+        match call {
+            Call::Subscribe { .. } => {}
+            Call::Teardown => self.teardown(turn, &id),
+            Call::Accept { offer_ids, operations, filters } => {
+                self.accept(turn, &id, &offer_ids, operations, filters);
+            }
+            Call::Decline { offer_ids, filters } => self.decline(turn, &id, &offer_ids, filters),
+            Call::Revive { roles } => self.revive(turn, &id, &roles),
+            Call::Suppress { roles } => self.suppress(&id, &roles),
+            Call::Kill { task_id, agent_id, kill_policy } => {
+                self.kill(turn, &id, task_id, agent_id, kill_policy);
+            }
+            Call::Shutdown { executor_id, agent_id } => {
+                self.shutdown_executor(turn, id, &agent_id, executor_id)
+            }
+            Call::Acknowledge { agent_id, task_id, uuid } => {
+                self.acknowledge(turn, &id, &agent_id, task_id, uuid);
+            }
+            Call::Reconcile { tasks } => self.reconcile(turn, &id, tasks),
+            Call::Message { agent_id, executor_id, data } => {
+                let event = AgentEvent::Message { framework_id: id, executor_id, data };
+                self.framework_message(turn, &agent_id, event);
+            }
+            Call::Request { requests: _ } => self.request(),
+        }
+    }
+
+    fn agent(&mut self, turn: &mut Turn<'_>, from: Pid, call: AgentCall) {
+        match call {
+            AgentCall::Register { agent, version } => self.register_agent(turn, from, agent, version),
+            AgentCall::Reregister { agent, version, executors, tasks, frameworks } => {
+                let back = Reregistration { pid: from, info: agent, version, executors, tasks, frameworks };
+                self.reregister_agent(turn, back);
+            }
+            AgentCall::Pong => self.pong(&from),
+            call => self.registered_agent(turn, &from, call),
+        }
+    }
+
+    /// What only a registered agent may say.
+    fn registered_agent(&mut self, turn: &mut Turn<'_>, from: &Pid, call: AgentCall) {
+        let Some(id) = self.speaking_agent(from) else {
+            tracing::warn!(%from, call = validate::name_of(&call), "a call of an agent that is not registered is ignored");
+            self.counters.count("invalid_agent_calls");
+            return;
+        };
+        match call {
+            AgentCall::Register { .. } | AgentCall::Reregister { .. } | AgentCall::Pong => {}
+            AgentCall::Update(update) => self.status_update(turn, &id, update),
+            AgentCall::Message { framework_id, executor_id, data } => {
+                let event = Event::Message { agent_id: id, executor_id, data };
+                self.executor_message(turn, &framework_id, event);
+            }
+            AgentCall::ExecutorExited { framework_id, executor_id, status } => {
+                self.executor_exited(turn, &id, &framework_id, executor_id, status);
+            }
+            AgentCall::Unregister => self.unregister_agent(turn, &id),
+        }
+    }
+}
+
+impl Machine for Master {
+    type Input = Input;
+    type Output = Output;
+
+    fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        let turn = &mut Turn { now, out };
+        match input {
+            Input::Scheduler { from, call } => self.scheduler(turn, from, call),
+            Input::Agent { from, call } => self.agent(turn, from, call),
+            Input::Exited { pid } => {
+                self.framework_disconnected(turn, &pid);
+                self.agent_disconnected(turn, &pid);
+            }
+            Input::Applied { operation } => self.applied(turn, operation),
+            Input::Look => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
+        while let Some(timer) = self.timers.pop(now) {
+            let turn = &mut Turn { now, out };
+            match timer {
+                Timer::Batch => self.batch_due(turn),
+                Timer::Allocate => self.allocate(turn),
+                Timer::Ping(id) => self.ping_due(turn, &id),
+                Timer::Reregister(id) => self.mark_unreachable(turn, &id),
+                Timer::Recovered(id) => self.recovered_due(turn, &id),
+                Timer::Failover(id) => self.remove_framework(turn, &id),
+                Timer::Offer(id) => self.offer_due(turn, &id),
+            }
+        }
+    }
+
+    fn check(&self) {
+        self.check_all();
+    }
+}

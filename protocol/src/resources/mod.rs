@@ -3,142 +3,50 @@
 //! A [`Resource`] is a named value with its reservations. [`Resources`] is a set of them in canonical order: at
 //! most one entry a (name, kind of value, reservations, revocable), never an empty one, so that equality of
 //! values is equality of meaning. Scalars are whole thousandths ([`Scalar`]): sums and differences are exact.
+//!
+//! | form | example | carries |
+//! |---|---|---|
+//! | text ([`FromStr`](std::str::FromStr), [`Display`](std::fmt::Display)) | `cpus:4;cpus(prod):8;ports:[1-3]` | one static reservation an entry |
+//! | JSON ([`Resources::from_json`], [`Resources::to_json`]) | `[{"name":"cpus","type":"SCALAR","scalar":{"value":4}}]` | everything |
+//! | either ([`Resources::parse`]) | what `--resources` accepts | |
 
+mod arithmetic;
+mod find;
 mod json;
+pub(crate) mod name;
+#[cfg(test)]
+mod properties;
 mod ranges;
+mod resource;
 mod scalar;
-mod text;
+pub(crate) mod text;
+mod value;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Role;
+use crate::limits::MAX_RESOURCES;
 
 pub use json::ParseJsonResourcesError;
 pub use ranges::Ranges;
+pub use resource::{Reservation, ReservationKind, Resource};
 pub use scalar::{ParseScalarError, Scalar};
 pub use text::ParseResourcesError;
+pub use value::Value;
 
-/// One named value.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Resource {
-    /// Such as `cpus`, `mem` (MB), `disk` (MB), `gpus`, `ports`.
-    pub name: Arc<str>,
-    /// From the outermost to the innermost; empty: unreserved (role `*`).
-    pub reservations: Vec<Reservation>,
-    /// Whether the agent may take it back at any time.
-    pub revocable: bool,
-    /// How much or which.
-    pub value: Value,
-}
-
-/// Keeps a resource for a role.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Reservation {
-    /// By the agent's flags or by an operation.
-    pub kind: ReservationKind,
-    /// For whom; never `*`.
-    pub role: Role,
-    /// By whom; absent for a static one.
-    pub principal: Option<String>,
-}
-
-/// How a reservation came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum ReservationKind {
-    /// By the agent's `--resources`; can't be undone.
-    Static,
-    /// By an operation.
-    Dynamic,
-}
-
-/// The three kinds of values.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Value {
-    /// An amount.
-    Scalar(Scalar),
-    /// Numbers that are there or not.
-    Ranges(Ranges),
-    /// Names that are there or not.
-    Set(BTreeSet<String>),
-}
-
-impl Value {
-    /// Whether nothing is there.
-    pub fn is_empty(&self) -> bool {
-        match self {
-            Value::Scalar(scalar) => *scalar == Scalar::ZERO,
-            Value::Ranges(ranges) => ranges.is_empty(),
-            Value::Set(set) => set.is_empty(),
-        }
-    }
-
-    fn same_kind(&self, other: &Value) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
-    }
-
-    fn contains(&self, other: &Value) -> bool {
-        match (self, other) {
-            (Value::Scalar(a), Value::Scalar(b)) => a >= b,
-            (Value::Ranges(a), Value::Ranges(b)) => a.contains(b),
-            (Value::Set(a), Value::Set(b)) => a.is_superset(b),
-            _ => false,
-        }
-    }
-
-    fn add(&mut self, other: &Value) {
-        match (self, other) {
-            (Value::Scalar(a), Value::Scalar(b)) => *a = *a + *b,
-            (Value::Ranges(a), Value::Ranges(b)) => a.add(b),
-            (Value::Set(a), Value::Set(b)) => a.extend(b.iter().cloned()),
-            _ => unreachable!("values of one resource are of one kind"),
-        }
-    }
-
-    fn subtract(&mut self, other: &Value) {
-        match (self, other) {
-            (Value::Scalar(a), Value::Scalar(b)) => *a = a.saturating_sub(*b),
-            (Value::Ranges(a), Value::Ranges(b)) => a.subtract(b),
-            (Value::Set(a), Value::Set(b)) => a.retain(|item| !b.contains(item)),
-            _ => unreachable!("values of one resource are of one kind"),
-        }
-    }
-}
-
-impl Resource {
-    /// An unreserved amount.
-    pub fn scalar(name: impl Into<Arc<str>>, amount: Scalar) -> Self {
-        Self { name: name.into(), reservations: Vec::new(), revocable: false, value: Value::Scalar(amount) }
-    }
-
-    /// The role it is reserved for; `*` when unreserved.
-    pub fn role(&self) -> Role {
-        self.reservations.last().map_or_else(Role::default, |reservation| reservation.role.clone())
-    }
-
-    /// Whether it may be allocated to a role: unreserved, or reserved for that role or an ancestor of it.
-    pub fn allocatable_to(&self, role: &Role) -> bool {
-        match self.reservations.last() {
-            None => true,
-            Some(reservation) => {
-                let reserved = reservation.role.as_str();
-                role.as_str() == reserved
-                    || role.as_str().strip_prefix(reserved).is_some_and(|rest| rest.starts_with('/'))
-            }
-        }
-    }
-
-    /// Whether two entries would be one in [`Resources`].
-    fn same_identity(&self, other: &Resource) -> bool {
-        self.name == other.name
-            && self.revocable == other.revocable
-            && self.reservations == other.reservations
-            && self.value.same_kind(&other.value)
-    }
+/// Why a text in either form is not resources.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResourcesError {
+    /// In the text form.
+    #[error(transparent)]
+    Text(#[from] ParseResourcesError),
+    /// In JSON.
+    #[error(transparent)]
+    Json(#[from] ParseJsonResourcesError),
 }
 
 /// A set of resources in canonical order.
@@ -147,13 +55,16 @@ impl Resource {
 pub struct Resources(Vec<Resource>);
 
 impl<'de> Deserialize<'de> for Resources {
-    /// Whatever order and repetition the sender chose, the result is canonical.
+    /// Whatever order and repetition the sender chose, the result is canonical and within the limits.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let entries = Vec::<Resource>::deserialize(deserializer)?;
-        if entries.len() > crate::limits::MAX_RESOURCES {
-            return Err(serde::de::Error::custom("too many resources"));
+        let entries: Vec<Resource> = value::bounded(deserializer, MAX_RESOURCES, "resources")?;
+        let for_default = |entry: &Resource| entry.reservations.iter().any(|one| one.role.is_default());
+        if entries.iter().any(for_default) {
+            return Err(serde::de::Error::custom("a resource is reserved for the role '*'"));
         }
-        Ok(entries.into_iter().collect())
+        let resources = Resources::canonical(entries);
+        resources.check_limits().map_err(serde::de::Error::custom)?;
+        Ok(resources)
     }
 }
 
@@ -173,18 +84,50 @@ impl Resources {
         self.0.iter()
     }
 
+    /// How many entries.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Reads the text form, or JSON where the text begins with `[` or `{` (no text form does).
+    ///
+    /// # Errors
+    /// Says which part is wrong and what was expected.
+    pub fn parse(text: &str) -> Result<Self, ResourcesError> {
+        if text.trim_start().starts_with(['[', '{']) {
+            Ok(Self::from_json(text)?)
+        } else {
+            Ok(text.parse::<Self>()?)
+        }
+    }
+
+    /// The entries of a name, over all reservations.
+    pub fn named(&self, name: &str) -> &[Resource] {
+        let begin = self.0.partition_point(|resource| &*resource.name < name);
+        let count = self.0[begin..].iter().take_while(|resource| &*resource.name == name).count();
+        &self.0[begin..begin + count]
+    }
+
+    /// Whether a message may carry every entry.
+    fn check_limits(&self) -> Result<(), String> {
+        if self.0.len() > MAX_RESOURCES {
+            return Err(format!("more than {MAX_RESOURCES} resources"));
+        }
+        let check = |resource: &Resource| {
+            resource.value.check_limits().map_err(|why| format!("{}: {why}", resource.name.escape_debug()))
+        };
+        self.0.iter().try_for_each(check)
+    }
+
     /// Whether each entry of `other` is there in full, under the same reservations.
     pub fn contains(&self, other: &Resources) -> bool {
-        other.0.iter().all(|wanted| {
-            self.0.iter().any(|have| have.same_identity(wanted) && have.value.contains(&wanted.value))
-        })
+        other.0.iter().all(|wanted| self.entry(wanted).is_some_and(|have| have.value.contains(&wanted.value)))
     }
 
     /// The sum of all scalars of a name, over all reservations.
     pub fn scalar(&self, name: &str) -> Scalar {
-        self.0
+        self.named(name)
             .iter()
-            .filter(|resource| &*resource.name == name)
             .map(|resource| match resource.value {
                 Value::Scalar(scalar) => scalar,
                 _ => Scalar::ZERO,
@@ -195,7 +138,7 @@ impl Resources {
     /// The union of all ranges of a name, over all reservations.
     pub fn ranges(&self, name: &str) -> Ranges {
         let mut all = Ranges::default();
-        for resource in self.0.iter().filter(|resource| &*resource.name == name) {
+        for resource in self.named(name) {
             if let Value::Ranges(ranges) = &resource.value {
                 all.add(ranges);
             }
@@ -234,94 +177,6 @@ impl Resources {
     pub fn allocatable_to(&self, role: &Role) -> Resources {
         self.filtered(|resource| resource.allocatable_to(role))
     }
-
-    /// Finds `wanted`, whose entries carry no reservations, in `self`: what is reserved is taken first, then the
-    /// unreserved rest. `None` where there is not enough. `role` is whom it is for.
-    pub fn find(&self, wanted: &Resources, role: &Role) -> Option<Resources> {
-        let mut rest = self.clone();
-        let mut found = Resources::new();
-        for want in &wanted.0 {
-            let mut want = want.clone();
-            let mut candidates: Vec<&Resource> = self
-                .0
-                .iter()
-                .filter(|have| {
-                    have.name == want.name
-                        && have.revocable == want.revocable
-                        && have.value.same_kind(&want.value)
-                        && have.allocatable_to(role)
-                        && (want.reservations.is_empty() || have.reservations == want.reservations)
-                })
-                .collect();
-            candidates.sort_by_key(|have| have.reservations.is_empty());
-            for have in candidates {
-                let available = rest.0.iter().find(|entry| entry.same_identity(have));
-                let Some(take) = available.and_then(|entry| intersection(&entry.value, &want.value)) else {
-                    continue;
-                };
-                want.value.subtract(&take);
-                let taken = Resources::from(Resource { value: take, ..have.clone() });
-                rest -= &taken;
-                found += &taken;
-                if want.value.is_empty() {
-                    break;
-                }
-            }
-            if !want.value.is_empty() {
-                return None;
-            }
-        }
-        Some(found)
-    }
-
-    fn add_one(&mut self, resource: &Resource) {
-        if resource.value.is_empty() {
-            return;
-        }
-        if let Some(have) = self.0.iter_mut().find(|have| have.same_identity(resource)) {
-            have.value.add(&resource.value);
-            return;
-        }
-        let at = self.0.partition_point(|have| have < resource);
-        self.0.insert(at, resource.clone());
-    }
-
-    fn subtract_one(&mut self, resource: &Resource) {
-        if let Some(at) = self.0.iter().position(|have| have.same_identity(resource)) {
-            self.0[at].value.subtract(&resource.value);
-            if self.0[at].value.is_empty() {
-                self.0.remove(at);
-            }
-        }
-    }
-}
-
-fn intersection(have: &Value, want: &Value) -> Option<Value> {
-    let common = match (have, want) {
-        (Value::Scalar(a), Value::Scalar(b)) => Value::Scalar(*a.min(b)),
-        (Value::Ranges(a), Value::Ranges(b)) => Value::Ranges(a.intersection(b)),
-        (Value::Set(a), Value::Set(b)) => Value::Set(a.intersection(b).cloned().collect()),
-        _ => return None,
-    };
-    (!common.is_empty()).then_some(common)
-}
-
-impl From<Resource> for Resources {
-    fn from(resource: Resource) -> Self {
-        let mut resources = Resources::new();
-        resources.add_one(&resource);
-        resources
-    }
-}
-
-impl FromIterator<Resource> for Resources {
-    fn from_iter<I: IntoIterator<Item = Resource>>(entries: I) -> Self {
-        let mut resources = Resources::new();
-        for entry in entries {
-            resources.add_one(&entry);
-        }
-        resources
-    }
 }
 
 impl<'a> IntoIterator for &'a Resources {
@@ -332,52 +187,38 @@ impl<'a> IntoIterator for &'a Resources {
     }
 }
 
-impl AddAssign<&Resources> for Resources {
-    fn add_assign(&mut self, other: &Resources) {
-        for resource in &other.0 {
-            self.add_one(resource);
+impl IntoIterator for Resources {
+    type Item = Resource;
+    type IntoIter = std::vec::IntoIter<Resource>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// Gathers what a text says: one kind of value a name, no more than the limits.
+#[derive(Default)]
+struct Gather {
+    entries: Vec<Resource>,
+    kinds: BTreeMap<Arc<str>, u8>,
+}
+
+impl Gather {
+    fn push(&mut self, resource: Resource) -> Result<(), String> {
+        if self.entries.len() >= MAX_RESOURCES {
+            return Err(format!("more than {MAX_RESOURCES} resources"));
         }
-    }
-}
-
-/// What is not there is not missed: amounts stop at zero. Ask [`Resources::contains`] first where it matters.
-impl SubAssign<&Resources> for Resources {
-    fn sub_assign(&mut self, other: &Resources) {
-        for resource in &other.0 {
-            self.subtract_one(resource);
+        let kind = resource.value.kind();
+        if *self.kinds.entry(Arc::clone(&resource.name)).or_insert(kind) != kind {
+            return Err("the same name with another kind of value".into());
         }
+        self.entries.push(resource);
+        Ok(())
     }
-}
 
-impl Add for Resources {
-    type Output = Resources;
-    fn add(mut self, other: Resources) -> Resources {
-        self += &other;
-        self
-    }
-}
-
-impl Sub for Resources {
-    type Output = Resources;
-    fn sub(mut self, other: Resources) -> Resources {
-        self -= &other;
-        self
-    }
-}
-
-impl std::iter::Sum for Resources {
-    fn sum<I: Iterator<Item = Resources>>(iter: I) -> Self {
-        iter.fold(Resources::new(), |sum, next| sum + next)
-    }
-}
-
-impl<'a> std::iter::Sum<&'a Resources> for Resources {
-    fn sum<I: Iterator<Item = &'a Resources>>(iter: I) -> Self {
-        let mut sum = Resources::new();
-        for next in iter {
-            sum += next;
-        }
-        sum
+    fn finish(self) -> Result<Resources, String> {
+        let resources = Resources::canonical(self.entries);
+        resources.check_limits()?;
+        Ok(resources)
     }
 }
 

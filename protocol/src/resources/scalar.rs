@@ -24,6 +24,8 @@ pub struct ParseScalarError {
 impl Scalar {
     /// Nothing.
     pub const ZERO: Scalar = Scalar(0);
+    /// The largest amount of one resource; sums may be larger, but messages don't carry them.
+    pub const MAX: Scalar = Scalar(MAX_SCALAR_MILLIS);
 
     /// From thousandths; capped at the largest amount.
     pub const fn from_millis(millis: u64) -> Self {
@@ -41,7 +43,7 @@ impl Scalar {
     /// Negative, not a number, or too large.
     pub fn from_f64(number: f64) -> Result<Self, ParseScalarError> {
         let millis = (number * 1000.0).round();
-        if millis.is_nan() || millis < 0.0 || millis > MAX_SCALAR_MILLIS as f64 {
+        if millis.is_nan() || number < 0.0 || millis > MAX_SCALAR_MILLIS as f64 {
             return Err(ParseScalarError { text: number.to_string() });
         }
         Ok(Self(millis as u64))
@@ -107,7 +109,12 @@ impl fmt::Display for Scalar {
         if rest == 0 {
             return write!(f, "{units}");
         }
-        let digits = format!("{rest:03}");
-        write!(f, "{units}.{}", digits.trim_end_matches('0'))
+        if rest % 100 == 0 {
+            write!(f, "{units}.{}", rest / 100)
+        } else if rest % 10 == 0 {
+            write!(f, "{units}.{:02}", rest / 10)
+        } else {
+            write!(f, "{units}.{rest:03}")
+        }
     }
 }

@@ -4,11 +4,32 @@
 //! what is to be offered next. What it grants counts as allocated until it is recovered. It knows nothing of offers,
 //! tasks or connections.
 
+mod agent;
+mod bits;
+mod books;
+mod check;
+mod config;
+mod cycle;
+mod filters;
+mod hierarchical;
+mod share;
+mod slots;
+mod sorter;
+mod vector;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use libactor::Time;
 use protocol::{AgentId, FrameworkId, Resources, Role};
+
+pub use config::{AllocatorConfig, MAX_REFUSE, Quantities};
+pub use hierarchical::Hierarchical;
 
 /// What the allocator is told of a framework.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,13 @@
+//! The launcher alone, without a command executor: what the agent's own tests start. `meseta launch` is the whole.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    agent::launch::launch_main(no_command_executor)
+}
+
+#[allow(clippy::print_stderr, reason = "standard error is the sandbox's file by now")]
+fn no_command_executor() -> ExitCode {
+    eprintln!("this launcher has no command executor: use meseta launch");
+    ExitCode::from(2)
+}

@@ -1,0 +1,115 @@
+//! Process trees in cgroups of the second version: raw files, no controllers.
+//!
+//! A container's processes can't leave its cgroup unless they are root and want to, `cgroup.kill` reaches all of
+//! them at once, and a directory can be removed only when none is left.
+
+use std::fs;
+use std::io::{self, Seek};
+use std::path::{Path, PathBuf};
+
+use protocol::ContainerId;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Below a `cgroup2` mount, the directory of this agent's containers.
+#[derive(Clone, Debug)]
+pub(crate) struct Cgroups {
+    root: PathBuf,
+}
+
+impl Cgroups {
+    /// Finds a `cgroup2` mount in which `name` can be made and whose kernel has `cgroup.kill` (5.14).
+    pub(crate) fn find(name: &str) -> io::Result<Self> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "no cgroup2 file system is mounted");
+        for mount in cgroup2_mounts(&mounts) {
+            let root = Path::new(mount).join(name);
+            match fs::create_dir_all(&root) {
+                Ok(()) if root.join("cgroup.kill").exists() => return Ok(Self { root }),
+                Ok(()) => last = io::Error::new(io::ErrorKind::Unsupported, "the kernel has no cgroup.kill"),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Makes the cgroup of a container.
+    pub(crate) fn make(&self, container_id: &ContainerId) -> io::Result<PathBuf> {
+        let path = self.path(container_id);
+        fs::create_dir(&path)?;
+        Ok(path)
+    }
+
+    fn path(&self, container_id: &ContainerId) -> PathBuf {
+        self.root.join(container_id.as_str())
+    }
+
+    /// Kills what is in a container's cgroup and removes it; returns when nothing is left.
+    pub(crate) async fn end(&self, container_id: &ContainerId) -> io::Result<()> {
+        let path = self.path(container_id);
+        // The usual case: the executor has ended and left nothing.
+        match fs::remove_dir(&path) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(_) => {}
+        }
+        self.kill(container_id)?;
+        wait_until_empty(&path.join("cgroup.events")).await?;
+        remove_tree(&path)
+    }
+
+    /// Kills what is in a container's cgroup, now.
+    pub(crate) fn kill(&self, container_id: &ContainerId) -> io::Result<()> {
+        fs::write(self.path(container_id).join("cgroup.kill"), "1")
+    }
+}
+
+/// The kernel wakes who polls `cgroup.events` with a priority event when it changes.
+async fn wait_until_empty(events: &Path) -> io::Result<()> {
+    #[allow(
+        deprecated,
+        reason = "its successor is unsafe for the sake of types that lie about their descriptor"
+    )]
+    let file = AsyncFd::with_interest(fs::File::open(events)?, Interest::PRIORITY)?;
+    loop {
+        // Reading the watched file itself arms the next event.
+        let mut reader = file.get_ref();
+        reader.rewind()?;
+        let text = io::read_to_string(reader)?;
+        if text.lines().any(|line| line == "populated 0") {
+            return Ok(());
+        }
+        file.ready(Interest::PRIORITY).await?.clear_ready();
+    }
+}
+
+/// Removes a cgroup with those that its processes made below it.
+fn remove_tree(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        }
+    }
+    fs::remove_dir(path)
+}
+
+fn cgroup2_mounts(mountinfo: &str) -> impl Iterator<Item = &str> {
+    mountinfo.lines().filter_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let kind = file_system.split(' ').next()?;
+        (kind == "cgroup2").then(|| mount.split(' ').nth(4)).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_mounts_of_the_second_version_count() {
+        let text = "33 31 0:30 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n\
+                    41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n";
+        assert_eq!(cgroup2_mounts(text).collect::<Vec<_>>(), ["/sys/fs/cgroup/unified"]);
+    }
+}

@@ -1,0 +1,73 @@
+//! Sandboxes: where executors run.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Component, Path, PathBuf};
+
+/// Why there is no sandbox.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SandboxError {
+    /// A part of the path would lead elsewhere.
+    #[error("'{0}' is not a path below the work directory")]
+    Path(PathBuf),
+    /// The file system refuses.
+    #[error("can't make the sandbox {path}: {source}")]
+    Make {
+        /// What was to be made.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Makes the sandbox of a run and points `runs/latest` at it. Returns its absolute path.
+pub(crate) fn make(work_dir: &Path, relative: &Path) -> Result<PathBuf, SandboxError> {
+    if !relative.components().all(|part| matches!(part, Component::Normal(_))) {
+        return Err(SandboxError::Path(relative.to_path_buf()));
+    }
+    let path = work_dir.join(relative);
+    let failed = |source| SandboxError::Make { path: path.clone(), source };
+    fs::create_dir_all(&path).map_err(failed)?;
+    if let (Some(runs), Some(name)) = (path.parent(), path.file_name()) {
+        let latest = runs.join("latest");
+        let failed = |source| SandboxError::Make { path: latest.clone(), source };
+        // A name of its own first: replacing by renaming leaves no moment without `latest`.
+        let new = runs.join(format!(".latest-{}", name.to_string_lossy()));
+        symlink(name, &new).map_err(failed)?;
+        fs::rename(&new, &latest).map_err(failed)?;
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latest_points_at_the_newest_run() {
+        let directory = tempfile::tempdir().unwrap();
+        for run in ["one", "two"] {
+            let path = make(directory.path(), Path::new("executors/e/runs").join(run).as_path()).unwrap();
+            assert!(path.is_dir());
+            let latest = fs::read_link(directory.path().join("executors/e/runs/latest")).unwrap();
+            assert_eq!(latest, Path::new(run));
+        }
+    }
+
+    #[test]
+    fn a_path_that_leads_elsewhere_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        for path in ["../x", "/etc/x", "a/../../x"] {
+            assert!(matches!(make(directory.path(), Path::new(path)), Err(SandboxError::Path(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("executors"), "").unwrap();
+        let error = make(directory.path(), Path::new("executors/e")).unwrap_err();
+        assert!(error.to_string().contains("executors/e"), "{error}");
+    }
+}

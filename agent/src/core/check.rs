@@ -1,0 +1,87 @@
+//! What always holds.
+
+use super::registration::Phase;
+use super::state::{Agent, ExecutorState, Timer};
+
+impl Agent {
+    pub(super) fn check_invariants(&self) {
+        self.check_executors();
+        self.check_tasks();
+        self.check_streams();
+        let registration = &self.registration;
+        assert_eq!(registration.phase == Phase::Disconnected, registration.master.is_none());
+        assert_eq!(registration.phase == Phase::Registering, self.timers.is_set(&Timer::Register));
+        assert_eq!(registration.phase == Phase::Running, self.timers.is_set(&Timer::Ping));
+        assert!(registration.phase != Phase::Running || self.id.is_some(), "a registered agent has an id");
+    }
+
+    fn check_executors(&self) {
+        let executors: usize = self.frameworks.values().map(|framework| framework.executors.len()).sum();
+        assert_eq!(executors, self.containers.len(), "each container has one executor");
+        for (container_id, (framework_id, executor_id)) in &self.containers {
+            let executor = &self.frameworks[framework_id].executors[executor_id];
+            assert_eq!(executor.container_id, *container_id);
+            let registering = executor.state == ExecutorState::Registering;
+            let timer = Timer::ExecutorRegistration(container_id.clone());
+            assert_eq!(registering, self.timers.is_set(&timer), "who has not subscribed is waited for");
+            assert!(!registering || !executor.queued.is_empty(), "an executor is launched for a task");
+            let running = matches!(executor.state, ExecutorState::Running(_));
+            assert!(!running || executor.queued.is_empty(), "a running executor has its tasks");
+            if let Some(pid) = executor.state.pid() {
+                assert_eq!(self.subscribed.get(pid), Some(container_id), "a subscribed executor is linked");
+            }
+        }
+        for (pid, container_id) in &self.subscribed {
+            let (framework_id, executor_id) = &self.containers[container_id];
+            let executor = &self.frameworks[framework_id].executors[executor_id];
+            assert_eq!(executor.state.pid(), Some(pid));
+        }
+    }
+
+    fn check_tasks(&self) {
+        for (framework_id, framework) in &self.frameworks {
+            assert_eq!(framework.info.id.as_ref(), Some(framework_id));
+            assert!(
+                !framework.executors.is_empty() || !framework.tasks.is_empty(),
+                "an idle framework is forgotten"
+            );
+            for (task_id, task) in &framework.tasks {
+                let key = (framework_id.clone(), task_id.clone());
+                if task.state.is_terminal() {
+                    assert!(
+                        self.streams.contains_key(&key),
+                        "a task that has ended is kept for its last update"
+                    );
+                } else {
+                    assert!(
+                        framework.executors.contains_key(&task.executor_id),
+                        "a live task has an executor"
+                    );
+                }
+            }
+            for executor in framework.executors.values() {
+                for queued in &executor.queued {
+                    assert!(framework.tasks.contains_key(&queued.task_id), "a queued task is known");
+                }
+            }
+        }
+    }
+
+    fn check_streams(&self) {
+        for ((framework_id, task_id), stream) in &self.streams {
+            stream.check_order();
+            let framework = self.frameworks.get(framework_id);
+            assert!(framework.is_none_or(|framework| !framework.removed), "nobody would acknowledge");
+            let task = framework.and_then(|framework| framework.tasks.get(task_id));
+            if stream.is_empty() {
+                assert!(
+                    task.is_some_and(|task| !task.state.is_terminal()),
+                    "a stream that is done is forgotten"
+                );
+            }
+            let timer = Timer::Retry(framework_id.clone(), task_id.clone());
+            let waits = self.registration.phase == Phase::Running && !stream.is_empty();
+            assert_eq!(waits, self.timers.is_set(&timer), "what is outstanding is sent again");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Executors: subscribing, speaking, exiting.
+
+use libactor::{Pid, Time};
+use protocol::messages::{AgentCall, ExecutorCall, ExecutorCallKind, ExecutorEvent};
+use protocol::notation::Span;
+use protocol::{ContainerId, ExecutorId, FrameworkId, Reason, StatusUpdate, TaskId, TaskState};
+
+use super::Output;
+use super::launch::NEVER_STARTED;
+use super::registration::Phase;
+use super::state::{Agent, Executor, ExecutorState, Timer};
+use super::updates::End;
+
+impl Agent {
+    /// An executor calls: what does not fit the run that the agent knows is refused.
+    pub(super) fn executor_calls(&mut self, now: Time, from: Pid, call: ExecutorCall, out: &mut Vec<Output>) {
+        let container_id = call.container_id;
+        let known = self.containers.get(&container_id).is_some_and(|(framework, executor)| {
+            (framework, executor) == (&call.framework_id, &call.executor_id)
+        });
+        if !known {
+            return self.refuse_call(from, "the agent does not know this run of the executor", out);
+        }
+        if let ExecutorCallKind::Subscribe { tasks: _, updates } = call.call {
+            return self.subscribe(now, from, &container_id, updates, out);
+        }
+        if self.subscribed.get(&from) != Some(&container_id) {
+            return self.refuse_call(from, "the executor is not subscribed", out);
+        }
+        match call.call {
+            ExecutorCallKind::Subscribe { .. } => {}
+            ExecutorCallKind::Update(status) => self.executor_updates(now, &container_id, status, out),
+            ExecutorCallKind::Message(data) => match (self.phase(), self.master().cloned()) {
+                (Phase::Running, Some(to)) => {
+                    self.counters.valid_framework_messages += 1;
+                    let (framework_id, executor_id) = (call.framework_id, call.executor_id);
+                    out.push(Output::ToMaster {
+                        to,
+                        call: AgentCall::Message { framework_id, executor_id, data },
+                    });
+                }
+                _ => self.counters.invalid_framework_messages += 1,
+            },
+        }
+    }
+
+    fn refuse_call(&mut self, to: Pid, message: &str, out: &mut Vec<Output>) {
+        tracing::warn!(from = %to, message, "call of an executor refused");
+        self.counters.refused_executor_calls += 1;
+        out.push(Output::ToExecutor { to, event: ExecutorEvent::Error(message.to_string()) });
+    }
+
+    fn subscribe(
+        &mut self,
+        now: Time,
+        from: Pid,
+        container_id: &ContainerId,
+        updates: Vec<StatusUpdate>,
+        out: &mut Vec<Output>,
+    ) {
+        if self.subscribed.get(&from).is_some_and(|other| other != container_id) {
+            return self.refuse_call(from, "this actor is subscribed as another executor", out);
+        }
+        let executor = self.executor_mut(container_id).expect("a known container has an executor");
+        match &executor.state {
+            ExecutorState::Running(pid) | ExecutorState::Terminating(Some(pid)) if *pid != from => {
+                return self.refuse_call(from, "the executor is subscribed from elsewhere", out);
+            }
+            ExecutorState::Registering => executor.state = ExecutorState::Running(from.clone()),
+            ExecutorState::Running(_) => {}
+            ExecutorState::Terminating(_) => executor.state = ExecutorState::Terminating(Some(from.clone())),
+        }
+        if self.subscribed.insert(from.clone(), container_id.clone()).is_none() {
+            out.push(Output::Link { pid: from.clone() });
+        }
+        self.timers.cancel(&Timer::ExecutorRegistration(container_id.clone()));
+        self.welcome(&from, container_id, out);
+        for update in updates {
+            self.executor_updates(now, container_id, update.status, out);
+        }
+    }
+
+    /// Tells a subscriber who it is, and hands over what waits for it.
+    fn welcome(&mut self, to: &Pid, container_id: &ContainerId, out: &mut Vec<Output>) {
+        let (framework_id, executor_id) = &self.containers[container_id];
+        let framework = self.frameworks.get_mut(framework_id).expect("a container's framework is known");
+        let executor = framework.executors.get_mut(executor_id).expect("a container's executor is known");
+        let mut agent = self.config.info.clone();
+        agent.id = self.id.clone();
+        let subscribed = ExecutorEvent::Subscribed {
+            executor: executor.info.clone(),
+            framework: framework.info.clone(),
+            agent_id: self.id.clone().expect("executors run only once the agent has an id"),
+            agent,
+        };
+        out.push(Output::ToExecutor { to: to.clone(), event: subscribed });
+        if matches!(executor.state, ExecutorState::Terminating(_)) {
+            out.push(Output::ToExecutor { to: to.clone(), event: ExecutorEvent::Shutdown });
+            return;
+        }
+        for task in executor.queued.drain(..) {
+            out.push(Output::ToExecutor { to: to.clone(), event: ExecutorEvent::Launch(task) });
+        }
+    }
+
+    /// The container has been made, or not.
+    pub(super) fn launched(
+        &mut self,
+        now: Time,
+        container_id: &ContainerId,
+        result: Result<u32, String>,
+        out: &mut Vec<Output>,
+    ) {
+        match result {
+            Ok(os_pid) => {
+                if let Some(executor) = self.executor_mut(container_id) {
+                    executor.os_pid = Some(os_pid);
+                }
+            }
+            Err(message) => {
+                self.counters.container_launch_errors += 1;
+                tracing::warn!(%container_id, %message, "an executor can't be launched");
+                let doom = self.executor_mut(container_id).and_then(|executor| executor.doom.take());
+                let (reason, message) = doom.unwrap_or_else(|| {
+                    (Reason::ContainerLaunchFailed, format!("Failed to launch container: {message}"))
+                });
+                self.executor_gone(now, container_id, NEVER_STARTED, reason, &message, out);
+            }
+        }
+    }
+
+    /// It has not subscribed in time: its tasks are told so when it is gone.
+    pub(super) fn registration_timeout(&mut self, container_id: &ContainerId, out: &mut Vec<Output>) {
+        let timeout = self.config.executor_registration_timeout;
+        let Some(executor) = self.executor_mut(container_id) else { return };
+        let message = format!("Executor did not register within {}", Span(timeout));
+        executor.doom = Some((Reason::ExecutorRegistrationTimeout, message));
+        executor.state = ExecutorState::Terminating(None);
+        out.push(Output::Destroy { container_id: container_id.clone() });
+    }
+
+    pub(super) fn container_exited(
+        &mut self,
+        now: Time,
+        container_id: &ContainerId,
+        status: i32,
+        message: Option<String>,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(executor) = self.executor_mut(container_id) else { return };
+        let (reason, text) = match executor.doom.take() {
+            Some(doom) => doom,
+            None if executor.command_executor => (Reason::CommandExecutorFailed, describe_exit(status)),
+            None => (Reason::ExecutorTerminated, describe_exit(status)),
+        };
+        let text = match message {
+            Some(message) => format!("{text}: {message}"),
+            None => text,
+        };
+        self.executor_gone(now, container_id, status, reason, &text, out);
+    }
+
+    /// Forgets a run whose container is gone; tasks that it left end with `reason`.
+    fn executor_gone(
+        &mut self,
+        now: Time,
+        container_id: &ContainerId,
+        status: i32,
+        reason: Reason,
+        message: &str,
+        out: &mut Vec<Output>,
+    ) {
+        let Some((framework_id, executor_id)) = self.containers.remove(container_id) else { return };
+        self.timers.cancel(&Timer::ExecutorRegistration(container_id.clone()));
+        self.timers.cancel(&Timer::Destroy(container_id.clone()));
+        let framework = self.frameworks.get_mut(&framework_id).expect("a container's framework is known");
+        let executor = framework.executors.remove(&executor_id).expect("a container's executor is known");
+        let left: Vec<TaskId> = framework
+            .tasks
+            .values()
+            .filter(|task| task.executor_id == executor_id && !task.state.is_terminal())
+            .map(|task| task.task_id.clone())
+            .collect();
+        if let Some(pid) = executor.state.pid()
+            && self.subscribed.remove(pid).is_some()
+        {
+            out.push(Output::Unlink { pid: pid.clone() });
+        }
+        self.counters.executors_terminated += 1;
+        for task_id in left {
+            let end = End { state: TaskState::Failed, reason, message };
+            self.report_end(now, &framework_id, &task_id, end, out);
+        }
+        if !executor.command_executor {
+            self.report_executor_exit(&framework_id, &executor_id, status, out);
+        }
+        self.forget_framework_if_idle(&framework_id);
+        self.end_if_empty(out);
+    }
+
+    fn report_executor_exit(
+        &self,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+        status: i32,
+        out: &mut Vec<Output>,
+    ) {
+        // A master that is away learns it from the list of executors at the next registration.
+        if let (Phase::Running, Some(to)) = (self.phase(), self.master().cloned()) {
+            let (framework_id, executor_id) = (framework_id.clone(), executor_id.clone());
+            out.push(Output::ToMaster {
+                to,
+                call: AgentCall::ExecutorExited { framework_id, executor_id, status },
+            });
+        }
+    }
+
+    /// A linked actor is gone: the master's or an executor's.
+    pub(super) fn exited(&mut self, now: Time, pid: &Pid, out: &mut Vec<Output>) {
+        if self.master() == Some(pid) {
+            self.master_exited(now, out);
+        }
+        let Some(container_id) = self.subscribed.remove(pid) else { return };
+        let grace = self.config.executor_shutdown_grace_period;
+        if let Some(executor) = self.executor_mut(&container_id) {
+            // Its process ends too, as a rule; one that does not is of no use any more.
+            executor.state = ExecutorState::Terminating(None);
+            if !self.timers.is_set(&Timer::Destroy(container_id.clone())) {
+                self.timers.set(Timer::Destroy(container_id), now + grace);
+            }
+        }
+    }
+
+    pub(super) fn message_to_executor(
+        &mut self,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+        data: bytes::Bytes,
+        out: &mut Vec<Output>,
+    ) {
+        let executor = self.executor(framework_id, executor_id);
+        match executor.map(|executor| executor.state.clone()) {
+            Some(ExecutorState::Running(to)) => {
+                self.counters.valid_framework_messages += 1;
+                out.push(Output::ToExecutor { to, event: ExecutorEvent::Message(data) });
+            }
+            _ => {
+                tracing::debug!(%framework_id, %executor_id, "message dropped: the executor does not run");
+                self.counters.invalid_framework_messages += 1;
+            }
+        }
+    }
+
+    pub(super) fn executor(&self, framework_id: &FrameworkId, executor_id: &ExecutorId) -> Option<&Executor> {
+        self.frameworks.get(framework_id)?.executors.get(executor_id)
+    }
+}
+
+fn describe_exit(status: i32) -> String {
+    match status {
+        128.. => format!("Executor was killed by signal {}", status - 128),
+        _ => format!("Executor exited with status {status}"),
+    }
+}

@@ -1,0 +1,174 @@
+//! The inputs of the scripts.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use libactor::Pid;
+use protocol::messages::{AgentEvent, ExecutorCall, ExecutorCallKind};
+use protocol::{
+    Capability, CommandInfo, ContainerId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Source,
+    TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
+};
+
+use super::super::Input;
+use super::World;
+
+pub(super) fn command(world: &mut World, line: &str) {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words.as_slice() {
+        ["advance", duration] => world.advance(seconds(duration)),
+        ["detect", "none"] => world.feed(Input::MasterDetected { master: None }),
+        ["detect", name] => world.feed(Input::MasterDetected { master: Some(pid(name)) }),
+        ["exited", name] => world.feed(Input::Exited { pid: pid(name) }),
+        ["leave"] => world.feed(Input::Leave),
+        ["launched", container, "error", rest @ ..] => {
+            let container_id = container_id(world, container);
+            world.feed(Input::Launched { container_id, result: Err(rest.join(" ")) });
+        }
+        ["launched", container, os_pid] => {
+            let container_id = container_id(world, container);
+            world.feed(Input::Launched { container_id, result: Ok(os_pid.parse().unwrap()) });
+        }
+        ["container-exited", container, status, rest @ ..] => {
+            let container_id = container_id(world, container);
+            let message = (!rest.is_empty()).then(|| rest.join(" "));
+            world.feed(Input::ContainerExited { container_id, status: status.parse().unwrap(), message });
+        }
+        [from @ ("M" | "N"), rest @ ..] => {
+            let event = event(world, rest);
+            world.feed(Input::Master { from: pid(from), event });
+        }
+        [from, kind, framework, executor, container, rest @ ..] => {
+            let call = ExecutorCall {
+                framework_id: FrameworkId::from(*framework),
+                executor_id: (*executor).into(),
+                container_id: container_id(world, container),
+                call: executor_call(world, kind, rest),
+            };
+            world.feed(Input::Executor { from: pid(from), call });
+        }
+        _ => panic!("not understood: {line}"),
+    }
+}
+
+fn event(world: &World, words: &[&str]) -> AgentEvent {
+    match words {
+        ["registered", id, timeout] => {
+            AgentEvent::Registered { agent_id: (*id).into(), ping_timeout: seconds(timeout) }
+        }
+        ["reregistered", id, timeout, tasks @ ..] => AgentEvent::Reregistered {
+            agent_id: (*id).into(),
+            ping_timeout: seconds(timeout),
+            reconcile: tasks
+                .iter()
+                .map(|task| task.split_once('/').unwrap())
+                .map(|(framework, task)| (framework.into(), task.into()))
+                .collect(),
+        },
+        ["ping"] => AgentEvent::Ping { connected: true },
+        ["ping", "disconnected"] => AgentEvent::Ping { connected: false },
+        ["run", framework_id, task, "executor", id] => {
+            let mut executor = ExecutorInfo::new(*id, CommandInfo::shell("./run").env("COLOUR", "red"));
+            executor.resources = "cpus:0.5".parse().unwrap();
+            let resources = "cpus:1".parse().unwrap();
+            let task = TaskInfo::with_executor(*task, "S0".into(), resources, executor);
+            AgentEvent::RunTask { framework: framework(framework_id), task }
+        }
+        ["run", framework_id, task, "nothing"] => {
+            let mut task = command_task(task, "true");
+            task.command = None;
+            AgentEvent::RunTask { framework: framework(framework_id), task }
+        }
+        ["run", framework_id, task, "command", rest @ ..] => AgentEvent::RunTask {
+            framework: framework(framework_id),
+            task: command_task(task, &rest.join(" ")),
+        },
+        ["kill", framework, task, rest @ ..] => AgentEvent::KillTask {
+            framework_id: (*framework).into(),
+            task_id: (*task).into(),
+            kill_policy: rest.first().map(|grace| KillPolicy { grace_period: Some(seconds(grace)) }),
+        },
+        ["ack", framework, task, name] => AgentEvent::Acknowledge {
+            framework_id: (*framework).into(),
+            task_id: (*task).into(),
+            uuid: world
+                .uuids
+                .iter()
+                .find_map(|(uuid, known)| (known == name).then_some(*uuid))
+                .unwrap_or(Uuid([0xff; 16])),
+        },
+        ["message", framework, executor, text] => AgentEvent::Message {
+            framework_id: (*framework).into(),
+            executor_id: (*executor).into(),
+            data: Bytes::from((*text).to_string()),
+        },
+        ["shutdown-executor", framework, executor] => AgentEvent::ShutdownExecutor {
+            framework_id: (*framework).into(),
+            executor_id: (*executor).into(),
+        },
+        ["shutdown-framework", framework] => {
+            AgentEvent::ShutdownFramework { framework_id: (*framework).into() }
+        }
+        ["shutdown", rest @ ..] => AgentEvent::Shutdown { message: rest.join(" ") },
+        _ => panic!("not understood: {words:?}"),
+    }
+}
+
+fn command_task(task: &str, command: &str) -> TaskInfo {
+    TaskInfo::command(task, "S0".into(), "cpus:1".parse().unwrap(), CommandInfo::shell(command))
+}
+
+fn framework(id: &str) -> FrameworkInfo {
+    let mut framework = FrameworkInfo::new(format!("framework {id}"));
+    framework.id = Some(id.into());
+    framework.user = "nobody".into();
+    if id.starts_with('P') {
+        framework.capabilities.insert(Capability::PartitionAware);
+    }
+    framework
+}
+
+fn executor_call(world: &mut World, kind: &str, words: &[&str]) -> ExecutorCallKind {
+    match (kind, words) {
+        ("subscribe", []) => ExecutorCallKind::Subscribe { tasks: Vec::new(), updates: Vec::new() },
+        ("update", [task, state, rest @ ..]) => {
+            let state = all_states().find(|known| known.name() == format!("TASK_{state}")).unwrap();
+            let mut status = TaskStatus::new(TaskId::from(*task), state, Source::Executor);
+            if let Some(name) = rest.first() {
+                let mut bytes = [0; 16];
+                bytes[..name.len()].copy_from_slice(name.as_bytes());
+                world.uuids.insert(Uuid(bytes), (*name).to_string());
+                status.uuid = Some(Uuid(bytes));
+            }
+            ExecutorCallKind::Update(status)
+        }
+        ("message", [text]) => ExecutorCallKind::Message(Bytes::from((*text).to_string())),
+        _ => panic!("not understood: {kind} {words:?}"),
+    }
+}
+
+fn all_states() -> impl Iterator<Item = TaskState> {
+    use TaskState::*;
+    [Staging, Starting, Running, Killing, Finished, Failed, Killed, Error, Lost, Dropped, Unknown].into_iter()
+}
+
+fn seconds(text: &str) -> Duration {
+    Duration::from_secs_f64(text.strip_suffix('s').unwrap().parse().unwrap())
+}
+
+fn pid(name: &str) -> Pid {
+    let text = match name {
+        "M" => "master@10.0.0.1:5050".to_string(),
+        "N" => "master@10.0.0.2:5050".to_string(),
+        other => format!("{other}@127.0.0.1:9000"),
+    };
+    text.parse().unwrap()
+}
+
+fn container_id(world: &World, name: &str) -> ContainerId {
+    let number = name.strip_prefix('c').and_then(|number| number.parse::<usize>().ok());
+    match number.and_then(|number| world.containers.get(number - 1)) {
+        Some(id) => id.clone(),
+        None => ContainerId::from(name),
+    }
+}

@@ -1,0 +1,135 @@
+//! The outputs of the scripts.
+
+use libactor::Pid;
+use protocol::messages::{AgentCall, ExecutorEvent};
+use protocol::{ContainerId, Task, TaskStatus, Uuid};
+
+use super::super::Output;
+use super::World;
+
+pub(super) fn output(world: &mut World, output: &Output) -> String {
+    match output {
+        Output::ToMaster { to, call } => format!("{} <- {}", pid(to), agent_call(world, call)),
+        Output::ToExecutor { to, event } => format!("{} <- {}", pid(to), executor_event(world, event)),
+        Output::Link { pid: to } => format!("link {}", pid(to)),
+        Output::Unlink { pid: to } => format!("unlink {}", pid(to)),
+        Output::Launch(spec) => {
+            let mut text = format!(
+                "launch {} executor={} command_executor={} user={} resources={}\n    {}",
+                container(world, &spec.container_id),
+                spec.executor.executor_id,
+                spec.command_executor,
+                spec.user.as_deref().unwrap_or("-"),
+                spec.resources,
+                spec.sandbox.display(),
+            );
+            // The environment is the same for all: once a script is enough.
+            let shown = if world.containers.len() == 1 { spec.environment.as_slice() } else { &[] };
+            for (name, value) in shown {
+                text.push_str(&format!("\n    {name}={value}"));
+            }
+            text.replace(spec.container_id.as_str(), &container(world, &spec.container_id))
+        }
+        Output::Destroy { container_id } => format!("destroy {}", container(world, container_id)),
+        Output::Terminate { message, failed } => format!("terminate failed={failed}: {message}"),
+    }
+}
+
+fn pid(pid: &Pid) -> String {
+    match pid.to_string().as_str() {
+        "master@10.0.0.1:5050" => "M".to_string(),
+        "master@10.0.0.2:5050" => "N".to_string(),
+        _ => pid.name().to_string(),
+    }
+}
+
+fn container(world: &World, id: &ContainerId) -> String {
+    match world.containers.iter().position(|known| known == id) {
+        Some(at) => format!("c{}", at + 1),
+        None => id.to_string(),
+    }
+}
+
+fn uuid(world: &mut World, uuid: Option<Uuid>) -> String {
+    let Some(uuid) = uuid else { return "-".to_string() };
+    let next = world.uuids.values().filter(|name| name[1..].parse::<u32>().is_ok()).count() + 1;
+    world.uuids.entry(uuid).or_insert_with(|| format!("#{next}")).clone()
+}
+
+fn agent_call(world: &mut World, call: &AgentCall) -> String {
+    match call {
+        AgentCall::Register { agent, version } => {
+            assert!(agent.id.is_none());
+            format!("register {} {version} {}", agent.hostname, agent.resources)
+        }
+        AgentCall::Reregister { agent, executors, tasks, frameworks, .. } => {
+            let mut text = format!("reregister {}", agent.id.as_ref().unwrap());
+            for framework in frameworks {
+                text.push_str(&format!(" framework={}", framework.id.as_ref().unwrap()));
+            }
+            for (framework, executor) in executors {
+                text.push_str(&format!(" executor={framework}/{}", executor.executor_id));
+            }
+            for task in tasks {
+                text.push_str(&format!(" task={}", task_text(world, task)));
+            }
+            text
+        }
+        AgentCall::Pong => "pong".to_string(),
+        AgentCall::Update(update) => format!(
+            "update {}/{} latest={}",
+            update.framework_id,
+            status(world, &update.status),
+            update.latest_state
+        ),
+        AgentCall::Message { framework_id, executor_id, data } => {
+            format!("message {framework_id}/{executor_id} {data:?}")
+        }
+        AgentCall::ExecutorExited { framework_id, executor_id, status } => {
+            format!("executor-exited {framework_id}/{executor_id} {status}")
+        }
+        AgentCall::Unregister => "unregister".to_string(),
+    }
+}
+
+fn task_text(world: &mut World, task: &Task) -> String {
+    let uuid = uuid(world, task.status_update_uuid);
+    format!("{}/{}:{}:{uuid}", task.framework_id, task.task_id, task.state)
+}
+
+fn status(world: &mut World, status: &TaskStatus) -> String {
+    assert!(status.agent_id.is_some() && status.timestamp.is_some());
+    let mut text =
+        format!("{} {} {} by {:?}", status.task_id, status.state, uuid(world, status.uuid), status.source);
+    if let Some(executor) = &status.executor_id {
+        text.push_str(&format!(" executor={executor}"));
+    }
+    if let Some(reason) = status.reason {
+        text.push_str(&format!(" {}", reason.name()));
+    }
+    if let Some(message) = &status.message {
+        text.push_str(&format!(" '{message}'"));
+    }
+    text
+}
+
+fn executor_event(world: &mut World, event: &ExecutorEvent) -> String {
+    match event {
+        ExecutorEvent::Subscribed { executor, framework, agent_id, agent } => {
+            assert_eq!(agent.id.as_ref(), Some(agent_id));
+            let name = executor.name.as_deref().unwrap_or("-");
+            format!("subscribed {} of {} ({name})", executor.executor_id, framework.name)
+        }
+        ExecutorEvent::Launch(task) => format!("launch {}", task.task_id),
+        ExecutorEvent::Kill { task_id, kill_policy } => {
+            let grace = kill_policy.and_then(|policy| policy.grace_period);
+            format!("kill {task_id} grace={grace:?}")
+        }
+        ExecutorEvent::Acknowledged { task_id, uuid: id } => {
+            format!("acknowledged {task_id} {}", uuid(world, Some(*id)))
+        }
+        ExecutorEvent::Message(data) => format!("message {data:?}"),
+        ExecutorEvent::Shutdown => "shutdown".to_string(),
+        ExecutorEvent::Error(message) => format!("error '{message}'"),
+    }
+}

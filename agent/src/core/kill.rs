@@ -1,0 +1,199 @@
+//! Ending things: a task, an executor, a framework, the agent.
+
+use std::time::Duration;
+
+use libactor::Time;
+use protocol::messages::{AgentCall, ExecutorEvent};
+use protocol::{ContainerId, ExecutorId, FrameworkId, KillPolicy, Reason, TaskId, TaskState};
+
+use super::Output;
+use super::limits::LEAVE_SLACK;
+use super::state::{Agent, ExecutorState, Timer};
+use super::updates::End;
+
+/// The agent is ending, once its last container is gone.
+#[derive(Clone, Debug)]
+pub(super) struct Leaving {
+    pub(super) message: String,
+    pub(super) failed: bool,
+    pub(super) unregister: bool,
+}
+
+impl Agent {
+    pub(super) fn kill_task(
+        &mut self,
+        now: Time,
+        framework_id: FrameworkId,
+        task_id: TaskId,
+        kill_policy: Option<KillPolicy>,
+        out: &mut Vec<Output>,
+    ) {
+        let task = self.frameworks.get(&framework_id).and_then(|framework| framework.tasks.get(&task_id));
+        let Some(task) = task else {
+            let registered = self.id.is_some();
+            if registered && !self.streams.contains_key(&(framework_id.clone(), task_id.clone())) {
+                let why = "Cannot find executor: the task is unknown to the agent";
+                self.report_unknown_task(now, framework_id, task_id, Reason::ExecutorTerminated, why, out);
+            }
+            return;
+        };
+        if task.state.is_terminal() {
+            return;
+        }
+        let executor_id = task.executor_id.clone();
+        let framework = self.frameworks.get_mut(&framework_id).expect("it has just been found");
+        let Some(executor) = framework.executors.get_mut(&executor_id) else { return };
+        if Self::dequeue(executor, &task_id) {
+            // Nothing was handed to an executor that has not subscribed: without a queue it has nothing to do.
+            let idle = executor.queued.is_empty();
+            let container_id = executor.container_id.clone();
+            let end = End {
+                state: TaskState::Killed,
+                reason: Reason::TaskKilledDuringLaunch,
+                message: "Killed before it was delivered to the executor",
+            };
+            self.report_end(now, &framework_id, &task_id, end, out);
+            if idle {
+                self.shutdown_container(now, &container_id, out);
+            }
+            return;
+        }
+        match &executor.state {
+            ExecutorState::Running(to) => {
+                let event = ExecutorEvent::Kill { task_id, kill_policy };
+                out.push(Output::ToExecutor { to: to.clone(), event });
+            }
+            ExecutorState::Registering | ExecutorState::Terminating(_) => {
+                tracing::info!(%task_id, "kill ignored: the executor is terminating");
+            }
+        }
+    }
+
+    /// Asks an executor to end, and kills it when the grace is over; at once if it has not subscribed.
+    pub(super) fn shutdown_container(
+        &mut self,
+        now: Time,
+        container_id: &ContainerId,
+        out: &mut Vec<Output>,
+    ) {
+        let default_grace = self.config.executor_shutdown_grace_period;
+        let Some(executor) = self.executor_mut(container_id) else { return };
+        let grace = executor.info.shutdown_grace_period.unwrap_or(default_grace);
+        match executor.state.clone() {
+            ExecutorState::Registering => {
+                executor.state = ExecutorState::Terminating(None);
+                self.timers.cancel(&Timer::ExecutorRegistration(container_id.clone()));
+                out.push(Output::Destroy { container_id: container_id.clone() });
+            }
+            ExecutorState::Running(to) => {
+                executor.state = ExecutorState::Terminating(Some(to.clone()));
+                out.push(Output::ToExecutor { to, event: ExecutorEvent::Shutdown });
+                self.timers.set(Timer::Destroy(container_id.clone()), now + grace);
+            }
+            ExecutorState::Terminating(_) => {}
+        }
+    }
+
+    /// A command executor has one task: when it has ended, the executor ends by itself, or is killed.
+    pub(super) fn end_if_done(&mut self, now: Time, container_id: &ContainerId) {
+        let grace = self.config.executor_shutdown_grace_period;
+        let Some((framework_id, executor_id)) = self.containers.get(container_id) else { return };
+        let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
+        let Some(executor) = framework.executors.get_mut(executor_id) else { return };
+        // Its only task carries its id.
+        let task = framework.tasks.get(&TaskId::new(executor_id.as_str()));
+        let done = executor.command_executor && task.is_none_or(|task| task.state.is_terminal());
+        if let (true, ExecutorState::Running(pid)) = (done, executor.state.clone()) {
+            executor.state = ExecutorState::Terminating(Some(pid));
+            self.timers.set(Timer::Destroy(container_id.clone()), now + grace);
+        }
+    }
+
+    pub(super) fn shutdown_executor(
+        &mut self,
+        now: Time,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+        out: &mut Vec<Output>,
+    ) {
+        match self.executor(framework_id, executor_id).map(|executor| executor.container_id.clone()) {
+            Some(container_id) => self.shutdown_container(now, &container_id, out),
+            None => tracing::info!(%framework_id, %executor_id, "no such executor to shut down"),
+        }
+    }
+
+    /// The framework is removed: its executors end, nobody hears of its tasks any more.
+    pub(super) fn shutdown_framework(
+        &mut self,
+        now: Time,
+        framework_id: &FrameworkId,
+        out: &mut Vec<Output>,
+    ) {
+        self.drop_streams_of(framework_id);
+        let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
+        framework.removed = true;
+        framework.tasks.retain(|_, task| !task.state.is_terminal());
+        let containers: Vec<ContainerId> =
+            framework.executors.values().map(|executor| executor.container_id.clone()).collect();
+        for container_id in containers {
+            self.shutdown_container(now, &container_id, out);
+        }
+        self.forget_framework_if_idle(framework_id);
+    }
+
+    /// The operator wants the agent to end; asked a second time, at once.
+    pub(super) fn leave(&mut self, now: Time, out: &mut Vec<Output>) {
+        if self.leaving.is_some() {
+            let containers = self.containers.keys().cloned();
+            out.extend(containers.map(|container_id| Output::Destroy { container_id }));
+            return;
+        }
+        let message = "asked to leave".to_string();
+        self.begin_leaving(now, Leaving { message, failed: false, unregister: true }, out);
+    }
+
+    pub(super) fn begin_leaving(&mut self, now: Time, leaving: Leaving, out: &mut Vec<Output>) {
+        if self.leaving.is_some() {
+            return;
+        }
+        self.leaving = Some(leaving);
+        let containers: Vec<ContainerId> = self.containers.keys().cloned().collect();
+        for container_id in &containers {
+            self.shutdown_container(now, container_id, out);
+        }
+        self.timers.set(Timer::Leave, now + self.longest_grace() + LEAVE_SLACK);
+        self.end_if_empty(out);
+    }
+
+    fn longest_grace(&self) -> Duration {
+        let executors = self.frameworks.values().flat_map(|framework| framework.executors.values());
+        let own = executors.filter_map(|executor| executor.info.shutdown_grace_period).max();
+        own.unwrap_or_default().max(self.config.executor_shutdown_grace_period)
+    }
+
+    /// Ends a leaving agent that has nothing left.
+    pub(super) fn end_if_empty(&mut self, out: &mut Vec<Output>) {
+        if !self.containers.is_empty() {
+            return;
+        }
+        let Some(leaving) = self.leaving.clone() else { return };
+        self.timers.cancel(&Timer::Leave);
+        self.unregister(&leaving, out);
+        out.push(Output::Terminate { message: leaving.message, failed: leaving.failed });
+    }
+
+    fn unregister(&mut self, leaving: &Leaving, out: &mut Vec<Output>) {
+        if let (true, Some(to), Some(_)) = (leaving.unregister, self.master().cloned(), &self.id) {
+            out.push(Output::ToMaster { to, call: AgentCall::Unregister });
+        }
+    }
+
+    /// Containers that can't be killed do not hold the agent for ever.
+    pub(super) fn end_anyway(&mut self, out: &mut Vec<Output>) {
+        let Some(leaving) = self.leaving.clone() else { return };
+        self.unregister(&leaving, out);
+        let count = self.containers.len();
+        let message = format!("{}; {count} containers could not be ended", leaving.message);
+        out.push(Output::Terminate { message, failed: true });
+    }
+}

@@ -1,0 +1,235 @@
+//! A task arrives: its executor is found or made, and the task is handed over or queued.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+
+use libactor::Time;
+use protocol::messages::ExecutorEvent;
+use protocol::notation::Span;
+use protocol::resources::Scalar;
+use protocol::validate;
+use protocol::{
+    CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason, Resource,
+    Resources, Task, TaskId, TaskInfo, TaskState, Uuid,
+};
+
+use super::limits::{COMMAND_EXECUTOR_CPUS_MILLIS, COMMAND_EXECUTOR_MEM_MB, MAX_TASKS};
+use super::state::{Agent, Executor, ExecutorState, Framework, Timer};
+use super::updates::End;
+use super::{ContainerSpec, Output};
+
+/// What [`ExecutorExited`](protocol::messages::AgentCall::ExecutorExited) says of an executor that never started.
+/// Source: Mesos.
+pub(super) const NEVER_STARTED: i32 = -1;
+
+impl Agent {
+    pub(super) fn run_task(
+        &mut self,
+        now: Time,
+        framework: FrameworkInfo,
+        task: TaskInfo,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(framework_id) = framework.id.clone() else {
+            tracing::warn!(task = %task.task_id, "task of a framework without an id ignored");
+            return;
+        };
+        let key = (framework_id.clone(), task.task_id.clone());
+        if self.id.is_none() || self.leaving.is_some() || self.streams.contains_key(&key) {
+            tracing::warn!(task = %task.task_id, "task ignored: not registered, leaving, or known already");
+            return;
+        }
+        let known = self.frameworks.get(&framework_id);
+        if known.is_some_and(|known| known.removed || known.tasks.contains_key(&task.task_id)) {
+            tracing::warn!(task = %task.task_id, "task ignored: its framework is removed, or it is known already");
+            return;
+        }
+        let executor_id = task.executor_id();
+        if let Err((state, reason, message)) = self.refuses(&framework, &framework_id, &executor_id, &task) {
+            // A refused task is known, as ended, until the framework has acknowledged it.
+            let record = Task::new(framework_id.clone(), &task, TaskState::Staging);
+            self.enter_framework(framework, &framework_id).tasks.insert(task.task_id.clone(), record);
+            let end = End { state, reason, message: &message };
+            self.report_end(now, &framework_id, &task.task_id, end, out);
+            return;
+        }
+        let framework = self.enter_framework(framework, &framework_id);
+        framework
+            .tasks
+            .insert(task.task_id.clone(), Task::new(framework_id.clone(), &task, TaskState::Staging));
+        match framework.executors.get_mut(&executor_id) {
+            Some(executor) => match executor.state.pid().cloned() {
+                Some(to) => out.push(Output::ToExecutor { to, event: ExecutorEvent::Launch(task) }),
+                None => executor.queued.push_back(task),
+            },
+            None => self.launch_executor(now, &framework_id, task, out),
+        }
+    }
+
+    /// Why a task can't be run here.
+    fn refuses(
+        &self,
+        framework: &FrameworkInfo,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+        task: &TaskInfo,
+    ) -> Result<(), (TaskState, Reason, String)> {
+        let dropped = match framework.can(protocol::Capability::PartitionAware) {
+            true => TaskState::Dropped,
+            false => TaskState::Lost,
+        };
+        let valid = validate::framework_id(framework_id).and_then(|()| validate::task(task));
+        if let Err(problem) = valid {
+            return Err((TaskState::Error, Reason::TaskInvalid, problem.to_string()));
+        }
+        let held: usize = self.frameworks.values().map(|framework| framework.tasks.len()).sum();
+        if held >= MAX_TASKS {
+            let message = format!("the agent holds {held} tasks already");
+            return Err((dropped, Reason::ContainerLaunchFailed, message));
+        }
+        let executor =
+            self.frameworks.get(framework_id).and_then(|framework| framework.executors.get(executor_id));
+        match executor {
+            Some(Executor { state: ExecutorState::Terminating(_), .. }) => {
+                Err((dropped, Reason::ExecutorTerminated, "the executor is terminating".to_string()))
+            }
+            Some(executor) if executor.command_executor != task.executor.is_none() => {
+                let message =
+                    format!("the executor id '{executor_id}' is that of another task's own executor");
+                Err((TaskState::Error, Reason::TaskInvalid, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn enter_framework(&mut self, info: FrameworkInfo, framework_id: &FrameworkId) -> &mut Framework {
+        let framework = self.frameworks.entry(framework_id.clone()).or_insert_with(|| Framework {
+            info: info.clone(),
+            executors: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            removed: false,
+        });
+        framework.info = info;
+        framework
+    }
+
+    fn launch_executor(
+        &mut self,
+        now: Time,
+        framework_id: &FrameworkId,
+        task: TaskInfo,
+        out: &mut Vec<Output>,
+    ) {
+        let container_id = ContainerId::from(Uuid::from_random(self.random.next_u128()).to_string());
+        let command_executor = task.executor.is_none();
+        let info = match &task.executor {
+            Some(executor) => executor.clone(),
+            None => command_executor_info(framework_id, &task),
+        };
+        let executor_id = info.executor_id.clone();
+        let spec = self.container_spec(framework_id, &info, &task, command_executor, &container_id);
+        tracing::info!(%executor_id, %framework_id, %container_id, "launching an executor");
+        let executor = Executor {
+            info,
+            command_executor,
+            container_id: container_id.clone(),
+            sandbox: spec.sandbox.clone(),
+            state: ExecutorState::Registering,
+            os_pid: None,
+            queued: VecDeque::from([task]),
+            doom: None,
+        };
+        let framework = self.frameworks.get_mut(framework_id).expect("the task's framework has been entered");
+        framework.executors.insert(executor_id.clone(), executor);
+        self.containers.insert(container_id.clone(), (framework_id.clone(), executor_id));
+        let timeout = now + self.config.executor_registration_timeout;
+        self.timers.set(Timer::ExecutorRegistration(container_id), timeout);
+        out.push(Output::Launch(Box::new(spec)));
+    }
+
+    fn container_spec(
+        &self,
+        framework_id: &FrameworkId,
+        info: &ExecutorInfo,
+        task: &TaskInfo,
+        command_executor: bool,
+        container_id: &ContainerId,
+    ) -> ContainerSpec {
+        let agent_id = self.agent_id();
+        let sandbox = PathBuf::from(format!(
+            "slaves/{agent_id}/frameworks/{framework_id}/executors/{}/runs/{container_id}",
+            info.executor_id
+        ));
+        let framework = &self.frameworks[framework_id].info;
+        let own = info.command.user.clone().or_else(|| Some(framework.user.clone()));
+        let user = own.filter(|user| self.config.switch_user && !user.is_empty());
+        let resources = [&info.resources, &task.resources].into_iter().sum();
+        let environment = self.environment(framework_id, info, command_executor, container_id);
+        ContainerSpec {
+            container_id: container_id.clone(),
+            framework_id: framework_id.clone(),
+            executor: info.clone(),
+            command_executor,
+            sandbox,
+            user,
+            environment,
+            resources,
+        }
+    }
+
+    /// What an executor finds in its environment besides `PATH`, `MESOS_DIRECTORY` and `MESOS_SANDBOX`, which the
+    /// containerizer knows. Source: Mesos `executorEnvironment`, plus `MESOS_CONTAINER_ID`.
+    fn environment(
+        &self,
+        framework_id: &FrameworkId,
+        info: &ExecutorInfo,
+        command_executor: bool,
+        container_id: &ContainerId,
+    ) -> Vec<(String, String)> {
+        let grace = info.shutdown_grace_period.unwrap_or(self.config.executor_shutdown_grace_period);
+        let pid = &self.config.pid;
+        let mut environment = self.config.executor_environment.clone();
+        let mut set = |name: &str, value: String| environment.push((name.to_string(), value));
+        set("LIBPROCESS_PORT", "0".to_string());
+        set("LIBPROCESS_IP", pid.address().ip().to_string());
+        set("MESOS_FRAMEWORK_ID", framework_id.to_string());
+        set("MESOS_EXECUTOR_ID", info.executor_id.to_string());
+        set("MESOS_CONTAINER_ID", container_id.to_string());
+        set("MESOS_SLAVE_ID", self.agent_id().to_string());
+        set("MESOS_SLAVE_PID", pid.to_string());
+        set("MESOS_AGENT_ENDPOINT", pid.address().to_string());
+        set("MESOS_CHECKPOINT", "0".to_string());
+        set("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", Span(grace).to_string());
+        if !command_executor {
+            environment.extend(info.command.environment.0.iter().cloned());
+        }
+        environment
+    }
+
+    /// Takes a task out of its executor's queue; says whether it was there.
+    pub(super) fn dequeue(executor: &mut Executor, task_id: &TaskId) -> bool {
+        let before = executor.queued.len();
+        executor.queued.retain(|queued| queued.task_id != *task_id);
+        executor.queued.len() < before
+    }
+}
+
+/// The executor that the agent makes for a command task. It runs inside the launcher: its command is never executed.
+/// What it costs is not charged to the framework.
+fn command_executor_info(framework_id: &FrameworkId, task: &TaskInfo) -> ExecutorInfo {
+    let command = task.command.as_ref().expect("a task without an executor has a command");
+    let mut own = CommandInfo::argv("meseta", ["meseta", "launch"]);
+    own.uris = command.uris.clone();
+    own.user = command.user.clone();
+    let mut info = ExecutorInfo::new(task.executor_id(), own);
+    info.framework_id = Some(framework_id.clone());
+    info.name = Some(format!("Command Executor (Task: {})", task.task_id));
+    info.resources = [
+        Resource::scalar("cpus", Scalar::from_millis(COMMAND_EXECUTOR_CPUS_MILLIS)),
+        Resource::scalar("mem", Scalar::from_millis(COMMAND_EXECUTOR_MEM_MB * 1000)),
+    ]
+    .into_iter()
+    .collect::<Resources>();
+    info.shutdown_grace_period = None;
+    info
+}

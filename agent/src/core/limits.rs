@@ -1,0 +1,32 @@
+//! Bounds and default durations of the agent machine, each with its source.
+
+use std::time::Duration;
+
+/// Longest wait between two attempts to register. Source: Mesos `REGISTER_RETRY_INTERVAL_MAX`.
+pub const MAX_REGISTRATION_BACKOFF: Duration = Duration::from_secs(60);
+/// First wait for the acknowledgement of a status update. Source: Mesos `STATUS_UPDATE_RETRY_INTERVAL_MIN`.
+pub const MIN_UPDATE_RETRY: Duration = Duration::from_secs(10);
+/// Longest wait for it. Source: Mesos `STATUS_UPDATE_RETRY_INTERVAL_MAX`.
+pub const MAX_UPDATE_RETRY: Duration = Duration::from_secs(600);
+/// Default of `--registration_backoff_factor`. Source: Mesos.
+pub const REGISTRATION_BACKOFF_FACTOR: Duration = Duration::from_secs(1);
+/// Default of `--executor_registration_timeout`. Source: Mesos.
+pub const EXECUTOR_REGISTRATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// Default of `--executor_shutdown_grace_period`. Source: Mesos.
+pub const EXECUTOR_SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_secs(5);
+/// How long, beyond the longest grace period, an agent that leaves waits for the kernel to end killed processes
+/// (a process in an uninterruptible wait can't be killed). Ours.
+pub const LEAVE_SLACK: Duration = Duration::from_secs(10);
+/// Most updates that wait in one task's stream. Above it a non-terminal update takes the place of the last waiting
+/// one of the same state; a terminal one is always kept. Ours.
+pub const MAX_PENDING_UPDATES: usize = 256;
+/// How many uuids a stream remembers to tell repeated updates from new ones: all that may wait, and as many that
+/// were acknowledged before. Ours.
+pub const MAX_REMEMBERED_UUIDS: usize = 2 * MAX_PENDING_UPDATES;
+/// Most tasks that an agent holds, those with an unacknowledged terminal update included. Ours: ten times what a
+/// kernel with its usual `pid_max` can run.
+pub const MAX_TASKS: usize = 320_000;
+/// CPUs of the command executor, thousandths. Source: Mesos `DEFAULT_EXECUTOR_CPUS`.
+pub const COMMAND_EXECUTOR_CPUS_MILLIS: u64 = 100;
+/// Memory of the command executor, MB. Source: Mesos `DEFAULT_EXECUTOR_MEM`.
+pub const COMMAND_EXECUTOR_MEM_MB: u64 = 32;

@@ -1,0 +1,195 @@
+//! What the machine holds.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+
+use libactor::{Pid, Random, Time, Timers};
+use protocol::{
+    AgentId, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason, Resources, Task,
+    TaskId, TaskInfo,
+};
+
+use super::AgentConfig;
+use super::kill::Leaving;
+use super::registration::Registration;
+use super::updates::Stream;
+
+/// The agent machine. Fields are read through its methods; only inputs change it.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    pub(super) config: AgentConfig,
+    pub(super) started: Time,
+    pub(super) id: Option<AgentId>,
+    pub(super) random: Random,
+    pub(super) timers: Timers<Timer>,
+    pub(super) registration: Registration,
+    pub(super) frameworks: BTreeMap<FrameworkId, Framework>,
+    /// Which executor a container runs, from the launch to the container's end.
+    pub(super) containers: BTreeMap<ContainerId, (FrameworkId, ExecutorId)>,
+    /// Actors of subscribed executors, all linked.
+    pub(super) subscribed: BTreeMap<Pid, ContainerId>,
+    pub(super) streams: BTreeMap<(FrameworkId, TaskId), Stream>,
+    pub(super) leaving: Option<Leaving>,
+    pub(super) counters: Counters,
+}
+
+/// What the machine waits for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    Register,
+    Ping,
+    ExecutorRegistration(ContainerId),
+    Destroy(ContainerId),
+    Retry(FrameworkId, TaskId),
+    Leave,
+}
+
+/// A framework with something on this agent.
+#[derive(Clone, Debug)]
+pub struct Framework {
+    /// As the master gave it with the newest task; `id` is set.
+    pub info: FrameworkInfo,
+    /// Those whose container is not gone.
+    pub executors: BTreeMap<ExecutorId, Executor>,
+    /// Those that are not terminal, or whose terminal update is not acknowledged.
+    pub tasks: BTreeMap<TaskId, Task>,
+    /// Whether the master has removed it: nobody hears of its tasks any more.
+    pub removed: bool,
+}
+
+/// One run of an executor.
+#[derive(Clone, Debug)]
+pub struct Executor {
+    /// As its framework asked for it, or as the agent made it for a command task.
+    pub info: ExecutorInfo,
+    /// Whether the agent made it for one command task.
+    pub command_executor: bool,
+    /// This run.
+    pub container_id: ContainerId,
+    /// Relative to the work directory.
+    pub sandbox: PathBuf,
+    /// Where it stands.
+    pub state: ExecutorState,
+    /// Its process id, once it has been launched.
+    pub os_pid: Option<u32>,
+    /// Tasks that wait for its subscription, in order; all of them are also in [`Framework::tasks`].
+    pub queued: VecDeque<TaskInfo>,
+    /// Why the agent ends it, where tasks are to be told something else than that it ended.
+    pub doom: Option<(Reason, String)>,
+}
+
+/// Where a run of an executor stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExecutorState {
+    /// Its container has been asked for; it has not subscribed.
+    Registering,
+    /// It has subscribed.
+    Running(Pid),
+    /// It is to end; its actor where it has subscribed and is not gone.
+    Terminating(Option<Pid>),
+}
+
+impl ExecutorState {
+    /// The actor of a subscribed executor.
+    pub fn pid(&self) -> Option<&Pid> {
+        match self {
+            ExecutorState::Registering => None,
+            ExecutorState::Running(pid) => Some(pid),
+            ExecutorState::Terminating(pid) => pid.as_ref(),
+        }
+    }
+}
+
+/// What the agent counts, under the names of Mesos's metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Attempts to register.
+    pub registration_attempts: u64,
+    /// Tasks that ended in TASK_FINISHED.
+    pub tasks_finished: u64,
+    /// Tasks that ended in TASK_FAILED.
+    pub tasks_failed: u64,
+    /// Tasks that ended in TASK_KILLED.
+    pub tasks_killed: u64,
+    /// Tasks that ended in TASK_LOST or TASK_DROPPED.
+    pub tasks_lost: u64,
+    /// Tasks that ended in another state.
+    pub tasks_other: u64,
+    /// Executors whose container is gone.
+    pub executors_terminated: u64,
+    /// Launches that failed.
+    pub container_launch_errors: u64,
+    /// Updates of executors that were taken.
+    pub valid_status_updates: u64,
+    /// Updates of executors that were dropped: an unknown task, or a state that can't follow.
+    pub invalid_status_updates: u64,
+    /// Updates that took the place of one that waited.
+    pub coalesced_status_updates: u64,
+    /// Messages between executors and schedulers that were passed on.
+    pub valid_framework_messages: u64,
+    /// Messages that were dropped: nobody is there.
+    pub invalid_framework_messages: u64,
+    /// Calls of executors that were refused.
+    pub refused_executor_calls: u64,
+}
+
+impl Agent {
+    /// Its settings.
+    pub fn config(&self) -> &AgentConfig {
+        &self.config
+    }
+
+    /// When it started.
+    pub fn started(&self) -> Time {
+        self.started
+    }
+
+    /// Its identity, once a master has assigned it.
+    pub fn id(&self) -> Option<&AgentId> {
+        self.id.as_ref()
+    }
+
+    /// Frameworks that have something here.
+    pub fn frameworks(&self) -> &BTreeMap<FrameworkId, Framework> {
+        &self.frameworks
+    }
+
+    /// Status updates that are not acknowledged.
+    pub fn pending_updates(&self) -> usize {
+        self.streams.values().map(Stream::len).sum()
+    }
+
+    /// What it has counted since it started.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What its executors and tasks use.
+    pub fn used_resources(&self) -> Resources {
+        let mut used = Resources::new();
+        for framework in self.frameworks.values() {
+            for executor in framework.executors.values().filter(|executor| !executor.command_executor) {
+                used += &executor.info.resources;
+            }
+            for task in framework.tasks.values().filter(|task| !task.state.is_terminal()) {
+                used += &task.resources;
+            }
+        }
+        used
+    }
+
+    /// The executor of a container that is not gone.
+    pub(super) fn executor_mut(&mut self, container_id: &ContainerId) -> Option<&mut Executor> {
+        let (framework_id, executor_id) = self.containers.get(container_id)?;
+        let framework = self.frameworks.get_mut(framework_id)?;
+        framework.executors.get_mut(executor_id)
+    }
+
+    /// Forgets a framework that has nothing here any more.
+    pub(super) fn forget_framework_if_idle(&mut self, framework_id: &FrameworkId) {
+        let idle = |framework: &Framework| framework.executors.is_empty() && framework.tasks.is_empty();
+        if self.frameworks.get(framework_id).is_some_and(idle) {
+            self.frameworks.remove(framework_id);
+        }
+    }
+}

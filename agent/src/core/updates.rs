@@ -1,0 +1,363 @@
+//! Status-update streams: what is said of a task goes to its framework in order, one at a time, again and again
+//! until it is acknowledged.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use libactor::Time;
+use protocol::messages::{AgentCall, ExecutorEvent};
+use protocol::{
+    AgentId, Capability, ContainerId, FrameworkId, Reason, Source, StatusUpdate, Task, TaskId, TaskState,
+    TaskStatus, UnixTime, Uuid,
+};
+
+use super::Output;
+use super::limits::{MAX_PENDING_UPDATES, MAX_REMEMBERED_UUIDS, MAX_UPDATE_RETRY, MIN_UPDATE_RETRY};
+use super::registration::Phase;
+use super::state::{Agent, Timer};
+
+/// The updates of one task that are not acknowledged; the first is the outstanding one.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pending: VecDeque<TaskStatus>,
+    /// The newest state that was put in.
+    latest: TaskState,
+    /// The wait after the next forwarding of the outstanding one.
+    retry: Duration,
+    /// Uuids of updates that were put in, the oldest first.
+    seen: VecDeque<Uuid>,
+}
+
+/// What the agent says, in its own name, of a task that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End<'a> {
+    pub(super) state: TaskState,
+    pub(super) reason: Reason,
+    pub(super) message: &'a str,
+}
+
+impl Stream {
+    fn new(state: TaskState) -> Self {
+        Self { pending: VecDeque::new(), latest: state, retry: MIN_UPDATE_RETRY, seen: VecDeque::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    fn has_seen(&self, uuid: Uuid) -> bool {
+        self.seen.contains(&uuid)
+    }
+
+    /// Puts an update behind the others. Says whether it took the place of one that waited.
+    fn push(&mut self, status: TaskStatus) -> bool {
+        self.latest = status.state;
+        if let Some(uuid) = status.uuid {
+            self.seen.push_back(uuid);
+            if self.seen.len() > MAX_REMEMBERED_UUIDS {
+                self.seen.pop_front();
+            }
+        }
+        if self.pending.len() >= MAX_PENDING_UPDATES && !status.state.is_terminal() {
+            // The first one is on its way: it must stay as it is.
+            let same = self.pending.iter().skip(1).rposition(|waiting| waiting.state == status.state);
+            if let Some(at) = same {
+                self.pending[at + 1] = status;
+                return true;
+            }
+        }
+        self.pending.push_back(status);
+        false
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub(super) fn check_order(&self) {
+        // Four states that are not terminal, and one terminal update, may exceed the bound.
+        assert!(self.pending.len() <= MAX_PENDING_UPDATES + 5, "a stream is bounded");
+        let mut states = self.pending.iter().map(|status| status.state);
+        if let Some(mut before) = states.next() {
+            for state in states {
+                assert!(before.may_become(state), "{before} can't be followed by {state}");
+                before = state;
+            }
+            assert_eq!(before, self.latest, "the latest state is that of the last update");
+        }
+    }
+}
+
+impl Agent {
+    /// Takes a status that an executor reports.
+    pub(super) fn executor_updates(
+        &mut self,
+        now: Time,
+        container_id: &ContainerId,
+        mut status: TaskStatus,
+        out: &mut Vec<Output>,
+    ) {
+        let Some((framework_id, executor_id)) = self.containers.get(container_id).cloned() else { return };
+        let uuid = *status.uuid.get_or_insert_with(|| Uuid::from_random(self.random.next_u128()));
+        self.confirm(container_id, &status.task_id, uuid, out);
+        let key = (framework_id.clone(), status.task_id.clone());
+        if self.streams.get(&key).is_some_and(|stream| stream.has_seen(uuid)) {
+            return;
+        }
+        let task = self
+            .frameworks
+            .get(&framework_id)
+            .and_then(|framework| framework.tasks.get(&status.task_id))
+            .filter(|task| task.executor_id == executor_id);
+        let legal = task.is_some_and(|task| may_report(status.state) && task.state.may_become(status.state));
+        if !legal {
+            let state = task.map(|task| task.state);
+            tracing::warn!(task = %status.task_id, from = ?state, to = %status.state, "illegal update dropped");
+            self.counters.invalid_status_updates += 1;
+            return;
+        }
+        self.counters.valid_status_updates += 1;
+        status.source = Source::Executor;
+        status.executor_id = Some(executor_id);
+        self.report(now, &framework_id, status, out);
+        self.end_if_done(now, container_id);
+    }
+
+    /// Tells an executor that the agent holds its update.
+    fn confirm(&mut self, container_id: &ContainerId, task_id: &TaskId, uuid: Uuid, out: &mut Vec<Output>) {
+        let pid = self.executor_mut(container_id).and_then(|executor| executor.state.pid().cloned());
+        if let Some(to) = pid {
+            let event = ExecutorEvent::Acknowledged { task_id: task_id.clone(), uuid };
+            out.push(Output::ToExecutor { to, event });
+        }
+    }
+
+    /// Says of a task that it has ended.
+    pub(super) fn report_end(
+        &mut self,
+        now: Time,
+        framework_id: &FrameworkId,
+        task_id: &TaskId,
+        end: End<'_>,
+        out: &mut Vec<Output>,
+    ) {
+        let status = TaskStatus::new(task_id.clone(), end.state, Source::Agent);
+        let mut status = status.because(end.reason, end.message);
+        status.uuid = Some(Uuid::from_random(self.random.next_u128()));
+        status.executor_id = self
+            .frameworks
+            .get(framework_id)
+            .and_then(|framework| framework.tasks.get(task_id))
+            .map(|task| task.executor_id.clone());
+        self.report(now, framework_id, status, out);
+    }
+
+    /// Says of a task that this agent does not know that it was dropped.
+    pub(super) fn report_unknown_task(
+        &mut self,
+        now: Time,
+        framework_id: FrameworkId,
+        task_id: TaskId,
+        reason: Reason,
+        message: &str,
+        out: &mut Vec<Output>,
+    ) {
+        let end = End { state: self.dropped_state(&framework_id), reason, message };
+        self.report_end(now, &framework_id, &task_id, end, out);
+    }
+
+    /// TASK_DROPPED for those that understand it. A framework of which nothing is here is taken for one that does:
+    /// the master, which knows it, says TASK_LOST in its place where it must.
+    fn dropped_state(&self, framework_id: &FrameworkId) -> TaskState {
+        match self.frameworks.get(framework_id) {
+            Some(framework) if !framework.info.can(Capability::PartitionAware) => TaskState::Lost,
+            _ => TaskState::Dropped,
+        }
+    }
+
+    /// Puts a status into the stream of its task, and sends it if none is outstanding.
+    fn report(
+        &mut self,
+        now: Time,
+        framework_id: &FrameworkId,
+        mut status: TaskStatus,
+        out: &mut Vec<Output>,
+    ) {
+        status.agent_id = self.id.clone();
+        status.timestamp.get_or_insert(UnixTime(now.as_nanos()));
+        let task_id = status.task_id.clone();
+        self.count(status.state);
+        let mut heard = true;
+        if let Some(framework) = self.frameworks.get_mut(framework_id) {
+            heard = !framework.removed;
+            if let Some(task) = framework.tasks.get_mut(&task_id) {
+                task.state = status.state;
+                remember(task, &status);
+                if !heard && status.state.is_terminal() {
+                    framework.tasks.remove(&task_id);
+                }
+            }
+        }
+        if !heard {
+            return;
+        }
+        let key = (framework_id.clone(), task_id.clone());
+        let stream = self.streams.entry(key).or_insert_with(|| Stream::new(status.state));
+        let idle = stream.is_empty();
+        if stream.push(status) {
+            self.counters.coalesced_status_updates += 1;
+        }
+        if idle {
+            self.forward(now, framework_id.clone(), task_id, out);
+        }
+    }
+
+    fn count(&mut self, state: TaskState) {
+        let counter = match state {
+            TaskState::Finished => &mut self.counters.tasks_finished,
+            TaskState::Failed => &mut self.counters.tasks_failed,
+            TaskState::Killed => &mut self.counters.tasks_killed,
+            TaskState::Lost | TaskState::Dropped => &mut self.counters.tasks_lost,
+            state if state.is_terminal() => &mut self.counters.tasks_other,
+            _ => return,
+        };
+        *counter += 1;
+    }
+
+    /// Sends the outstanding update of a stream and sets the time of the next attempt.
+    pub(super) fn forward(
+        &mut self,
+        now: Time,
+        framework_id: FrameworkId,
+        task_id: TaskId,
+        out: &mut Vec<Output>,
+    ) {
+        let (Phase::Running, Some(to)) = (self.registration.phase, self.registration.master.clone()) else {
+            return; // Sent when the master is back.
+        };
+        let key = (framework_id, task_id);
+        let Some(stream) = self.streams.get_mut(&key) else { return };
+        let Some(status) = stream.pending.front().cloned() else { return };
+        if let Some(framework) = self.frameworks.get_mut(&key.0)
+            && let Some(task) = framework.tasks.get_mut(&key.1)
+        {
+            task.status_update_state = Some(status.state);
+            task.status_update_uuid = status.uuid;
+        }
+        let update = StatusUpdate { framework_id: key.0.clone(), status, latest_state: stream.latest };
+        out.push(Output::ToMaster { to, call: AgentCall::Update(update) });
+        let again = now + stream.retry;
+        stream.retry = (stream.retry * 2).min(MAX_UPDATE_RETRY);
+        self.timers.set(Timer::Retry(key.0, key.1), again);
+    }
+
+    pub(super) fn acknowledge(
+        &mut self,
+        now: Time,
+        framework_id: FrameworkId,
+        task_id: TaskId,
+        uuid: Uuid,
+        out: &mut Vec<Output>,
+    ) {
+        let key = (framework_id, task_id);
+        let outstanding = |stream: &Stream| stream.pending.front().and_then(|status| status.uuid);
+        if self.streams.get(&key).and_then(outstanding) != Some(uuid) {
+            tracing::debug!(task = %key.1, %uuid, "acknowledgement of what is not outstanding ignored");
+            return;
+        }
+        self.timers.cancel(&Timer::Retry(key.0.clone(), key.1.clone()));
+        let Some(stream) = self.streams.get_mut(&key) else { return };
+        stream.retry = MIN_UPDATE_RETRY;
+        let acknowledged = stream.pending.pop_front();
+        if acknowledged.is_some_and(|status| status.state.is_terminal()) {
+            self.streams.remove(&key);
+            if let Some(framework) = self.frameworks.get_mut(&key.0) {
+                framework.tasks.remove(&key.1);
+            }
+            self.forget_framework_if_idle(&key.0);
+        } else {
+            self.forward(now, key.0, key.1, out);
+        }
+    }
+
+    /// Nobody listens: nothing is sent until the master is back.
+    pub(super) fn pause_updates(&mut self) {
+        let keys: Vec<_> = self.streams.keys().cloned().collect();
+        for (framework_id, task_id) in keys {
+            self.timers.cancel(&Timer::Retry(framework_id, task_id));
+        }
+    }
+
+    /// The master is back: what is outstanding is sent at once.
+    pub(super) fn resume_updates(&mut self, now: Time, out: &mut Vec<Output>) {
+        for stream in self.streams.values_mut() {
+            stream.retry = MIN_UPDATE_RETRY;
+        }
+        let keys: Vec<_> = self.streams.keys().cloned().collect();
+        for (framework_id, task_id) in keys {
+            self.forward(now, framework_id, task_id, out);
+        }
+    }
+
+    /// Forgets what nobody will acknowledge.
+    pub(super) fn drop_streams_of(&mut self, framework_id: &FrameworkId) {
+        let first = (framework_id.clone(), TaskId::from(""));
+        let keys: Vec<_> = self
+            .streams
+            .range(first..)
+            .map(|(key, _)| key)
+            .take_while(|key| key.0 == *framework_id)
+            .cloned()
+            .collect();
+        for key in keys {
+            self.streams.remove(&key);
+            self.timers.cancel(&Timer::Retry(key.0, key.1));
+        }
+    }
+
+    pub(super) fn agent_id(&self) -> AgentId {
+        self.id.clone().expect("tasks run only once the agent has an id")
+    }
+}
+
+/// States that an executor may report: the others are the agent's and the master's words.
+fn may_report(state: TaskState) -> bool {
+    use TaskState::*;
+    matches!(state, Starting | Running | Killing | Finished | Failed | Killed | Error | Lost)
+}
+
+/// Keeps a status for those who ask later: one a state, without its data.
+fn remember(task: &mut Task, status: &TaskStatus) {
+    let kept = TaskStatus { data: Default::default(), ..status.clone() };
+    match task.statuses.iter_mut().find(|other| other.state == kept.state) {
+        Some(other) => *other = kept,
+        None => task.statuses.push(kept),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(state: TaskState, number: u128) -> TaskStatus {
+        let mut status = TaskStatus::new(TaskId::from("t"), state, Source::Executor);
+        status.uuid = Some(Uuid(number.to_be_bytes()));
+        status
+    }
+
+    #[test]
+    fn a_full_stream_coalesces_equal_states_and_keeps_the_end() {
+        let mut stream = Stream::new(TaskState::Running);
+        for number in 0..MAX_PENDING_UPDATES as u128 {
+            assert!(!stream.push(status(TaskState::Running, number)));
+        }
+        assert!(stream.push(status(TaskState::Running, 1000)));
+        assert!(!stream.push(status(TaskState::Killing, 1001)));
+        assert!(stream.push(status(TaskState::Killing, 1002)));
+        assert!(!stream.push(status(TaskState::Killed, 1003)));
+        stream.check_order();
+        assert_eq!(stream.pending.front().and_then(|first| first.uuid), Some(Uuid(0u128.to_be_bytes())));
+        assert_eq!(stream.pending.back().map(|last| last.state), Some(TaskState::Killed));
+        assert!(stream.has_seen(Uuid(1000u128.to_be_bytes())));
+    }
+}

@@ -1,0 +1,6 @@
+//! What the agent knows of the world around it, and what it shows of itself.
+
+pub mod metrics;
+pub mod probe;
+pub mod state;
+pub(crate) mod view;

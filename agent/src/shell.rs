@@ -1,0 +1,229 @@
+//! The machine at work: an actor that feeds it, and what carries out what it asks for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use libactor::http::{HttpResponse, StatusCode};
+use libactor::shell::{self, Accept, Edge, ShellHandle};
+use libactor::{Me, Node, Pid, SpawnError, Time};
+use protocol::messages::{AgentEvent, ExecutorCall, ExecutorEvent};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+
+use crate::containerizer::{ContainerEvent, Containerizer};
+use crate::core::{Agent, AgentConfig, Input, Output};
+use crate::edge::metrics::AgentMetrics;
+use crate::edge::state;
+use crate::edge::view::View;
+
+/// What an agent is started with.
+pub struct Start<C> {
+    /// The machine's settings; its actor gets the name in `config.pid`.
+    pub config: AgentConfig,
+    /// Differs from start to start: container ids come from it.
+    pub seed: u64,
+    /// Where executors run.
+    pub containerizer: C,
+    /// What the containerizer reports.
+    pub events: mpsc::Receiver<ContainerEvent>,
+    /// The leading master, as far as it is known. A fixed one: `watch::channel(Some(pid)).1`.
+    pub master: watch::Receiver<Option<Pid>>,
+    /// `--work_dir`: makes sandbox paths in `/state` absolute.
+    pub work_dir: PathBuf,
+}
+
+/// How an agent ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Why, for people.
+    pub message: String,
+    /// Whether the process should say that it failed.
+    pub failed: bool,
+}
+
+/// An agent that runs. Clones are the same agent; dropping them does not end it.
+#[derive(Clone)]
+pub struct AgentHandle {
+    pid: Pid,
+    shell: ShellHandle<Input>,
+    view: Arc<View>,
+    ended: watch::Receiver<Option<Ended>>,
+}
+
+impl AgentHandle {
+    /// The agent's actor.
+    pub fn pid(&self) -> &Pid {
+        &self.pid
+    }
+
+    /// Asks the agent to end its executors and leave; asked a second time it kills them at once.
+    pub async fn leave(&self) {
+        // An agent that has ended has nothing to leave.
+        let _ = self.shell.feed(Input::Leave).await;
+    }
+
+    /// What `/state` shows; `None` where the agent is ending or too many ask at once.
+    pub async fn state(&self) -> Option<Value> {
+        self.view.ask().await
+    }
+
+    /// Waits until the agent has ended.
+    pub async fn ended(&self) -> Ended {
+        let mut receiver = self.ended.clone();
+        let gone = || Ended { message: "the agent's actor was stopped".to_string(), failed: true };
+        match receiver.wait_for(Option::is_some).await {
+            Ok(ended) => ended.clone().unwrap_or_else(gone),
+            Err(_) => gone(),
+        }
+    }
+}
+
+/// Starts an agent on a node, within the node's `LocalSet`.
+///
+/// # Errors
+/// The actor's name is taken, or the node is shutting down.
+pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHandle, SpawnError> {
+    let (ending, ended) = watch::channel(None);
+    let view = Arc::new(View::default());
+    let name = start.config.pid.name().to_string();
+    let version = json!({ "version": start.config.version });
+    let machine = Agent::new(start.config, start.seed, node.clock().now());
+    let edge = AgentEdge {
+        containerizer: start.containerizer,
+        sources: Some((start.events, start.master)),
+        metrics: AgentMetrics::new(node.metrics()),
+        view: view.clone(),
+        work_dir: start.work_dir,
+        shell: None,
+        ending,
+    };
+    let shown = view.clone();
+    let (pid, shell) = shell::spawn(node, &name, machine, edge, move |install| {
+        install.message::<AgentEvent>();
+        install.message::<ExecutorCall>();
+        install.route("/state", "All that the agent runs, as JSON.", move |_| {
+            let view = shown.clone();
+            async move {
+                match view.ask().await {
+                    Some(state) => HttpResponse::json(&state),
+                    None => HttpResponse::text(StatusCode::SERVICE_UNAVAILABLE, "the agent can't tell now\n"),
+                }
+            }
+        });
+        install.route("/health", "200 while the agent runs.", |_| async {
+            HttpResponse::text(StatusCode::OK, "")
+        });
+        install.route("/version", "The version of the program, as JSON.", move |_| {
+            let response = HttpResponse::json(&version);
+            async move { response }
+        });
+    })?;
+    Ok(AgentHandle { pid, shell, view, ended })
+}
+
+struct AgentEdge<C> {
+    containerizer: C,
+    /// Taken when the actor starts.
+    sources: Option<(mpsc::Receiver<ContainerEvent>, watch::Receiver<Option<Pid>>)>,
+    metrics: AgentMetrics,
+    view: Arc<View>,
+    work_dir: PathBuf,
+    shell: Option<ShellHandle<Input>>,
+    ending: watch::Sender<Option<Ended>>,
+}
+
+impl<C: Containerizer> AgentEdge<C> {
+    /// An executor that can't be told what it must know is of no use: it counts as gone, and the machine ends it.
+    fn tell_executor(&self, to: Pid, event: ExecutorEvent, me: &Me) {
+        let may_be_lost = matches!(event, ExecutorEvent::Message(_) | ExecutorEvent::Error(_));
+        if let Err(error) = me.tell(&to, event) {
+            tracing::warn!(executor = %to, %error, "an executor can't be told");
+            if let (false, Some(shell)) = (may_be_lost, self.shell.clone()) {
+                tokio::spawn(async move {
+                    // An error means that the agent has ended.
+                    let _ = shell.feed(Input::Exited { pid: to }).await;
+                });
+            }
+        }
+    }
+}
+
+impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
+    fn started(&mut self, shell: &ShellHandle<Input>) {
+        self.view.begin(shell.clone());
+        self.shell = Some(shell.clone());
+        if let Some((events, master)) = self.sources.take() {
+            tokio::spawn(report_containers(events, shell.clone()));
+            tokio::spawn(report_masters(master, shell.clone()));
+        }
+    }
+
+    fn carry_out(&mut self, output: Output, me: &Me) {
+        match output {
+            Output::ToMaster { to, call } => {
+                // What matters is said again: registrations and updates until they are answered.
+                if let Err(error) = me.tell(&to, call) {
+                    tracing::warn!(master = %to, %error, "the master can't be told");
+                }
+            }
+            Output::ToExecutor { to, event } => self.tell_executor(to, event, me),
+            Output::Link { pid } => me.link(&pid),
+            Output::Unlink { pid } => me.unlink(&pid),
+            Output::Launch(spec) => self.containerizer.launch(*spec),
+            Output::Destroy { container_id } => self.containerizer.destroy(&container_id),
+            Output::Terminate { message, failed } => {
+                self.ending.send_replace(Some(Ended { message, failed }));
+                me.stop();
+            }
+        }
+    }
+
+    fn exited(&mut self, pid: Pid) -> Option<Input> {
+        Some(Input::Exited { pid })
+    }
+
+    fn after(&mut self, machine: &Agent, now: Time) {
+        self.metrics.update(machine, now);
+        self.view.serve(|| state::state(machine, &self.work_dir));
+    }
+}
+
+impl<C: Containerizer> Accept<AgentEvent, Agent> for AgentEdge<C> {
+    fn input(&mut self, from: Pid, event: AgentEvent) -> Option<Input> {
+        Some(Input::Master { from, event })
+    }
+}
+
+impl<C: Containerizer> Accept<ExecutorCall, Agent> for AgentEdge<C> {
+    fn input(&mut self, from: Pid, call: ExecutorCall) -> Option<Input> {
+        Some(Input::Executor { from, call })
+    }
+}
+
+/// Hands the containerizer's reports to the machine, as long as both live.
+async fn report_containers(mut events: mpsc::Receiver<ContainerEvent>, shell: ShellHandle<Input>) {
+    while let Some(event) = events.recv().await {
+        let input = match event {
+            ContainerEvent::Launched { container_id, result } => Input::Launched { container_id, result },
+            ContainerEvent::Exited { container_id, status, message } => {
+                Input::ContainerExited { container_id, status, message }
+            }
+        };
+        if shell.feed(input).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands the known master, and every change of it, to the machine.
+async fn report_masters(mut master: watch::Receiver<Option<Pid>>, shell: ShellHandle<Input>) {
+    loop {
+        let known = master.borrow_and_update().clone();
+        if shell.feed(Input::MasterDetected { master: known }).await.is_err() {
+            return;
+        }
+        if master.changed().await.is_err() {
+            return;
+        }
+    }
+}

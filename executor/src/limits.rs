@@ -1,0 +1,26 @@
+//! Bounds and waits of executors.
+
+use std::time::Duration;
+
+/// Updates that the agent has not acknowledged; one more ends the executor with an error. Ours.
+pub const MAX_UNACKNOWLEDGED: usize = 65_536;
+/// Callbacks that wait before messages of the framework are dropped. Ours.
+pub const MAX_CALLBACKS: usize = 4_096;
+/// Launches, kills and the like may wait up to this many callbacks; one more ends the executor with an error. Ours.
+pub const MAX_CALLBACKS_HARD: usize = 65_536;
+/// Calls of the executor that wait for the session actor; one more ends the driver with an error. Ours.
+pub const MAX_CALLS: usize = 65_536;
+/// An unanswered subscription is repeated after this long. Ours.
+pub const SUBSCRIBE_REPEAT: Duration = Duration::from_secs(5);
+/// Updates that could not be queued for the agent are repeated after this long. Ours.
+pub const UPDATE_REPEAT: Duration = Duration::from_secs(1);
+/// How long the end of an executor waits until its last updates are acknowledged. Source: Mesos's command executor.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// The first wait before subscribing again; doubled up to `MESOS_SUBSCRIPTION_BACKOFF_MAX`. Ours.
+pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
+/// Source: Mesos `RECOVERY_TIMEOUT`.
+pub const DEFAULT_RECOVERY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// Source: Mesos `EXECUTOR_SUBSCRIPTION_BACKOFF_MAX`.
+pub const DEFAULT_BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// Source: Mesos `DEFAULT_EXECUTOR_SHUTDOWN_GRACE_PERIOD`.
+pub const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(5);

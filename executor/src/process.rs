@@ -1,0 +1,257 @@
+//! Processes of this machine: who descends from whom, signals, the end of whole trees. The one door to `nix`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, User, geteuid, getpgrp};
+
+/// How often the end of a tree is looked for.
+const POLL: Duration = Duration::from_millis(2);
+/// How many times at most; what still lives then does not react to KILL.
+const MAX_POLLS: u32 = 1_000;
+
+/// How what descends from a task is told from all else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All that descends from this process does: it is a child subreaper and runs one task.
+    Own,
+    /// Several tasks share this process: what descends from the task's first process, its process group, and whatever has this
+    /// `NAME=value` in its environment.
+    Marked(String),
+}
+
+/// A line of `/proc/<pid>/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    parent: i32,
+    group: i32,
+    zombie: bool,
+}
+
+/// Makes orphans below this process its children, so that none gets away.
+pub(crate) fn become_subreaper() -> Result<(), Errno> {
+    nix::sys::prctl::set_child_subreaper(true)
+}
+
+/// Sends TERM to a process group; one that is gone is no error.
+pub(crate) fn terminate_group(group: i32) {
+    signal_group(group, Signal::SIGTERM);
+}
+
+fn signal_group(group: i32, signal: Signal) {
+    match killpg(Pid::from_raw(group), signal) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(error) => tracing::warn!(group, %signal, %error, "the process group was not signalled"),
+    }
+}
+
+/// Kills all that is left of a task and waits until it is gone. `first` is the task's first process; whoever
+/// started that also reaps it.
+pub(crate) async fn kill_tree(first: i32, scope: &Scope) {
+    for _ in 0..MAX_POLLS {
+        if !kill_once(first, scope) {
+            return;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    tracing::error!(task = first, "processes of the task do not end");
+}
+
+/// As [`kill_tree`], for what is left when the first process has ended and was reaped.
+pub(crate) async fn kill_rest(first: i32, scope: &Scope) {
+    if *scope == Scope::Own && !reap_children() {
+        return;
+    }
+    kill_tree(first, scope).await;
+}
+
+/// Kills all that descends from this process, then this process.
+pub(crate) fn kill_self() -> ! {
+    let own = std::process::id().cast_signed();
+    for _ in 0..MAX_POLLS {
+        let doomed = below(&snapshot(), own);
+        if doomed.is_empty() {
+            break;
+        }
+        for pid in doomed {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+    if getpgrp().as_raw() == own {
+        signal_group(own, Signal::SIGKILL);
+    }
+    let _ = kill(Pid::from_raw(own), Signal::SIGKILL);
+    std::process::exit(137)
+}
+
+/// Sends KILL to all of a task that is alive; says whether there was anything.
+fn kill_once(first: i32, scope: &Scope) -> bool {
+    let entries = snapshot();
+    let own = std::process::id().cast_signed();
+    let mut doomed = match scope {
+        Scope::Own => below(&entries, own),
+        Scope::Marked(_) => below(&entries, first),
+    };
+    doomed.extend(
+        entries.iter().filter(|(pid, entry)| **pid == first || entry.group == first).map(|(pid, _)| *pid),
+    );
+    if let Scope::Marked(mark) = scope {
+        doomed.extend(entries.keys().copied().filter(|pid| *pid != own && has_mark(*pid, mark)));
+    }
+    let mut any = false;
+    for pid in doomed {
+        let Some(entry) = entries.get(&pid) else { continue };
+        if !entry.zombie {
+            any = true;
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        } else if entry.parent == own && pid != first && *scope == Scope::Own {
+            let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+        }
+    }
+    any
+}
+
+/// Reaps children that have ended; says whether others live. Only where no child of ours is waited for elsewhere.
+fn reap_children() -> bool {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => return true,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// What descends from a process, itself not included.
+fn below(entries: &BTreeMap<i32, Entry>, root: i32) -> BTreeSet<i32> {
+    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    for (pid, entry) in entries {
+        children.entry(entry.parent).or_default().push(*pid);
+    }
+    let mut found = BTreeSet::new();
+    let mut open = vec![root];
+    while let Some(parent) = open.pop() {
+        for pid in children.get(&parent).into_iter().flatten() {
+            if found.insert(*pid) {
+                open.push(*pid);
+            }
+        }
+    }
+    found
+}
+
+/// All processes that can be seen.
+fn snapshot() -> BTreeMap<i32, Entry> {
+    let Ok(folder) = fs::read_dir("/proc") else { return BTreeMap::new() };
+    let pids = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| Some((pid, parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?)))
+        .collect()
+}
+
+/// Reads `pid (name) state parent group ...`; the name may hold anything, also parentheses.
+fn parse_stat(line: &str) -> Option<Entry> {
+    let mut words = line.get(line.rfind(')')? + 1..)?.split_whitespace();
+    let zombie = matches!(words.next()?, "Z" | "X");
+    Some(Entry { parent: words.next()?.parse().ok()?, group: words.next()?.parse().ok()?, zombie })
+}
+
+fn has_mark(pid: i32, mark: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()))
+}
+
+/// Whose rights a command gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// What it takes to run as a user; `None`: nothing, this process does already.
+pub(crate) fn identity(user: &str) -> Result<Option<Identity>, String> {
+    let found = match User::from_name(user) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Err(format!("there is no user '{user}'")),
+        Err(error) => return Err(format!("the user '{user}' can't be looked up: {error}")),
+    };
+    if found.uid == geteuid() {
+        return Ok(None);
+    }
+    if !geteuid().is_root() {
+        return Err(format!("only root can run a command as user '{user}'"));
+    }
+    Ok(Some(Identity { uid: found.uid.as_raw(), gid: found.gid.as_raw() }))
+}
+
+/// What `strsignal` calls a signal.
+pub(crate) fn signal_name(number: i32) -> String {
+    let Ok(signal) = Signal::try_from(number) else { return number.to_string() };
+    let name = match signal {
+        Signal::SIGHUP => "Hangup",
+        Signal::SIGINT => "Interrupt",
+        Signal::SIGQUIT => "Quit",
+        Signal::SIGILL => "Illegal instruction",
+        Signal::SIGTRAP => "Trace/breakpoint trap",
+        Signal::SIGABRT => "Aborted",
+        Signal::SIGBUS => "Bus error",
+        Signal::SIGFPE => "Floating point exception",
+        Signal::SIGKILL => "Killed",
+        Signal::SIGUSR1 => "User defined signal 1",
+        Signal::SIGSEGV => "Segmentation fault",
+        Signal::SIGUSR2 => "User defined signal 2",
+        Signal::SIGPIPE => "Broken pipe",
+        Signal::SIGALRM => "Alarm clock",
+        Signal::SIGTERM => "Terminated",
+        Signal::SIGXCPU => "CPU time limit exceeded",
+        Signal::SIGXFSZ => "File size limit exceeded",
+        other => other.as_str(),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stat_lines_are_read_whatever_the_name() {
+        let entry = parse_stat("12 (a) b) Z) S 3 4 5 0 -1").unwrap();
+        assert_eq!(entry, Entry { parent: 3, group: 4, zombie: false });
+        assert!(parse_stat("12 (x) Z 1 1 1").unwrap().zombie);
+        assert_eq!(parse_stat("12"), None);
+    }
+
+    #[test]
+    fn descendants_are_found_at_any_depth() {
+        let entry = |parent| Entry { parent, group: 0, zombie: false };
+        let entries =
+            BTreeMap::from([(1, entry(0)), (2, entry(1)), (3, entry(2)), (4, entry(1)), (5, entry(9))]);
+        assert_eq!(below(&entries, 1), BTreeSet::from([2, 3, 4]));
+        assert!(below(&entries, 5).is_empty());
+    }
+
+    #[test]
+    fn this_process_is_seen_with_its_environment() {
+        let own = std::process::id().cast_signed();
+        assert!(snapshot().contains_key(&own));
+        assert!(!has_mark(own, "MESETA_NO_SUCH_NAME=1"));
+    }
+
+    #[test]
+    fn users_are_looked_up() {
+        assert!(identity("no-such-user-here").unwrap_err().contains("no user"));
+        let me = User::from_uid(geteuid()).unwrap().unwrap();
+        assert_eq!(identity(&me.name), Ok(None));
+    }
+
+    #[test]
+    fn signals_have_the_names_that_people_know() {
+        assert_eq!(signal_name(9), "Killed");
+        assert_eq!(signal_name(15), "Terminated");
+        assert_eq!(signal_name(1_000), "1000");
+    }
+}

@@ -1,0 +1,38 @@
+//! The state of a driver.
+
+use std::fmt;
+
+/// The state of a driver. Source: Mesos `Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// `start` was not called.
+    #[doc(alias = "DRIVER_NOT_STARTED")]
+    NotStarted,
+    /// Subscribed at the agent, or trying to be.
+    #[doc(alias = "DRIVER_RUNNING")]
+    Running,
+    /// `stop` was called.
+    #[doc(alias = "DRIVER_STOPPED")]
+    Stopped,
+    /// `abort` was called, or a shutdown or an error ended it.
+    #[doc(alias = "DRIVER_ABORTED")]
+    Aborted,
+}
+
+impl Status {
+    /// The name as Mesos prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::NotStarted => "DRIVER_NOT_STARTED",
+            Status::Running => "DRIVER_RUNNING",
+            Status::Stopped => "DRIVER_STOPPED",
+            Status::Aborted => "DRIVER_ABORTED",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,194 @@
+//! An agent's process: the agent machine, and a containerizer that starts executors as simulated processes.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use agent::core::{Agent, AgentConfig, ContainerSpec, Input, Output};
+use executor::core::SessionConfig;
+use libactor::sim::{Context, Host};
+use libactor::{Machine, Pid, Random, Time, Timers};
+use protocol::ContainerId;
+
+use super::Message;
+use super::executor::ExecutorHost;
+
+/// Processes that have ended by their own decision, for whoever starts them again.
+pub type Terminated = Rc<RefCell<BTreeSet<SocketAddr>>>;
+
+/// How the simulated containerizer behaves, and who supervises the agent.
+#[derive(Clone, Debug)]
+pub struct AgentSetup {
+    /// The agent's own settings.
+    pub config: AgentConfig,
+    /// Where the master is.
+    pub master: Pid,
+    /// How often a launch fails, in thousandths.
+    pub launch_fails_thousandths: u64,
+    /// The longest that a launch takes.
+    pub slowest_launch: Duration,
+    /// Told when the agent decides to end.
+    pub terminated: Terminated,
+}
+
+/// An agent and its containers.
+#[derive(Debug)]
+pub struct AgentHost {
+    agent: Agent,
+    setup: AgentSetup,
+    random: Random,
+    /// Launches that are under way.
+    launches: Timers<ContainerId>,
+    containers: BTreeMap<ContainerId, Container>,
+    next_os_pid: u32,
+}
+
+#[derive(Debug)]
+struct Container {
+    spec: Box<ContainerSpec>,
+    process: Option<Pid>,
+    destroyed: bool,
+}
+
+impl AgentHost {
+    /// A new life; nothing is left of an earlier one.
+    pub fn new(setup: AgentSetup, seed: u64, now: Time) -> Self {
+        let mut random = Random::new(seed);
+        Self {
+            agent: Agent::new(setup.config.clone(), random.next_u64(), now),
+            setup,
+            random,
+            launches: Timers::default(),
+            containers: BTreeMap::new(),
+            next_os_pid: 1000,
+        }
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &Agent {
+        &self.agent
+    }
+
+    fn feed(&mut self, now: Time, input: Input, cx: &mut Context<Message>) {
+        let mut out = Vec::new();
+        self.agent.handle(now, input, &mut out);
+        self.carry_out(now, out, cx);
+    }
+
+    fn carry_out(&mut self, now: Time, out: Vec<Output>, cx: &mut Context<Message>) {
+        self.agent.check();
+        for output in out {
+            match output {
+                Output::ToMaster { to, call } => cx.send(&to, Message::Agent(call)),
+                Output::ToExecutor { to, event } => cx.send(&to, Message::ExecutorEvent(event)),
+                Output::Link { pid } => cx.link(&pid),
+                Output::Unlink { pid } => cx.unlink(&pid),
+                Output::Launch(spec) => {
+                    let slowest = u64::try_from(self.setup.slowest_launch.as_millis()).unwrap_or(u64::MAX);
+                    let took = Duration::from_millis(self.random.below(slowest.max(1)));
+                    self.launches.set(spec.container_id.clone(), now + took);
+                    let container = Container { spec, process: None, destroyed: false };
+                    self.containers.insert(container.spec.container_id.clone(), container);
+                }
+                Output::Destroy { container_id } => self.destroy(&container_id, cx),
+                Output::Terminate { message, .. } => {
+                    cx.note(format!("agent terminates: {message}"));
+                    self.setup.terminated.borrow_mut().insert(cx.me().address());
+                    cx.exit(1);
+                }
+            }
+        }
+    }
+
+    fn destroy(&mut self, container_id: &ContainerId, cx: &mut Context<Message>) {
+        let Some(container) = self.containers.get_mut(container_id) else { return };
+        container.destroyed = true;
+        if let Some(process) = &container.process {
+            cx.kill(process);
+        }
+    }
+
+    /// A launch has taken its time: it succeeds or fails. One that was destroyed meanwhile may have done either.
+    fn launched(&mut self, now: Time, container_id: ContainerId, cx: &mut Context<Message>) {
+        let destroyed = self.containers[&container_id].destroyed;
+        let fails = match destroyed {
+            true => self.random.chance(500),
+            false => self.random.chance(self.setup.launch_fails_thousandths),
+        };
+        if fails {
+            self.containers.remove(&container_id);
+            let result = Err("the launch has failed, as planned".to_owned());
+            return self.feed(now, Input::Launched { container_id, result }, cx);
+        }
+        self.next_os_pid += 1;
+        let os_pid = self.next_os_pid;
+        let seed = self.random.next_u64();
+        let agent = cx.me().clone();
+        let container = self.containers.get_mut(&container_id).expect("it is being launched");
+        let host = ExecutorHost::new(session(&container.spec, agent, seed), container.spec.command_executor);
+        let process = cx.spawn(&format!("executor-{os_pid}"), Box::new(host));
+        if destroyed {
+            cx.kill(&process);
+        }
+        container.process = Some(process);
+        self.feed(now, Input::Launched { container_id, result: Ok(os_pid) }, cx);
+    }
+}
+
+/// What the executor library makes of the environment.
+fn session(spec: &ContainerSpec, agent: Pid, seed: u64) -> SessionConfig {
+    SessionConfig {
+        framework_id: spec.framework_id.clone(),
+        executor_id: spec.executor.executor_id.clone(),
+        container_id: spec.container_id.clone(),
+        agent,
+        checkpoint: false,
+        recovery_timeout: executor::limits::DEFAULT_RECOVERY_TIMEOUT,
+        backoff_max: executor::limits::DEFAULT_BACKOFF_MAX,
+        shutdown_grace: executor::limits::DEFAULT_SHUTDOWN_GRACE,
+        seed,
+    }
+}
+
+impl Host for AgentHost {
+    type Message = Message;
+
+    fn start(&mut self, now: Time, _me: &Pid, cx: &mut Context<Message>) {
+        self.feed(now, Input::MasterDetected { master: Some(self.setup.master.clone()) }, cx);
+    }
+
+    fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {
+        let input = match message {
+            Message::AgentEvent(event) => Input::Master { from, event },
+            Message::Executor(call) => Input::Executor { from, call },
+            other => panic!("{other:?} is nothing for an agent"),
+        };
+        self.feed(now, input, cx);
+    }
+
+    fn exited(&mut self, now: Time, pid: Pid, cx: &mut Context<Message>) {
+        self.feed(now, Input::Exited { pid }, cx);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        [self.agent.deadline(), self.launches.next()].into_iter().flatten().min()
+    }
+
+    fn tick(&mut self, now: Time, cx: &mut Context<Message>) {
+        let mut out = Vec::new();
+        self.agent.tick(now, &mut out);
+        self.carry_out(now, out, cx);
+        while let Some(container_id) = self.launches.pop(now) {
+            self.launched(now, container_id, cx);
+        }
+    }
+
+    fn child_ended(&mut self, now: Time, pid: Pid, status: i32, cx: &mut Context<Message>) {
+        let ended = self.containers.iter().find(|(_, container)| container.process.as_ref() == Some(&pid));
+        let container_id = ended.map(|(id, _)| id.clone()).expect("an agent's children are containers");
+        self.containers.remove(&container_id);
+        self.feed(now, Input::ContainerExited { container_id, status, message: None }, cx);
+    }
+}

@@ -1,0 +1,427 @@
+//! A framework's process: the scheduler session, and a scheduler that does this and that.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use libactor::sim::{Context, Host, Life};
+use libactor::{Machine, Pid, Random, Time, Timers};
+use protocol::messages::ReconcileTask;
+use protocol::resources::Scalar;
+use protocol::{
+    AgentId, CommandInfo, ExecutorInfo, Filters, FrameworkId, FrameworkInfo, Offer, OfferId, Operation,
+    Resource, Resources, Role, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
+};
+use scheduler_driver::core::{Callback, DriverCall, Input, MasterAddress, Output, Session, SessionConfig};
+
+use super::Message;
+use super::agent::Terminated;
+
+/// Most tasks that a framework has at a time, as far as it knows.
+const MAX_LIVE: usize = 12;
+
+/// What a framework keeps across its lives: its disk.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Its identity, once assigned; cleared when it is refused or given up.
+    pub id: Option<FrameworkId>,
+    /// Every task it has ever asked for.
+    pub tasks: BTreeMap<TaskId, Known>,
+    next_task: u64,
+}
+
+/// What a framework knows of a task.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Where it was to run.
+    pub agent_id: AgentId,
+    /// Under which identity it was asked for.
+    pub framework_id: FrameworkId,
+    /// The newest state; Staging before the first update.
+    pub state: TaskState,
+    /// Since when.
+    pub since: Time,
+}
+
+/// What makes one framework differ from another.
+#[derive(Clone, Debug)]
+pub struct FrameworkSetup {
+    /// Who; the id comes from the memory.
+    pub info: FrameworkInfo,
+    /// Where the master is.
+    pub master: Pid,
+    /// Whether it leaves acknowledging to the driver.
+    pub implicit_acknowledgements: bool,
+    /// It launches nothing from here on.
+    pub quiet_at: Time,
+    /// It kills what it has from here on.
+    pub end_at: Time,
+    /// Told when it decides to end.
+    pub terminated: Terminated,
+    /// What survives.
+    pub memory: Rc<RefCell<Memory>>,
+}
+
+/// A framework.
+#[derive(Debug)]
+pub struct FrameworkHost {
+    setup: FrameworkSetup,
+    session: Session,
+    random: Random,
+    timers: Timers<Timer>,
+    held: BTreeMap<OfferId, Offer>,
+    acknowledge: BTreeMap<Uuid, (AgentId, TaskId)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Resolved(usize),
+    CallbackReturns,
+    Acts,
+    Decides,
+    Reconciles,
+    Revives,
+    Acknowledges(Uuid),
+}
+
+impl FrameworkHost {
+    /// A new life, with what the memory holds.
+    pub fn new(setup: FrameworkSetup, life: Life) -> Self {
+        let mut random = Random::new(life.seed);
+        let mut framework = setup.info.clone();
+        framework.id = setup.memory.borrow().id.clone();
+        let address = setup.master.to_string().parse::<MasterAddress>();
+        let session = Session::new(SessionConfig {
+            framework,
+            masters: vec![address.expect("a pid is a master's address")],
+            implicit_acknowledgements: setup.implicit_acknowledgements,
+            suppressed_roles: BTreeSet::new(),
+            seed: random.next_u64(),
+        });
+        Self {
+            setup,
+            session,
+            random,
+            timers: Timers::default(),
+            held: BTreeMap::new(),
+            acknowledge: BTreeMap::new(),
+        }
+    }
+
+    /// The session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    fn millis(&mut self, most: u64) -> Duration {
+        Duration::from_millis(self.random.below(most + 1))
+    }
+
+    fn call(&mut self, now: Time, call: DriverCall, cx: &mut Context<Message>) {
+        self.feed(now, Input::Call(call), cx);
+    }
+
+    fn feed(&mut self, now: Time, input: Input, cx: &mut Context<Message>) {
+        let mut out = Vec::new();
+        self.session.handle(now, input, &mut out);
+        self.carry_out(now, out, cx);
+    }
+
+    fn carry_out(&mut self, now: Time, out: Vec<Output>, cx: &mut Context<Message>) {
+        self.session.check();
+        for output in out {
+            match output {
+                Output::Resolve { index, .. } => {
+                    let took = self.millis(50);
+                    self.timers.set(Timer::Resolved(index), now + took);
+                }
+                Output::Link { pid } => cx.link(&pid),
+                Output::Unlink { pid } => cx.unlink(&pid),
+                Output::Send { to, call } => cx.send(&to, Message::Scheduler(call)),
+                Output::Callback(callback) => {
+                    let took = self.millis(20);
+                    self.timers.set(Timer::CallbackReturns, now + took);
+                    self.called_back(now, callback, cx);
+                }
+                Output::Terminate { status, error } => {
+                    cx.note(format!("driver ends: {status} {error:?}"));
+                    if error.is_some() {
+                        self.setup.memory.borrow_mut().id = None;
+                    }
+                    self.setup.terminated.borrow_mut().insert(cx.me().address());
+                    cx.exit(0);
+                }
+            }
+        }
+    }
+
+    fn called_back(&mut self, now: Time, callback: Callback, cx: &mut Context<Message>) {
+        match callback {
+            Callback::Registered { framework_id, .. } => {
+                self.setup.memory.borrow_mut().id = Some(framework_id);
+                self.subscribed(now);
+            }
+            Callback::Reregistered { .. } => self.subscribed(now),
+            Callback::Disconnected => self.held.clear(),
+            Callback::Offers(offers) => {
+                for offer in offers {
+                    self.held.insert(offer.id.clone(), offer);
+                }
+                let thinks = if self.random.chance(100) { 20_000 } else { 200 };
+                if !self.timers.is_set(&Timer::Decides) {
+                    let at = now + self.millis(thinks);
+                    self.timers.set(Timer::Decides, at);
+                }
+            }
+            Callback::Rescinded(offer_id) => {
+                self.held.remove(&offer_id);
+            }
+            Callback::Update(status) => self.updated(now, status),
+            Callback::Message { .. }
+            | Callback::AgentLost(_)
+            | Callback::ExecutorLost { .. }
+            | Callback::Error(_) => {}
+        }
+        let _ = cx;
+    }
+
+    fn subscribed(&mut self, now: Time) {
+        let soon = now + self.millis(2_000);
+        self.timers.set(Timer::Reconciles, soon);
+        if !self.timers.is_set(&Timer::Acts) {
+            let at = now + self.millis(10_000);
+            self.timers.set(Timer::Acts, at);
+        }
+    }
+
+    fn updated(&mut self, now: Time, status: TaskStatus) {
+        if let (Some(uuid), Some(agent_id), false) =
+            (status.uuid, status.agent_id.clone(), self.setup.implicit_acknowledgements)
+        {
+            self.acknowledge.insert(uuid, (agent_id, status.task_id.clone()));
+            let at = now + self.millis(300);
+            self.timers.set(Timer::Acknowledges(uuid), at);
+        }
+        let mut memory = self.setup.memory.borrow_mut();
+        let Some(known) = memory.tasks.get_mut(&status.task_id) else { return };
+        // What came to an end by its agent's word stays there: later words are about a task that is forgotten.
+        if !known.state.is_terminal() || !status.state.is_terminal() {
+            known.state = status.state;
+            known.since = now;
+        }
+    }
+
+    /// Uses or declines what it holds.
+    fn decide(&mut self, now: Time, cx: &mut Context<Message>) {
+        let mut groups: BTreeMap<(AgentId, Role), Vec<Offer>> = BTreeMap::new();
+        for offer in std::mem::take(&mut self.held).into_values() {
+            groups.entry((offer.agent_id.clone(), offer.role.clone())).or_default().push(offer);
+        }
+        for offers in groups.into_values() {
+            let offer_ids: Vec<OfferId> = offers.iter().map(|offer| offer.id.clone()).collect();
+            let live = self.live().len();
+            if now >= self.setup.quiet_at || live >= MAX_LIVE || self.random.chance(300) {
+                let refuse = self.random.below(60);
+                let filters = Filters { refuse: Duration::from_secs(refuse) };
+                self.call(now, DriverCall::Decline { offer_ids, filters }, cx);
+                continue;
+            }
+            let tasks = self.make_tasks(now, &offers);
+            let operations = vec![Operation::Launch { tasks }];
+            let filters = Filters { refuse: Duration::from_secs(self.random.below(10)) };
+            self.call(now, DriverCall::Accept { offer_ids, operations, filters }, cx);
+        }
+        if now >= self.setup.quiet_at {
+            self.call(now, DriverCall::Suppress { roles: BTreeSet::new() }, cx);
+        }
+    }
+
+    /// A few tasks out of some offers of one agent; now and then one that must be refused.
+    fn make_tasks(&mut self, now: Time, offers: &[Offer]) -> Vec<TaskInfo> {
+        let mut rest: Resources = offers.iter().map(|offer| &offer.resources).sum();
+        let agent_id = &offers[0].agent_id;
+        let mut tasks = Vec::new();
+        for _ in 0..=self.random.below(3) {
+            let mut wanted = Resources::from(scalar("cpus", 100 + 100 * self.random.below(15)));
+            wanted += &Resources::from(scalar("mem", 1000 * (32 + self.random.below(500))));
+            let greedy = self.random.chance(30);
+            if greedy {
+                wanted = rest.clone() + Resources::from(scalar("cpus", 1000));
+            }
+            let custom = self.random.chance(400);
+            let overhead = if custom { executor_resources() } else { Resources::new() };
+            let Some(take) =
+                rest.find(&(wanted.clone() + overhead), &offers[0].role).or(greedy.then_some(wanted.clone()))
+            else {
+                break;
+            };
+            let task = self.make_task(now, agent_id, wanted, custom);
+            if !greedy {
+                rest -= &take;
+            }
+            tasks.push(task);
+        }
+        tasks
+    }
+
+    fn make_task(&mut self, now: Time, agent_id: &AgentId, resources: Resources, custom: bool) -> TaskInfo {
+        let mut memory = self.setup.memory.borrow_mut();
+        let task_id = TaskId::from(format!("{}-{}", self.setup.info.name, memory.next_task));
+        memory.next_task += 1;
+        let framework_id = self.session.framework().id.clone().expect("offers come to the subscribed");
+        memory.tasks.insert(
+            task_id.clone(),
+            Known { agent_id: agent_id.clone(), framework_id, state: TaskState::Staging, since: now },
+        );
+        let agent_id = agent_id.clone();
+        if custom {
+            // Few ids, so that some tasks share an executor and some executors come back under their id.
+            let executor_id = format!("{}-x{}", self.setup.info.name, self.random.below(3));
+            let mut executor = ExecutorInfo::new(executor_id, CommandInfo::shell("./executor"));
+            executor.resources = executor_resources();
+            TaskInfo::with_executor(task_id, agent_id, resources, executor)
+        } else {
+            TaskInfo::command(task_id, agent_id, resources, CommandInfo::shell("true"))
+        }
+    }
+
+    /// Tasks that may live, as far as it knows.
+    fn live(&self) -> Vec<(TaskId, AgentId)> {
+        let memory = self.setup.memory.borrow();
+        let mine = |known: &Known| Some(&known.framework_id) == memory.id.as_ref();
+        let live = memory.tasks.iter().filter(|(_, known)| mine(known) && !known.state.is_terminal());
+        live.map(|(task_id, known)| (task_id.clone(), known.agent_id.clone())).collect()
+    }
+
+    /// Something at random.
+    fn act(&mut self, now: Time, cx: &mut Context<Message>) {
+        let again = now + self.millis(20_000);
+        self.timers.set(Timer::Acts, again);
+        let live = self.live();
+        if now >= self.setup.end_at {
+            for (task_id, _) in live {
+                self.call(now, DriverCall::Kill { task_id, kill_policy: None }, cx);
+            }
+            return;
+        }
+        if now >= self.setup.quiet_at {
+            return;
+        }
+        match self.random.below(100) {
+            0..40 => {
+                if let Some((task_id, _)) = self.pick(&live) {
+                    self.call(now, DriverCall::Kill { task_id, kill_policy: None }, cx);
+                }
+            }
+            40..55 => self.call(now, DriverCall::Reconcile { tasks: Vec::new() }, cx),
+            55..65 => self.reconcile(now, cx),
+            65..75 => {
+                self.call(now, DriverCall::Suppress { roles: BTreeSet::new() }, cx);
+                let at = now + self.millis(30_000);
+                self.timers.set(Timer::Revives, at);
+            }
+            75..85 => self.call(now, DriverCall::Revive { roles: BTreeSet::new() }, cx),
+            85..91 => {
+                if let Some((_, agent_id)) = self.pick(&live) {
+                    let executor_id = format!("{}-x{}", self.setup.info.name, self.random.below(3)).into();
+                    if self.random.chance(500) {
+                        self.call(now, DriverCall::ShutdownExecutor { executor_id, agent_id }, cx);
+                    } else {
+                        let data = Bytes::from_static(b"hello");
+                        self.call(now, DriverCall::Message { agent_id, executor_id, data }, cx);
+                    }
+                }
+            }
+            91..97 => self.call(now, DriverCall::Stop { failover: true }, cx),
+            97..98 => {
+                self.setup.memory.borrow_mut().id = None;
+                self.call(now, DriverCall::Stop { failover: false }, cx);
+            }
+            _ => {}
+        }
+    }
+
+    fn pick(&mut self, live: &[(TaskId, AgentId)]) -> Option<(TaskId, AgentId)> {
+        (!live.is_empty()).then(|| live[self.random.below(live.len() as u64) as usize].clone())
+    }
+
+    /// Asks for all that may live, and for what the master has to say besides, as every framework should from time
+    /// to time.
+    fn reconcile(&mut self, now: Time, cx: &mut Context<Message>) {
+        let live = self.live().into_iter();
+        let tasks: Vec<_> =
+            live.map(|(task_id, agent_id)| ReconcileTask { task_id, agent_id: Some(agent_id) }).collect();
+        if !tasks.is_empty() {
+            self.call(now, DriverCall::Reconcile { tasks }, cx);
+        }
+        self.call(now, DriverCall::Reconcile { tasks: Vec::new() }, cx);
+    }
+
+    fn due(&mut self, now: Time, timer: Timer, cx: &mut Context<Message>) {
+        match timer {
+            Timer::Resolved(index) => {
+                let result = Ok(vec![self.setup.master.clone()]);
+                self.feed(now, Input::Resolved { index, result }, cx);
+            }
+            Timer::CallbackReturns => self.feed(now, Input::CallbackReturned, cx),
+            Timer::Acts => self.act(now, cx),
+            Timer::Decides => self.decide(now, cx),
+            Timer::Reconciles => {
+                self.timers.set(Timer::Reconciles, now + Duration::from_secs(60));
+                self.reconcile(now, cx);
+            }
+            Timer::Revives => {
+                if now < self.setup.quiet_at {
+                    self.call(now, DriverCall::Revive { roles: BTreeSet::new() }, cx);
+                }
+            }
+            Timer::Acknowledges(uuid) => {
+                if let Some((agent_id, task_id)) = self.acknowledge.remove(&uuid) {
+                    self.call(now, DriverCall::Acknowledge { agent_id, task_id, uuid }, cx);
+                }
+            }
+        }
+    }
+}
+
+fn scalar(name: &str, millis: u64) -> Resource {
+    Resource::scalar(name, Scalar::from_millis(millis))
+}
+
+fn executor_resources() -> Resources {
+    Resources::from(scalar("cpus", 100)) + Resources::from(scalar("mem", 32_000))
+}
+
+impl Host for FrameworkHost {
+    type Message = Message;
+
+    fn start(&mut self, now: Time, _me: &Pid, cx: &mut Context<Message>) {
+        self.feed(now, Input::Start, cx);
+    }
+
+    fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {
+        match message {
+            Message::Event(event) => self.feed(now, Input::Master { from, event }, cx),
+            other => panic!("{other:?} is nothing for a scheduler"),
+        }
+    }
+
+    fn exited(&mut self, now: Time, pid: Pid, cx: &mut Context<Message>) {
+        self.feed(now, Input::Exited { pid }, cx);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        [self.timers.next(), self.session.deadline()].into_iter().flatten().min()
+    }
+
+    fn tick(&mut self, now: Time, cx: &mut Context<Message>) {
+        let mut out = Vec::new();
+        self.session.tick(now, &mut out);
+        self.carry_out(now, out, cx);
+        while let Some(timer) = self.timers.pop(now) {
+            self.due(now, timer, cx);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! An offer is used once, and nothing runs that was not taken out of an offer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use libactor::sim::Seen;
+use libactor::{Pid, Time};
+use protocol::messages::{AgentEvent, Call, Event, SchedulerCall};
+use protocol::{AgentId, Offer, OfferId, Operation, Resources, TaskId, TaskInfo};
+
+use super::Invariant;
+use crate::sim::Message;
+
+/// What was offered and not yet used, declined or rescinded, by the messages alone.
+#[derive(Debug, Default)]
+pub struct Offers {
+    made: BTreeSet<OfferId>,
+    outstanding: BTreeMap<OfferId, (Pid, Offer)>,
+    /// Tasks that may run, by the place of their acceptance.
+    accepted: BTreeMap<TaskId, usize>,
+    acceptances: Vec<Acceptance>,
+    run: BTreeSet<TaskId>,
+}
+
+/// Offers that were used together.
+#[derive(Debug)]
+struct Acceptance {
+    agent_id: AgentId,
+    rest: Resources,
+}
+
+impl Invariant for Offers {
+    fn seen(&mut self, _now: Time, seen: &Seen<'_, Message>) {
+        match seen {
+            Seen::Sent { to, message: Message::Event(Event::Offers(offers)), .. } => {
+                offers.iter().for_each(|offer| self.offered(to, offer));
+            }
+            Seen::Sent { message: Message::Event(Event::Rescind(id)), .. } => {
+                self.outstanding.remove(id);
+            }
+            Seen::Delivered { from, message: Message::Scheduler(SchedulerCall { call, .. }), .. } => {
+                self.called(from, call);
+            }
+            Seen::Sent { message: Message::AgentEvent(AgentEvent::RunTask { task, .. }), .. } => {
+                self.launched(task);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Offers {
+    fn offered(&mut self, to: &Pid, offer: &Offer) {
+        let id = &offer.id;
+        assert!(self.made.insert(id.clone()), "offer {id} is made twice");
+        assert!(!offer.resources.is_empty(), "offer {id} offers nothing");
+        let fits = offer.resources.iter().all(|resource| resource.allocatable_to(&offer.role));
+        assert!(fits, "offer {id} offers {} to role {}", offer.resources, offer.role);
+        self.outstanding.insert(id.clone(), ((*to).clone(), offer.clone()));
+    }
+
+    fn called(&mut self, from: &Pid, call: &Call) {
+        match call {
+            Call::Decline { offer_ids, .. } => {
+                for id in offer_ids {
+                    self.take(from, id);
+                }
+            }
+            Call::Accept { offer_ids, operations, .. } => self.accepted(from, offer_ids, operations),
+            _ => {}
+        }
+    }
+
+    /// Takes an offer from those that can be used, if it is this scheduler's.
+    fn take(&mut self, from: &Pid, id: &OfferId) -> Option<Offer> {
+        let (owner, _) = self.outstanding.get(id)?;
+        if owner != from {
+            return None;
+        }
+        self.outstanding.remove(id).map(|(_, offer)| offer)
+    }
+
+    fn accepted(&mut self, from: &Pid, offer_ids: &[OfferId], operations: &[Operation]) {
+        let offers: Vec<Option<Offer>> = offer_ids.iter().map(|id| self.take(from, id)).collect();
+        let Some(offers) = offers.into_iter().collect::<Option<Vec<Offer>>>() else { return };
+        let Some(first) = offers.first() else { return };
+        if offers.iter().any(|offer| offer.agent_id != first.agent_id) {
+            return;
+        }
+        let rest = offers.iter().map(|offer| &offer.resources).sum();
+        self.acceptances.push(Acceptance { agent_id: first.agent_id.clone(), rest });
+        for Operation::Launch { tasks } in operations {
+            for task in tasks {
+                self.accepted.insert(task.task_id.clone(), self.acceptances.len() - 1);
+            }
+        }
+    }
+
+    fn launched(&mut self, task: &TaskInfo) {
+        let id = &task.task_id;
+        assert!(self.run.insert(id.clone()), "task {id} is launched twice");
+        let Some(place) = self.accepted.get(id) else { panic!("task {id} runs without an offer") };
+        let acceptance = &mut self.acceptances[*place];
+        assert_eq!(acceptance.agent_id, task.agent_id, "task {id} runs where it was offered");
+        let enough = acceptance.rest.contains(&task.resources);
+        assert!(enough, "task {id} uses {} of {} that are left", task.resources, acceptance.rest);
+        acceptance.rest -= &task.resources;
+    }
+}

@@ -1,0 +1,104 @@
+//! Every update reaches its framework at least once, and a task's updates in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use libactor::sim::Seen;
+use libactor::{Pid, Time};
+use protocol::messages::{AgentCall, AgentEvent, Call, Event, SchedulerCall};
+use protocol::{FrameworkId, TaskId, Uuid};
+
+use super::Invariant;
+use crate::sim::{Cluster, Message};
+
+/// Updates on their way from agents to frameworks.
+#[derive(Debug, Default)]
+pub struct Updates {
+    streams: BTreeMap<TaskId, Stream>,
+    /// Updates that the master has acknowledged in the place of their frameworks, which must be gone.
+    unheard: Vec<(FrameworkId, TaskId)>,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    /// In the order in which they were first sent.
+    sent: Vec<Sent>,
+    delivered: BTreeSet<Uuid>,
+    /// How far the framework has come.
+    reached: usize,
+    acknowledged: BTreeSet<Uuid>,
+}
+
+#[derive(Debug)]
+struct Sent {
+    uuid: Uuid,
+    framework_id: FrameworkId,
+    /// Whose life must still go on for it to be owed; none once it has ended.
+    agent: Option<Pid>,
+}
+
+impl Invariant for Updates {
+    fn seen(&mut self, _now: Time, seen: &Seen<'_, Message>) {
+        match seen {
+            Seen::Sent { from, message: Message::Agent(AgentCall::Update(update)), .. } => {
+                let uuid = update.status.uuid.expect("an agent's update has a uuid");
+                let stream = self.streams.entry(update.status.task_id.clone()).or_default();
+                if stream.sent.iter().all(|sent| sent.uuid != uuid) {
+                    let framework_id = update.framework_id.clone();
+                    stream.sent.push(Sent { uuid, framework_id, agent: Some((*from).clone()) });
+                }
+            }
+            Seen::Delivered { message: Message::Event(Event::Update(status)), .. } => {
+                let Some(uuid) = status.uuid else { return };
+                self.delivered(&status.task_id, uuid);
+            }
+            Seen::Sent { message: Message::Scheduler(SchedulerCall { call, .. }), .. } => {
+                if let Call::Acknowledge { task_id, uuid, .. } = call {
+                    let stream = self.streams.entry(task_id.clone()).or_default();
+                    assert!(stream.delivered.contains(uuid), "{uuid} of {task_id} is acknowledged unseen");
+                    stream.acknowledged.insert(*uuid);
+                }
+            }
+            Seen::Delivered { message: Message::AgentEvent(event), .. } => {
+                if let AgentEvent::Acknowledge { framework_id, task_id, uuid } = event
+                    && self.streams.get(task_id).is_none_or(|it| !it.acknowledged.contains(uuid))
+                {
+                    self.unheard.push((framework_id.clone(), task_id.clone()));
+                }
+            }
+            Seen::Ended { process } => {
+                for sent in self.streams.values_mut().flat_map(|stream| &mut stream.sent) {
+                    if sent.agent.as_ref().is_some_and(|agent| agent.address() == *process) {
+                        sent.agent = None;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn converged(&self, cluster: &Cluster) {
+        for (framework_id, task_id) in &self.unheard {
+            let current = cluster.is_current(framework_id);
+            assert!(!current, "an update of {task_id} is acknowledged, but not by its framework");
+        }
+        let owed = |sent: &Sent| sent.agent.is_some() && cluster.is_current(&sent.framework_id);
+        for (task_id, stream) in &self.streams {
+            for sent in stream.sent.iter().filter(|sent| owed(sent)) {
+                let came = stream.delivered.contains(&sent.uuid);
+                assert!(came, "update {} of {task_id} has never reached its framework", sent.uuid);
+            }
+        }
+    }
+}
+
+impl Updates {
+    fn delivered(&mut self, task_id: &TaskId, uuid: Uuid) {
+        let stream = self.streams.entry(task_id.clone()).or_default();
+        let place = stream.sent.iter().position(|sent| sent.uuid == uuid);
+        let Some(place) = place else { panic!("update {uuid} of {task_id} was sent by no agent") };
+        if stream.delivered.insert(uuid) {
+            assert!(place >= stream.reached, "update {uuid} of {task_id} comes after a later one");
+            stream.reached = place;
+        }
+    }
+}

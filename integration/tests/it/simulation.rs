@@ -1,0 +1,92 @@
+//! Whole clusters in simulation: random frameworks and tasks, faults on and then off, many seeds.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use integration::sim::Cluster;
+
+/// Seeds of an ordinary run; `MESETA_SIM_SEEDS` sets another number.
+const SEEDS: u64 = 300;
+/// How much of a failing run is printed; `MESETA_SIM_LINES` sets another number.
+const LINES: usize = 80;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+/// Runs one seed; the hash of what happened, or why it must not have.
+fn run(seed: u64, keep: usize) -> (Cluster, Result<u64, String>) {
+    let mut cluster = Cluster::new(seed, keep);
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        cluster.run();
+        cluster.world().trace().hash()
+    }));
+    let result = result.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    });
+    (cluster, result)
+}
+
+/// Says how to see a failure again, and what happened last.
+fn explain(seed: u64, why: &str) -> String {
+    let keep = number("MESETA_SIM_LINES").map_or(LINES, |lines| lines as usize);
+    let (cluster, _) = run(seed, keep);
+    let tail: Vec<&str> = cluster.world().trace().lines().collect();
+    format!(
+        "seed {seed}: {why}\n{}\nagain: MESETA_SIM_SEED={seed} cargo test -p integration sim_replay -- --nocapture\n",
+        tail.join("\n")
+    )
+}
+
+#[test]
+fn clusters_keep_their_promises() {
+    let seeds = number("MESETA_SIM_SEEDS").unwrap_or(SEEDS);
+    let next = AtomicU64::new(0);
+    let failures = std::sync::Mutex::new(Vec::new());
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds {
+                        return;
+                    }
+                    if let (_, Err(why)) = run(seed, 0) {
+                        failures.lock().unwrap().push((seed, why));
+                    }
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort();
+    for (seed, why) in &failures {
+        println!("seed {seed}: {why}");
+    }
+    if let Some((seed, why)) = failures.first() {
+        panic!("{} of {seeds} seeds fail; the first:\n{}", failures.len(), explain(*seed, why));
+    }
+}
+
+#[test]
+fn a_cluster_is_repeated_by_its_seed() {
+    let hashes: Vec<u64> = [1, 1, 2].into_iter().map(|seed| run(seed, 0).1.expect("it holds")).collect();
+    assert_eq!(hashes[0], hashes[1]);
+    assert_ne!(hashes[0], hashes[2]);
+}
+
+/// Runs the one seed of `MESETA_SIM_SEED` and prints how it ends.
+#[test]
+fn sim_replay() {
+    let Some(seed) = number("MESETA_SIM_SEED") else {
+        println!("skipped: set MESETA_SIM_SEED to the seed that is to be run again");
+        return;
+    };
+    let (_, result) = run(seed, 0);
+    match result {
+        Ok(hash) => println!("seed {seed} holds, trace {hash:016x}"),
+        Err(why) => panic!("{}", explain(seed, &why)),
+    }
+}

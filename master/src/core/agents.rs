@@ -1,0 +1,413 @@
+//! Agents: registration, disconnection, loss.
+//!
+//! ```text
+//!             Register                 Applied(AdmitAgent)
+//!   (new) ───────────────► admitting ─────────────────────┐
+//!                                                          ▼   Exited
+//!   unreachable ── Reregister, Applied(MarkAgentReachable) ─► connected ──────► disconnected
+//!        ▲                                                 │   ▲   Reregister      │   │
+//!        │                                                 │   └──────────────────-┘   │
+//!        │ Applied(MarkAgentUnreachable)                   │ pings unanswered           │ pings unanswered,
+//!        │                                                 ▼                            │ reregister timeout
+//!        └──────────────────────────────────────────── leaving ◄───────────────────────┘
+//!                                                          │ (also: Unregister, or another agent
+//!   removed ◄─── Applied(RemoveAgent) ─────────────────────┘  registers at the same address)
+//! ```
+//! An agent that is leaving gets no offers, and nothing that it says is heard until the registry has decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use libactor::{Pid, Time};
+use protocol::messages::{AgentEvent, Event};
+use protocol::{
+    AgentId, AgentInfo, ExecutorId, ExecutorInfo, FrameworkId, OfferId, Reason, Resources, Role, TaskId,
+    TaskState, UnixTime,
+};
+
+use super::tasks::Loss;
+use super::{Master, Timer, Turn, validate};
+use crate::registry::Operation;
+
+/// An agent and all that is on it.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// Its identity.
+    pub id: AgentId,
+    /// As it describes itself; `id` is set.
+    pub info: Arc<AgentInfo>,
+    /// Its actor.
+    pub pid: Pid,
+    /// The version of its program.
+    pub version: String,
+    /// Whether its link holds and it is registered on it.
+    pub connected: bool,
+    /// Set while the registry decides on its leaving.
+    pub leaving: Option<Leaving>,
+    /// When it registered.
+    pub registered_at: Time,
+    /// When it last registered again.
+    pub reregistered_at: Option<Time>,
+    /// Its tasks whose end is not acknowledged.
+    pub tasks: BTreeSet<(FrameworkId, TaskId)>,
+    /// Custom executors that live on it.
+    pub executors: BTreeMap<(FrameworkId, ExecutorId), ExecutorRecord>,
+    /// Tasks that it runs though their frameworks were told that they are lost: they are being killed.
+    pub orphans: BTreeMap<(FrameworkId, TaskId), Orphan>,
+    /// Offers of its resources that are not answered.
+    pub offers: BTreeSet<OfferId>,
+    /// What tasks, executors and orphans hold.
+    pub used: Resources,
+    /// What the offers hold.
+    pub offered: Resources,
+    /// Whether it has said anything since it was last told that it is registered.
+    pub(super) heard: bool,
+    /// Whether the last ping was answered.
+    pub(super) ponged: bool,
+    /// Pings in a row without an answer.
+    pub(super) missed_pings: u32,
+}
+
+/// A custom executor on an agent.
+#[derive(Clone, Debug)]
+pub struct ExecutorRecord {
+    /// As its framework described it; its resources are those that it holds.
+    pub info: Arc<ExecutorInfo>,
+    /// The role that its resources were offered for.
+    pub role: Role,
+}
+
+/// What is left of a task that is lost for its framework and not yet ended on its agent.
+#[derive(Clone, Debug)]
+pub struct Orphan {
+    /// The role that its resources were offered for.
+    pub role: Role,
+    /// What it holds.
+    pub resources: Resources,
+}
+
+/// Why an agent is leaving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// It does not answer; since then.
+    Unreachable(UnixTime),
+    /// For good, for the reason that is given to people.
+    Removed(&'static str),
+}
+
+/// An agent whose admission the registry decides on.
+#[derive(Clone, Debug)]
+pub(super) struct Admission {
+    pub(super) pid: Pid,
+    pub(super) version: String,
+}
+
+impl Agent {
+    pub(super) fn new(id: AgentId, info: AgentInfo, pid: Pid, version: String, now: Time) -> Self {
+        Self {
+            id,
+            info: Arc::new(info),
+            pid,
+            version,
+            connected: true,
+            leaving: None,
+            registered_at: now,
+            reregistered_at: None,
+            tasks: BTreeSet::new(),
+            executors: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            offers: BTreeSet::new(),
+            used: Resources::new(),
+            offered: Resources::new(),
+            heard: false,
+            ponged: true,
+            missed_pings: 0,
+        }
+    }
+
+    /// Whether its resources may be offered.
+    pub fn active(&self) -> bool {
+        self.connected && self.leaving.is_none()
+    }
+
+    /// The custom executors of one framework.
+    pub fn executors_of(&self, framework_id: &FrameworkId) -> impl Iterator<Item = &ExecutorId> {
+        self.executors
+            .range((framework_id.clone(), ExecutorId::from(""))..)
+            .take_while(move |((owner, _), _)| owner == framework_id)
+            .map(|((_, executor_id), _)| executor_id)
+    }
+
+    /// Drops executors and orphans of a framework that is removed; says whether there were any.
+    pub(super) fn forget_framework(&mut self, framework_id: &FrameworkId) -> bool {
+        let before = self.executors.len() + self.orphans.len();
+        let used = &mut self.used;
+        self.executors.retain(|(owner, _), executor| {
+            let keep = owner != framework_id;
+            if !keep {
+                *used -= &executor.info.resources;
+            }
+            keep
+        });
+        self.orphans.retain(|(owner, _), orphan| {
+            let keep = owner != framework_id;
+            if !keep {
+                *used -= &orphan.resources;
+            }
+            keep
+        });
+        before != self.executors.len() + self.orphans.len()
+    }
+}
+
+impl Master {
+    /// The agent that speaks from here, unless it is leaving.
+    pub(super) fn speaking_agent(&mut self, from: &Pid) -> Option<AgentId> {
+        let id = self.agent_pids.get(from)?;
+        let agent = self.agents.get_mut(id).filter(|agent| agent.leaving.is_none())?;
+        agent.heard = true;
+        Some(id.clone())
+    }
+
+    /// Tells a connected agent.
+    pub(super) fn tell_agent(&self, turn: &mut Turn<'_>, agent_id: &AgentId, event: AgentEvent) {
+        if let Some(agent) = self.agents.get(agent_id).filter(|agent| agent.connected) {
+            turn.tell_agent(agent.pid.clone(), event);
+        }
+    }
+
+    /// A new agent asks to be admitted; it repeats this until it is answered (M-B-01).
+    pub(super) fn register_agent(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: Pid,
+        mut info: AgentInfo,
+        version: String,
+    ) {
+        self.counters.count("messages_register_slave");
+        if self.admitting.values().any(|admission| admission.pid == from) {
+            return;
+        }
+        if let Err(reason) = validate::agent(&info) {
+            return self.refuse_agent(turn, from, reason);
+        }
+        if let Some(id) = self.agent_pids.get(&from).cloned()
+            && let Some(agent) = self.agents.get_mut(&id)
+        {
+            // Pairs of actors keep order: who has said anything since it was told that it is registered, and now
+            // registers anew, has begun a new life.
+            if agent.connected && agent.leaving.is_none() && !agent.heard {
+                let event =
+                    AgentEvent::Registered { agent_id: id, ping_timeout: self.config.total_ping_timeout() };
+                turn.tell_agent(from, event);
+                return;
+            }
+            self.unbind(turn, &id);
+            self.start_leaving(turn, &id, Leaving::Removed("a new agent registered at the same address"));
+        }
+        let id = AgentId::from(format!("{}-S{}", self.info.id, self.next_agent));
+        self.next_agent += 1;
+        info.id = Some(id.clone());
+        self.admitting.insert(id, Admission { pid: from, version });
+        turn.apply(Operation::AdmitAgent { agent: info });
+    }
+
+    /// The registry holds what it was asked to.
+    pub(super) fn applied(&mut self, turn: &mut Turn<'_>, operation: Operation) {
+        match operation {
+            Operation::AdmitAgent { agent } => self.agent_admitted(turn, agent),
+            Operation::MarkAgentUnreachable { agent_id, since } => {
+                self.agent_unreachable(turn, &agent_id, since);
+            }
+            Operation::MarkAgentReachable { agent } => self.agent_reachable(turn, agent),
+            Operation::RemoveAgent { agent_id } => self.agent_removed(turn, &agent_id),
+        }
+    }
+
+    fn agent_admitted(&mut self, turn: &mut Turn<'_>, info: AgentInfo) {
+        let Some(id) = info.id.clone() else { return };
+        let Some(Admission { pid, version }) = self.admitting.remove(&id) else { return };
+        let total = info.resources.clone();
+        let agent = Agent::new(id.clone(), info, pid.clone(), version, turn.now);
+        self.agents.insert(id.clone(), agent);
+        self.bind(turn, &id, pid.clone());
+        self.allocator.add_agent(&id, total, &BTreeMap::new());
+        self.counters.count("slave_registrations");
+        let ping_timeout = self.config.total_ping_timeout();
+        turn.tell_agent(pid, AgentEvent::Registered { agent_id: id.clone(), ping_timeout });
+        self.ping(turn, &id);
+        self.allocate_soon(turn.now);
+    }
+
+    /// An agent speaks from this address from now on.
+    pub(super) fn bind(&mut self, turn: &mut Turn<'_>, id: &AgentId, pid: Pid) {
+        if let Some(agent) = self.agents.get_mut(id) {
+            agent.pid = pid.clone();
+        }
+        self.agent_pids.insert(pid.clone(), id.clone());
+        turn.link(pid);
+    }
+
+    /// It does so no more.
+    pub(super) fn unbind(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
+        let Some(agent) = self.agents.get(id) else { return };
+        if self.agent_pids.get(&agent.pid) == Some(id) {
+            self.agent_pids.remove(&agent.pid);
+            turn.unlink(agent.pid.clone());
+        }
+    }
+
+    /// Its link is broken. It may come back; until then nothing of it is offered, and what can't survive the end of
+    /// an agent's process is lost: the tasks of frameworks that don't checkpoint (M-B-05).
+    pub(super) fn agent_disconnected(&mut self, turn: &mut Turn<'_>, pid: &Pid) {
+        let Some(id) = self.agent_pids.get(pid).cloned() else { return };
+        let Some(agent) = self.agents.get_mut(&id).filter(|agent| agent.connected) else { return };
+        tracing::info!(agent_id = %id, "the agent is disconnected");
+        agent.connected = false;
+        let leaving = agent.leaving.is_some();
+        self.allocator.set_agent_active(&id, false);
+        self.rescind_offers_of_agent(turn, &id);
+        if leaving {
+            return;
+        }
+        let message = format!("Agent {} disconnected", self.agents[&id].info.hostname);
+        let loss = Loss {
+            state: TaskState::Gone,
+            reason: Reason::AgentDisconnected,
+            message: &message,
+            unreachable_since: None,
+        };
+        let fragile = |master: &Master, framework_id: &FrameworkId| {
+            master.frameworks.get(framework_id).is_some_and(|framework| !framework.info.checkpoint)
+        };
+        let agent = &self.agents[&id];
+        let tasks: Vec<_> = agent.tasks.iter().filter(|(owner, _)| fragile(self, owner)).cloned().collect();
+        let executors: Vec<_> =
+            agent.executors.keys().filter(|(owner, _)| fragile(self, owner)).cloned().collect();
+        let orphans: Vec<_> =
+            agent.orphans.keys().filter(|(owner, _)| fragile(self, owner)).cloned().collect();
+        for (framework_id, task_id) in tasks {
+            self.lose_task(turn, &framework_id, &task_id, &loss);
+        }
+        for (framework_id, executor_id) in executors {
+            self.drop_executor(turn, &id, &framework_id, &executor_id);
+        }
+        for key in orphans {
+            if let Some(orphan) = self.agents.get_mut(&id).and_then(|agent| agent.orphans.remove(&key)) {
+                self.release(turn, &key.0, &orphan.role, &id, &orphan.resources);
+            }
+        }
+        self.timers.set(Timer::Reregister(id), turn.now + self.config.agent_reregister_timeout);
+    }
+
+    /// An executor is no more: what it held is free.
+    pub(super) fn drop_executor(
+        &mut self,
+        turn: &Turn<'_>,
+        agent_id: &AgentId,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+    ) -> bool {
+        let Some(agent) = self.agents.get_mut(agent_id) else { return false };
+        let Some(executor) = agent.executors.remove(&(framework_id.clone(), executor_id.clone())) else {
+            return false;
+        };
+        self.release(turn, framework_id, &executor.role, agent_id, &executor.info.resources);
+        true
+    }
+
+    /// The agent says that it leaves.
+    pub(super) fn unregister_agent(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
+        self.counters.count("messages_unregister_slave");
+        self.start_leaving(turn, id, Leaving::Removed("the agent unregistered"));
+    }
+
+    /// Asks the registry; until it has answered, the agent counts as there but is not used.
+    pub(super) fn start_leaving(&mut self, turn: &mut Turn<'_>, id: &AgentId, why: Leaving) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        match (agent.leaving, why) {
+            (None, _) | (Some(Leaving::Unreachable(_)), Leaving::Removed(_)) => agent.leaving = Some(why),
+            (Some(_), _) => return,
+        }
+        self.allocator.set_agent_active(id, false);
+        self.rescind_offers_of_agent(turn, id);
+        self.timers.cancel(&Timer::Ping(id.clone()));
+        self.timers.cancel(&Timer::Reregister(id.clone()));
+        let agent_id = id.clone();
+        turn.apply(match why {
+            Leaving::Unreachable(since) => Operation::MarkAgentUnreachable { agent_id, since },
+            Leaving::Removed(_) => Operation::RemoveAgent { agent_id },
+        });
+    }
+
+    fn agent_unreachable(&mut self, turn: &mut Turn<'_>, id: &AgentId, since: UnixTime) {
+        match self.agents.get(id).and_then(|agent| agent.leaving) {
+            // It was decided meanwhile that it is removed for good: that operation follows.
+            Some(Leaving::Removed(_)) => return,
+            Some(Leaving::Unreachable(_)) => {
+                self.counters.count("slave_unreachable_completed");
+                self.counters.count("slave_removals/reason_unhealthy");
+            }
+            None => {
+                // A recovered one that did not come back.
+                self.recovered.remove(id);
+                self.counters.count("recovery_slave_removals");
+                let event = Event::Failure { agent_id: id.clone(), executor_id: None, status: None };
+                self.tell_all_frameworks(turn, &event);
+            }
+        }
+        self.unreachable.insert(id.clone(), since);
+        self.lose_agent(turn, id, "unreachable", Some(since));
+    }
+
+    fn agent_removed(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
+        self.removed.insert(id.clone(), ());
+        self.unreachable.remove(id);
+        let why = match self.agents.get(id).and_then(|agent| agent.leaving) {
+            Some(Leaving::Removed(why)) => why,
+            Some(Leaving::Unreachable(_)) | None => "removed",
+        };
+        self.counters.count(match why {
+            "the agent unregistered" => "slave_removals/reason_unregistered",
+            _ => "slave_removals/reason_registered",
+        });
+        self.lose_agent(turn, id, &format!("removed: {why}"), None);
+    }
+
+    /// All that was on an agent is lost, and every framework hears of it.
+    fn lose_agent(&mut self, turn: &mut Turn<'_>, id: &AgentId, how: &str, since: Option<UnixTime>) {
+        let Some(agent) = self.agents.get(id) else { return };
+        tracing::info!(agent_id = %id, how, "the agent is lost");
+        self.counters.count("slave_removals");
+        let message = format!("Agent {} {how}", agent.info.hostname);
+        let loss = Loss {
+            state: if since.is_some() { TaskState::Unreachable } else { TaskState::Gone },
+            reason: Reason::AgentRemoved,
+            message: &message,
+            unreachable_since: since,
+        };
+        let tasks: Vec<_> = agent.tasks.iter().cloned().collect();
+        let executors: Vec<_> = agent.executors.keys().cloned().collect();
+        for (framework_id, task_id) in tasks {
+            self.lose_task(turn, &framework_id, &task_id, &loss);
+        }
+        for (framework_id, executor_id) in executors {
+            self.drop_executor(turn, id, &framework_id, &executor_id);
+        }
+        self.unbind(turn, id);
+        self.timers.cancel(&Timer::Ping(id.clone()));
+        self.timers.cancel(&Timer::Reregister(id.clone()));
+        self.allocator.remove_agent(id);
+        self.agents.remove(id);
+        let event = Event::Failure { agent_id: id.clone(), executor_id: None, status: None };
+        self.tell_all_frameworks(turn, &event);
+    }
+
+    fn tell_all_frameworks(&self, turn: &mut Turn<'_>, event: &Event) {
+        for framework in self.frameworks.values() {
+            if let Some(pid) = &framework.pid {
+                turn.tell_scheduler(pid.clone(), event.clone());
+            }
+        }
+    }
+}

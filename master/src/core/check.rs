@@ -1,0 +1,107 @@
+//! The invariants of the master, run after every input in tests and simulation.
+
+use protocol::Resources;
+
+use super::{Master, Timer};
+
+impl Master {
+    /// Panics if an invariant does not hold.
+    pub(super) fn check_all(&self) {
+        self.check_agents();
+        self.check_frameworks();
+        self.check_offers();
+        self.allocator.check();
+    }
+
+    fn check_agents(&self) {
+        for (id, agent) in &self.agents {
+            let total = &agent.info.resources;
+            let taken = agent.used.clone() + agent.offered.clone();
+            assert!(total.contains(&taken), "agent {id}: offered and used {taken} are within total {total}");
+            let used: Resources = self.used_on(id).into_values().sum();
+            assert_eq!(
+                agent.used, used,
+                "agent {id}: what is used is what tasks, executors and orphans hold"
+            );
+            let offered: Resources = agent.offers.iter().map(|offer| &self.offers[offer].resources).sum();
+            assert_eq!(agent.offered, offered, "agent {id}: what is offered is what its offers hold");
+            let mut expected = self.used_on(id);
+            for offer in agent.offers.iter().map(|offer| &self.offers[offer]) {
+                let key = (offer.framework_id.clone(), offer.role.clone());
+                *expected.entry(key).or_default() += &offer.resources;
+            }
+            expected.retain(|_, resources| !resources.is_empty());
+            let mut allocated = self.allocator.allocated(id);
+            allocated.retain(|_, resources| !resources.is_empty());
+            assert_eq!(allocated, expected, "agent {id}: the allocator's books are the master's");
+            assert!(agent.active() || agent.offers.is_empty(), "agent {id}: only an active one is offered");
+            for (framework_id, task_id) in &agent.tasks {
+                let task = &self.frameworks[framework_id].tasks[task_id].task;
+                assert_eq!(task.agent_id, *id, "task {task_id} is on the agent that lists it");
+            }
+            let pinged = self.timers.is_set(&Timer::Ping(id.clone()));
+            assert_eq!(pinged, agent.leaving.is_none(), "agent {id}: is pinged unless it leaves");
+            let waited_for = self.timers.is_set(&Timer::Reregister(id.clone()));
+            let away = !agent.connected && agent.leaving.is_none();
+            assert_eq!(waited_for, away, "agent {id}: a disconnected one has a time to be back");
+            assert!(!self.unreachable.contains_key(id), "agent {id}: is not unreachable and registered");
+            assert!(!self.removed.contains_key(id), "agent {id}: a removed one never returns");
+        }
+        for (pid, id) in &self.agent_pids {
+            assert_eq!(self.agents[id].pid, *pid, "an address leads to the agent that speaks from it");
+        }
+    }
+
+    fn check_frameworks(&self) {
+        for (id, framework) in &self.frameworks {
+            assert_eq!(framework.info.id.as_ref(), Some(id), "framework {id} knows its id");
+            assert!(
+                !self.completed_frameworks.contains_key(id),
+                "framework {id}: a removed one never returns"
+            );
+            assert!(
+                framework.pid.is_some() || framework.offers.is_empty(),
+                "framework {id}: offers need a scheduler"
+            );
+            for (task_id, record) in &framework.tasks {
+                let agent = &self.agents[&record.task.agent_id];
+                let key = (id.clone(), task_id.clone());
+                assert!(agent.tasks.contains(&key), "task {task_id} is listed by its agent");
+                assert!(!framework.unreachable.contains_key(task_id), "task {task_id} is in one place");
+            }
+            for offer in &framework.offers {
+                assert_eq!(self.offers[offer].framework_id, *id, "offer {offer} is this framework's");
+            }
+            if let Some(pid) = &framework.pid {
+                assert_eq!(self.schedulers.get(pid), Some(id), "framework {id}: its scheduler leads to it");
+            }
+            let timed = self.timers.is_set(&Timer::Failover(id.clone()));
+            let away = framework.pid.is_none() && !framework.recovered;
+            assert_eq!(timed, away, "framework {id}: a disconnected one has a time to be back");
+        }
+        for (pid, id) in &self.schedulers {
+            assert_eq!(
+                self.frameworks[id].pid.as_ref(),
+                Some(pid),
+                "a scheduler leads to a framework of its own"
+            );
+        }
+    }
+
+    fn check_offers(&self) {
+        for (id, offer) in &self.offers {
+            assert!(
+                self.frameworks[&offer.framework_id].offers.contains(id),
+                "offer {id} is its framework's"
+            );
+            assert!(self.agents[&offer.agent_id].offers.contains(id), "offer {id} is its agent's");
+        }
+        let by_framework: usize = self.frameworks.values().map(|framework| framework.offers.len()).sum();
+        let by_agent: usize = self.agents.values().map(|agent| agent.offers.len()).sum();
+        assert_eq!(
+            (by_framework, by_agent),
+            (self.offers.len(), self.offers.len()),
+            "every offer is counted once"
+        );
+    }
+}

@@ -1,0 +1,60 @@
+//! What an operator may set.
+
+use std::time::Duration;
+
+use super::limits;
+
+/// Settings of a master. The defaults are Mesos's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MasterConfig {
+    /// Where others reach this master, `master@ip:port`; told to schedulers.
+    pub pid: String,
+    /// For people.
+    pub hostname: String,
+    /// Of the program.
+    pub version: String,
+    /// The name of the cluster, for people.
+    pub cluster: Option<String>,
+    /// Between two allocations that nothing else asks for. `--allocation_interval`.
+    pub allocation_interval: Duration,
+    /// How long an offer stays valid; absent: until it is answered. `--offer_timeout`.
+    pub offer_timeout: Option<Duration>,
+    /// Between two pings of an agent. `--agent_ping_timeout`.
+    pub agent_ping_timeout: Duration,
+    /// Pings in a row that an agent may leave without an answer. `--max_agent_ping_timeouts`.
+    pub max_agent_ping_timeouts: u32,
+    /// How long a disconnected agent has to register again. `--agent_reregister_timeout`.
+    pub agent_reregister_timeout: Duration,
+    /// Frameworks that are remembered after their end. `--max_completed_frameworks`.
+    pub max_completed_frameworks: usize,
+    /// Tasks that are remembered after their end. `--max_completed_tasks_per_framework`.
+    pub max_completed_tasks_per_framework: usize,
+    /// Tasks on unreachable agents that are remembered. `--max_unreachable_tasks_per_framework`.
+    pub max_unreachable_tasks_per_framework: usize,
+}
+
+impl Default for MasterConfig {
+    fn default() -> Self {
+        Self {
+            pid: String::new(),
+            hostname: "localhost".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            cluster: None,
+            allocation_interval: limits::ALLOCATION_INTERVAL,
+            offer_timeout: None,
+            agent_ping_timeout: limits::AGENT_PING_TIMEOUT,
+            max_agent_ping_timeouts: limits::MAX_AGENT_PING_TIMEOUTS,
+            agent_reregister_timeout: limits::AGENT_REREGISTER_TIMEOUT,
+            max_completed_frameworks: limits::MAX_COMPLETED_FRAMEWORKS,
+            max_completed_tasks_per_framework: limits::MAX_COMPLETED_TASKS_PER_FRAMEWORK,
+            max_unreachable_tasks_per_framework: limits::MAX_UNREACHABLE_TASKS_PER_FRAMEWORK,
+        }
+    }
+}
+
+impl MasterConfig {
+    /// Without a ping for this long an agent must register again: what the agents are told.
+    pub fn total_ping_timeout(&self) -> Duration {
+        self.agent_ping_timeout.saturating_mul(self.max_agent_ping_timeouts)
+    }
+}

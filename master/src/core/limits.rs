@@ -1,0 +1,26 @@
+//! Bounds and defaults of the master. Source: Mesos (`src/master/constants.hpp`) unless it says "ours".
+
+use std::time::Duration;
+
+/// Between two allocations.
+pub const ALLOCATION_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two pings of an agent.
+pub const AGENT_PING_TIMEOUT: Duration = Duration::from_secs(15);
+/// Unanswered pings in a row that make an agent unreachable.
+pub const MAX_AGENT_PING_TIMEOUTS: u32 = 5;
+/// How long a disconnected agent has to register again.
+pub const AGENT_REREGISTER_TIMEOUT: Duration = Duration::from_secs(600);
+/// Frameworks remembered after their end.
+pub const MAX_COMPLETED_FRAMEWORKS: usize = 50;
+/// Tasks remembered after their end, a framework.
+pub const MAX_COMPLETED_TASKS_PER_FRAMEWORK: usize = 1000;
+/// Tasks on unreachable agents remembered, a framework.
+pub const MAX_UNREACHABLE_TASKS_PER_FRAMEWORK: usize = 1000;
+/// Agents remembered after they were removed: what one of them says later is answered with a shutdown.
+pub const MAX_REMOVED_AGENTS: usize = 100_000;
+/// Unreachable agents remembered (Mesos: `--registry_max_agent_count`).
+pub const MAX_UNREACHABLE_AGENTS: usize = 102_400;
+/// Offers in one event (ours: keeps an event far below the frame limit).
+pub const MAX_OFFERS_PER_EVENT: usize = 500;
+/// Statuses kept of one task (ours; legal transitions give 6, an agent that comes and goes gives more).
+pub const MAX_STATUSES_PER_TASK: usize = 32;

@@ -1,0 +1,316 @@
+//! Agents that come back: what they run becomes what the master knows.
+//!
+//! | the agent names a task ... | then |
+//! |---|---|
+//! | of a removed framework | the agent is told to shut that framework down |
+//! | that is known to be there | nothing: its updates follow |
+//! | that is unreachable | it is back, its framework is told its state (M-B-08) |
+//! | that its framework was told to have ended | it is an orphan: counted, and killed; an end is final |
+//! | whose id is used elsewhere by now | as above |
+//! | that is unknown | it is adopted: this master is new here |
+//!
+//! A task that the master knows and the agent does not name is asked about in the answer: the agent reports it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use libactor::Pid;
+use protocol::messages::AgentEvent;
+use protocol::{
+    AgentId, AgentInfo, ExecutorInfo, FrameworkId, FrameworkInfo, Reason, Resources, Role, Source, Task,
+    TaskId, TaskStatus,
+};
+
+use super::agents::{Agent, ExecutorRecord, Leaving, Orphan};
+use super::tasks::TaskRecord;
+use super::{Master, Timer, Turn, validate};
+use crate::registry::Operation;
+
+/// What an agent says when it comes back.
+#[derive(Clone, Debug)]
+pub(super) struct Reregistration {
+    pub(super) pid: Pid,
+    pub(super) info: AgentInfo,
+    pub(super) version: String,
+    pub(super) executors: Vec<(FrameworkId, ExecutorInfo)>,
+    pub(super) tasks: Vec<Task>,
+    pub(super) frameworks: Vec<FrameworkInfo>,
+}
+
+impl Master {
+    /// An agent that has an id registers again; it repeats this until it is answered (M-B-02).
+    pub(super) fn reregister_agent(&mut self, turn: &mut Turn<'_>, back: Reregistration) {
+        self.counters.count("messages_reregister_slave");
+        let Some(id) = back.info.id.clone() else {
+            return self.refuse_agent(
+                turn,
+                back.pid,
+                "an agent without an id can't register again".to_owned(),
+            );
+        };
+        let leaving = self.agents.get(&id).is_some_and(|agent| agent.leaving.is_some());
+        if leaving || self.reregistering.contains_key(&id) {
+            return;
+        }
+        if let Err(reason) = self.may_return(&id, &back) {
+            return self.refuse_agent(turn, back.pid, reason);
+        }
+        if let Some(other) = self.agent_pids.get(&back.pid).cloned().filter(|other| *other != id) {
+            self.unbind(turn, &other);
+            let why = Leaving::Removed("a new agent registered at the same address");
+            self.start_leaving(turn, &other, why);
+        }
+        if self.agents.contains_key(&id) {
+            self.known_agent_back(turn, &id, back);
+        } else {
+            turn.apply(Operation::MarkAgentReachable { agent: back.info.clone() });
+            self.reregistering.insert(id, back);
+        }
+    }
+
+    /// The refusals of M-B-03, as sentences for the agent's operator.
+    fn may_return(&self, id: &AgentId, back: &Reregistration) -> Result<(), String> {
+        validate::agent(&back.info)?;
+        if self.removed.contains_key(id) {
+            return Err(format!("agent {id} was removed: it must register as a new one"));
+        }
+        let mut rest: Vec<&Task> = Vec::new();
+        if let Some(agent) = self.agents.get(id) {
+            if agent.info.hostname != back.info.hostname
+                || agent.pid.address().ip() != back.pid.address().ip()
+            {
+                return Err(format!("agent {id} registered before from another host or address"));
+            }
+            let named: BTreeSet<_> =
+                back.tasks.iter().map(|task| (&task.framework_id, &task.task_id)).collect();
+            let unnamed = agent.tasks.iter().filter(|(owner, task_id)| !named.contains(&(owner, task_id)));
+            rest = unnamed
+                .filter_map(|(owner, task_id)| self.frameworks.get(owner)?.tasks.get(task_id))
+                .map(|record| &*record.task)
+                .collect();
+        }
+        // What is of removed frameworks is about to be killed; its resources may be in use again.
+        let stays = |owner: &FrameworkId| !self.is_removed_framework(owner);
+        let executors = back.executors.iter().filter(|(owner, _)| stays(owner)).map(|(_, executor)| executor);
+        let tasks = back.tasks.iter().filter(|task| stays(&task.framework_id));
+        validate::fits(&back.info.resources, tasks.chain(rest), executors)
+    }
+
+    pub(super) fn refuse_agent(&mut self, turn: &mut Turn<'_>, to: Pid, message: String) {
+        tracing::warn!(%to, message, "an agent is refused");
+        self.counters.count("slave_shutdowns_completed");
+        turn.tell_agent(to, AgentEvent::Shutdown { message });
+    }
+
+    fn known_agent_back(&mut self, turn: &mut Turn<'_>, id: &AgentId, back: Reregistration) {
+        self.rescind_offers_of_agent(turn, id);
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        let linked = agent.connected && agent.pid == back.pid;
+        let named: BTreeSet<_> = back
+            .executors
+            .iter()
+            .map(|(owner, executor)| (owner.clone(), executor.executor_id.clone()))
+            .collect();
+        let ended: Vec<_> = agent.executors.keys().filter(|key| !named.contains(key)).cloned().collect();
+        let alive: BTreeSet<_> =
+            back.tasks.iter().map(|task| (task.framework_id.clone(), task.task_id.clone())).collect();
+        let gone: Vec<_> = agent.orphans.keys().filter(|key| !alive.contains(key)).cloned().collect();
+        agent.connected = true;
+        agent.heard = false;
+        agent.ponged = true;
+        agent.missed_pings = 0;
+        agent.reregistered_at = Some(turn.now);
+        agent.version = back.version.clone();
+        agent.info = Arc::new(back.info.clone());
+        if !linked {
+            self.unbind(turn, id);
+            self.bind(turn, id, back.pid.clone());
+        }
+        for (framework_id, executor_id) in ended {
+            self.drop_executor(turn, id, &framework_id, &executor_id);
+        }
+        for key in gone {
+            if let Some(orphan) = self.agents.get_mut(id).and_then(|agent| agent.orphans.remove(&key)) {
+                self.release(turn, &key.0, &orphan.role, id, &orphan.resources);
+            }
+        }
+        self.timers.cancel(&Timer::Reregister(id.clone()));
+        self.allocator.remove_agent(id);
+        self.settle(turn, id, back);
+    }
+
+    /// The registry knows that an agent is there which this master did not have.
+    pub(super) fn agent_reachable(&mut self, turn: &mut Turn<'_>, info: AgentInfo) {
+        let Some(id) = info.id else { return };
+        let Some(back) = self.reregistering.remove(&id) else { return };
+        self.unreachable.remove(&id);
+        self.recovered.remove(&id);
+        self.timers.cancel(&Timer::Recovered(id.clone()));
+        let agent =
+            Agent::new(id.clone(), back.info.clone(), back.pid.clone(), back.version.clone(), turn.now);
+        self.agents.insert(id.clone(), agent);
+        if let Some(agent) = self.agents.get_mut(&id) {
+            agent.reregistered_at = Some(turn.now);
+        }
+        self.bind(turn, &id, back.pid.clone());
+        self.settle(turn, &id, back);
+    }
+
+    /// Takes over what the agent runs and answers it. The allocator does not have the agent at this point.
+    fn settle(&mut self, turn: &mut Turn<'_>, id: &AgentId, back: Reregistration) {
+        let Reregistration { pid, info, executors, tasks, frameworks, .. } = back;
+        let mut over: BTreeSet<FrameworkId> = BTreeSet::new();
+        let mut kill: Vec<(FrameworkId, TaskId)> = Vec::new();
+        for framework in frameworks {
+            if let Some(framework_id) = framework.id.clone() {
+                self.meet_framework(&framework_id, framework, &mut over);
+            }
+        }
+        for (framework_id, executor) in executors {
+            self.meet_framework(&framework_id, FrameworkInfo::new(""), &mut over);
+            self.adopt_executor(id, framework_id, executor);
+        }
+        let mut named = BTreeSet::new();
+        for task in tasks {
+            self.meet_framework(&task.framework_id, FrameworkInfo::new(""), &mut over);
+            named.insert((task.framework_id.clone(), task.task_id.clone()));
+            self.adopt_task(turn, id, task, &mut kill);
+        }
+        let used = self.used_on(id);
+        self.allocator.add_agent(id, info.resources.clone(), &used);
+        self.counters.count("slave_reregistrations");
+        let Some(agent) = self.agents.get(id) else { return };
+        let reconcile: Vec<_> = agent.tasks.iter().filter(|key| !named.contains(key)).cloned().collect();
+        let ping_timeout = self.config.total_ping_timeout();
+        let answer = AgentEvent::Reregistered { agent_id: id.clone(), ping_timeout, reconcile };
+        turn.tell_agent(pid.clone(), answer);
+        for framework_id in over {
+            turn.tell_agent(pid.clone(), AgentEvent::ShutdownFramework { framework_id });
+        }
+        for (framework_id, task_id) in kill {
+            turn.tell_agent(pid.clone(), AgentEvent::KillTask { framework_id, task_id, kill_policy: None });
+        }
+        self.repeat_kills(turn, id);
+        self.ping(turn, id);
+        self.allocate_soon(turn.now);
+    }
+
+    /// A framework that an agent names: known, removed, or met here for the first time.
+    fn meet_framework(&mut self, id: &FrameworkId, info: FrameworkInfo, over: &mut BTreeSet<FrameworkId>) {
+        if self.is_removed_framework(id) {
+            over.insert(id.clone());
+        } else if !self.frameworks.contains_key(id) {
+            self.add_recovered(id, info);
+        }
+    }
+
+    fn adopt_executor(&mut self, agent_id: &AgentId, framework_id: FrameworkId, executor: ExecutorInfo) {
+        let Some(framework) = self.frameworks.get(&framework_id) else { return };
+        let Some(agent) = self.agents.get_mut(agent_id) else { return };
+        let key = (framework_id, executor.executor_id.clone());
+        if agent.executors.contains_key(&key) {
+            return;
+        }
+        let role = role_of(&executor.resources, &framework.info, framework.first_role());
+        agent.used += &executor.resources;
+        agent.executors.insert(key, ExecutorRecord { info: Arc::new(executor), role });
+    }
+
+    fn adopt_task(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agent_id: &AgentId,
+        mut task: Task,
+        kill: &mut Vec<(FrameworkId, TaskId)>,
+    ) {
+        task.agent_id = agent_id.clone();
+        let Some(framework) = self.frameworks.get_mut(&task.framework_id) else { return };
+        let Some(agent) = self.agents.get_mut(agent_id) else { return };
+        let key = (task.framework_id.clone(), task.task_id.clone());
+        if agent.tasks.contains(&key) {
+            return;
+        }
+        let ended = framework.completed.get(&key.1).is_some_and(|ended| ended.agent_id == *agent_id);
+        if ended || framework.tasks.contains_key(&key.1) || agent.orphans.contains_key(&key) {
+            if !task.state.is_terminal() {
+                if !agent.orphans.contains_key(&key) {
+                    let role = role_of(&task.resources, &framework.info, framework.first_role());
+                    agent.used += &task.resources;
+                    agent.orphans.insert(key.clone(), Orphan { role, resources: task.resources });
+                }
+                kill.push(key);
+            }
+            return;
+        }
+        let before = match framework.unreachable.get(&key.1) {
+            Some(record) if record.task.agent_id == *agent_id => framework.unreachable.remove(&key.1),
+            _ => None,
+        };
+        if before.is_some()
+            && !task.state.is_terminal()
+            && let Some(pid) = framework.pid.clone()
+        {
+            let mut status = TaskStatus::new(key.1.clone(), task.state, Source::Master)
+                .because(Reason::AgentReregistered, "Agent reregistered");
+            status.agent_id = Some(agent_id.clone());
+            status.executor_id = Some(task.executor_id.clone());
+            status.timestamp = Some(turn.unix_time());
+            turn.update(pid, status);
+        }
+        let (role, asked) = match before {
+            Some(record) => (record.role, record.kill),
+            None => (role_of(&task.resources, &framework.info, framework.first_role()), None),
+        };
+        self.add_task(TaskRecord { task: Arc::new(task), role, kill: asked, unreachable_since: None });
+    }
+
+    /// Kills that were asked for while the agent was away (M-E-10).
+    fn repeat_kills(&self, turn: &mut Turn<'_>, id: &AgentId) {
+        let Some(agent) = self.agents.get(id) else { return };
+        for (framework_id, task_id) in &agent.tasks {
+            let record = self.frameworks.get(framework_id).and_then(|framework| framework.tasks.get(task_id));
+            if let Some(record) = record
+                && let Some(kill_policy) = record.kill
+                && !record.task.state.is_terminal()
+            {
+                let (framework_id, task_id) = (framework_id.clone(), task_id.clone());
+                turn.tell_agent(
+                    agent.pid.clone(),
+                    AgentEvent::KillTask { framework_id, task_id, kill_policy },
+                );
+            }
+        }
+    }
+
+    /// What is in use on an agent, by framework and role.
+    pub(super) fn used_on(&self, id: &AgentId) -> BTreeMap<(FrameworkId, Role), Resources> {
+        let mut used: BTreeMap<(FrameworkId, Role), Resources> = BTreeMap::new();
+        let Some(agent) = self.agents.get(id) else { return used };
+        for (framework_id, task_id) in &agent.tasks {
+            let record = self.frameworks.get(framework_id).and_then(|framework| framework.tasks.get(task_id));
+            if let Some(record) = record.filter(|record| record.holds()) {
+                *used.entry((framework_id.clone(), record.role.clone())).or_default() +=
+                    &record.task.resources;
+            }
+        }
+        for ((framework_id, _), executor) in &agent.executors {
+            let of = (framework_id.clone(), executor.role.clone());
+            *used.entry(of).or_default() += &executor.info.resources;
+        }
+        for ((framework_id, _), orphan) in &agent.orphans {
+            *used.entry((framework_id.clone(), orphan.role.clone())).or_default() += &orphan.resources;
+        }
+        used
+    }
+}
+
+/// The role that resources of an unknown past are counted for: the one they are reserved for, if their framework is
+/// subscribed to it, else the framework's first.
+fn role_of(resources: &Resources, framework: &FrameworkInfo, first: Role) -> Role {
+    resources
+        .iter()
+        .filter(|resource| !resource.reservations.is_empty())
+        .map(protocol::Resource::role)
+        .find(|role| framework.roles.contains(role))
+        .unwrap_or(first)
+}

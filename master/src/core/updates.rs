@@ -1,0 +1,123 @@
+//! Status updates on their way from agents to frameworks.
+
+use std::sync::Arc;
+
+use protocol::messages::AgentEvent;
+use protocol::{AgentId, FrameworkId, StatusUpdate, TaskId, TaskState, TaskStatus, Uuid};
+
+use super::tasks::{as_seen_by, keep_status};
+use super::{Master, Turn};
+
+impl Master {
+    /// An agent says how a task is: the framework is told if it is there; if not, the agent will say it again.
+    pub(super) fn status_update(&mut self, turn: &mut Turn<'_>, agent_id: &AgentId, update: StatusUpdate) {
+        self.counters.count("messages_status_update");
+        let StatusUpdate { framework_id, mut status, latest_state } = update;
+        if status.agent_id.as_ref().is_some_and(|named| named != agent_id) {
+            tracing::warn!(%agent_id, %framework_id, "an update in the name of another agent is ignored");
+            self.counters.count("invalid_status_updates");
+            return;
+        }
+        status.agent_id = Some(agent_id.clone());
+        if self.is_removed_framework(&framework_id) {
+            self.counters.count("invalid_status_updates");
+            self.tell_agent(turn, agent_id, AgentEvent::ShutdownFramework { framework_id });
+            return;
+        }
+        let Some(framework) = self.frameworks.get_mut(&framework_id) else {
+            tracing::warn!(%agent_id, %framework_id, "an update for an unknown framework is ignored");
+            self.counters.count("invalid_status_updates");
+            return;
+        };
+        let key = (framework_id, status.task_id.clone());
+        if self.agents.get(agent_id).is_some_and(|agent| agent.orphans.contains_key(&key)) {
+            self.orphan_update(turn, agent_id, key, &status, latest_state);
+            return;
+        }
+        let (framework_id, task_id) = key;
+        let known = framework.tasks.get(&task_id).is_some_and(|record| record.task.agent_id == *agent_id);
+        if known {
+            self.counters.count("valid_status_updates");
+            self.known_update(turn, &framework_id, status, latest_state);
+            return;
+        }
+        self.counters.count("invalid_status_updates");
+        let over = framework.completed.get(&task_id).is_some_and(|task| task.agent_id == *agent_id)
+            || framework.tasks.contains_key(&task_id);
+        if over {
+            // The framework knows how this task ended: an end is final, and the agent must not say it for ever.
+            self.acknowledge_for(turn, agent_id, framework_id, task_id, status.uuid);
+        } else if let Some(pid) = framework.pid.clone() {
+            status.state = as_seen_by(&framework.info, status.state);
+            turn.update(pid, status);
+        }
+    }
+
+    fn known_update(
+        &mut self,
+        turn: &mut Turn<'_>,
+        framework_id: &FrameworkId,
+        mut status: TaskStatus,
+        latest_state: TaskState,
+    ) {
+        let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
+        let task_id = status.task_id.clone();
+        let Some(record) = framework.tasks.get_mut(&task_id) else { return };
+        let latest = as_seen_by(&framework.info, latest_state);
+        status.state = as_seen_by(&framework.info, status.state);
+        let told_by = (status.source, status.reason);
+        let legal = record.task.state.may_become(latest);
+        let unacknowledged = status.uuid.is_some();
+        let task = Arc::make_mut(&mut record.task);
+        let mut kept = status.clone();
+        kept.data = Default::default();
+        keep_status(task, kept);
+        if let Some(pid) = framework.pid.clone() {
+            task.status_update_state = Some(status.state);
+            task.status_update_uuid = status.uuid;
+            turn.update(pid, status);
+        }
+        if legal {
+            self.move_task(turn, framework_id, &task_id, latest, told_by);
+        }
+        if !unacknowledged && latest.is_terminal() {
+            self.complete_task(framework_id, &task_id);
+        }
+    }
+
+    /// A task that its framework was told to be lost goes on ending: the framework hears nothing more of it.
+    fn orphan_update(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agent_id: &AgentId,
+        key: (FrameworkId, TaskId),
+        status: &TaskStatus,
+        latest_state: TaskState,
+    ) {
+        let Some(agent) = self.agents.get_mut(agent_id) else { return };
+        let Some(orphan) = agent.orphans.get_mut(&key) else { return };
+        if latest_state.is_terminal() {
+            let role = orphan.role.clone();
+            let resources = std::mem::take(&mut orphan.resources);
+            if status.state.is_terminal() {
+                agent.orphans.remove(&key);
+            }
+            self.release(turn, &key.0, &role, agent_id, &resources);
+        }
+        self.acknowledge_for(turn, agent_id, key.0, key.1, status.uuid);
+    }
+
+    /// Acknowledges in place of a framework.
+    fn acknowledge_for(
+        &self,
+        turn: &mut Turn<'_>,
+        agent_id: &AgentId,
+        framework_id: FrameworkId,
+        task_id: TaskId,
+        uuid: Option<Uuid>,
+    ) {
+        if let Some(uuid) = uuid {
+            self.tell_agent(turn, agent_id, AgentEvent::Acknowledge { framework_id, task_id, uuid });
+        }
+    }
+}

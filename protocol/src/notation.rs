@@ -1,1 +1,0 @@
-//! Mesos's notation of durations and sizes, as flags use it.

@@ -1,0 +1,190 @@
+use super::*;
+use crate::command::Environment;
+use crate::resources::{Reservation, ReservationKind, Scalar};
+use crate::{KillPolicy, notation::Span};
+
+#[track_caller]
+fn refused(result: Result<(), Invalid>, part: &str) {
+    let why = result.expect_err(part).to_string();
+    assert!(why.contains(part), "{why:?} does not contain {part:?}");
+}
+
+#[test]
+fn identities() {
+    for good in ["a", "task-1", "a.b", "...", "20-S0", "naïve id", &"x".repeat(MAX_ID_BYTES)] {
+        assert_eq!(task_id(&good.into()), Ok(()), "{good}");
+    }
+    refused(task_id(&"".into()), "The task id is empty");
+    refused(executor_id(&".".into()), "The executor id can't be '.'");
+    refused(agent_id(&"..".into()), "The agent id can't be '..'");
+    refused(framework_id(&"a/b".into()), "The framework id 'a/b' must not contain '/'");
+    refused(offer_id(&"a\\b".into()), "must not contain '\\\\'");
+    refused(container_id(&"a\nb".into()), "The container id 'a\\nb' must not contain '\\n'");
+    refused(task_id(&"a\0".into()), "must not contain '\\0'");
+    refused(task_id(&"\u{85}".into()), "must not contain");
+    refused(task_id(&"x".repeat(MAX_ID_BYTES + 1).into()), "longer than 255 bytes");
+}
+
+#[test]
+fn role_names() {
+    for good in ["*", "prod", "a/b/c", "a-b", "a*", "...", "a.b"] {
+        assert_eq!(role(&good.into()), Ok(()), "{good}");
+    }
+    for (bad, part) in [
+        ("", "use '*' for the default role"),
+        ("/", "empty part"),
+        ("a/", "empty part"),
+        ("/a", "empty part"),
+        ("a//b", "empty part"),
+        ("a/*", "invalid part '*'"),
+        (".", "invalid part '.'"),
+        ("a/../b", "invalid part '..'"),
+        ("-a", "begins with '-'"),
+        ("a b", "contains ' '"),
+        ("a(b)", "contains '('"),
+        ("a\tb", "contains '\\t'"),
+    ] {
+        refused(role(&bad.into()), part);
+    }
+    refused(roles([&"a".into(), &"b/".into()]), "role 'b/'");
+    refused(role(&"x".repeat(256).into()), "longer than 255 bytes");
+}
+
+#[test]
+fn the_framework_has_valid_roles_and_several_only_with_multi_role() {
+    let mut info = FrameworkInfo::new("test");
+    assert_eq!(framework(&info), Ok(()));
+    info.roles.clear();
+    refused(framework(&info), "no role");
+    info.roles.insert("-x".into());
+    refused(framework(&info), "begins with '-'");
+    info.roles = ["a".into(), "b".into()].into();
+    refused(framework(&info), "2 roles: several need the capability MULTI_ROLE");
+    info.capabilities.insert(Capability::MultiRole);
+    assert_eq!(framework(&info), Ok(()));
+    assert_eq!(roles_of(&info, &["a".into()].into()), Ok(()));
+    refused(roles_of(&info, &["a".into(), "c".into()].into()), "not subscribed to the role 'c'");
+    info.id = Some("a/b".into());
+    refused(framework(&info), "The framework id");
+    info.id = Some("f-0001".into());
+    info.user = "no:body".into();
+    refused(framework(&info), "The user 'no:body'");
+    info.user = "nobody".into();
+    info.failover_timeout = Duration::MAX;
+    refused(framework(&info), "failover timeout of the framework is longer than 15250");
+}
+
+#[test]
+fn commands_can_be_executed() {
+    assert_eq!(command(&CommandInfo::shell("")), Ok(()));
+    assert_eq!(command(&CommandInfo::argv("ls", ["ls", ""]).env("A", "").env("B", "c=d")), Ok(()));
+    refused(command(&CommandInfo::shell("a\0")), "The shell command must not contain NUL");
+    refused(command(&CommandInfo::argv("", ["ls"])), "The command is empty");
+    refused(
+        command(&CommandInfo::argv("ls", ["ls", "\0"])),
+        "An argument of the command must not contain NUL",
+    );
+    let with = |name: &str, value: &str| CommandInfo {
+        environment: Environment(vec![(name.into(), value.into())]),
+        ..CommandInfo::shell("true")
+    };
+    refused(command(&with("", "x")), "name of an environment variable is empty");
+    refused(command(&with("A=B", "x")), "'A=B' must not contain '='");
+    refused(command(&with("A\0", "x")), "'A\\0' must not contain");
+    refused(command(&with("A", "\0")), "value of the environment variable 'A' must not contain NUL");
+    let user = CommandInfo { user: Some("a\n".into()), ..CommandInfo::shell("true") };
+    refused(command(&user), "The user 'a\\n'");
+}
+
+#[test]
+fn what_is_fetched_lands_in_the_sandbox() {
+    let fetch = |value: &str, output_file: Option<&str>| {
+        let uri = Uri {
+            value: value.into(),
+            executable: false,
+            extract: true,
+            cache: false,
+            output_file: output_file.map(Into::into),
+        };
+        command(&CommandInfo { uris: vec![uri], ..CommandInfo::shell("true") })
+    };
+    assert_eq!(fetch("http://x/y", None), Ok(()));
+    assert_eq!(fetch("http://x/y", Some("a/..b")), Ok(()));
+    refused(fetch("", None), "A URI of the command is empty");
+    for outside in ["", "/etc/passwd", "../x", "a/../../x", ".."] {
+        refused(fetch("http://x/y", Some(outside)), "must be a path within the sandbox");
+    }
+}
+
+fn a_task() -> TaskInfo {
+    let resources = "cpus:0.1;mem:32".parse().unwrap();
+    TaskInfo::command("t1", "S0".into(), resources, CommandInfo::shell("true"))
+}
+
+#[test]
+fn tasks_have_one_of_executor_and_command() {
+    assert_eq!(task(&a_task()), Ok(()));
+    let executor = ExecutorInfo::new("e1", CommandInfo::argv("run", ["run"]));
+    let custom = TaskInfo { command: None, executor: Some(executor.clone()), ..a_task() };
+    assert_eq!(task(&custom), Ok(()));
+    refused(
+        task(&TaskInfo { executor: Some(executor.clone()), ..a_task() }),
+        "both an executor and a command",
+    );
+    refused(task(&TaskInfo { command: None, ..a_task() }), "neither an executor nor a command");
+    let with = |executor| task(&TaskInfo { executor: Some(executor), ..custom.clone() });
+    refused(with(ExecutorInfo { executor_id: "".into(), ..executor.clone() }), "The executor id is empty");
+    let empty = CommandInfo::argv("", ["x"]);
+    refused(
+        with(ExecutorInfo { command: empty, ..executor.clone() }),
+        "The executor 'e1' is invalid: The command",
+    );
+    let half = "gpus:0.5".parse().unwrap();
+    refused(with(ExecutorInfo { resources: half, ..executor.clone() }), "GPUs can't be shared");
+    let revocable = Resource { revocable: true, ..Resource::scalar("cpus", Scalar::from_units(1)) };
+    refused(
+        with(ExecutorInfo { resources: revocable.into(), ..executor.clone() }),
+        "'cpus' is given both revocable and non-revocable",
+    );
+    let long = Some(Duration::MAX);
+    refused(with(ExecutorInfo { shutdown_grace_period: long, ..executor }), "shutdown grace period");
+}
+
+#[test]
+fn tasks_have_identities_resources_and_bounded_times() {
+    refused(task(&TaskInfo { task_id: "a/b".into(), ..a_task() }), "The task id 'a/b'");
+    refused(task(&TaskInfo { agent_id: "".into(), ..a_task() }), "The agent id is empty");
+    refused(task(&TaskInfo { resources: Resources::new(), ..a_task() }), "uses no resources");
+    refused(task(&TaskInfo { command: Some(CommandInfo::shell("\0")), ..a_task() }), "NUL");
+    let with = |text: &str| task(&TaskInfo { resources: text.parse().unwrap(), ..a_task() });
+    assert_eq!(with("gpus:2;cpus:1"), Ok(()));
+    refused(with("gpus:1.5"), "'gpus' must be a whole number, not 1.5");
+    let policy = KillPolicy { grace_period: Some(Duration::MAX) };
+    refused(task(&TaskInfo { kill_policy: Some(policy), ..a_task() }), "kill grace period");
+    let most = Duration::from_nanos(MAX_DURATION_NANOS);
+    assert_eq!(task(&TaskInfo { max_completion_time: Some(most), ..a_task() }), Ok(()));
+    let more = most + Duration::from_nanos(1);
+    refused(task(&TaskInfo { max_completion_time: Some(more), ..a_task() }), &Span(most).to_string());
+}
+
+#[test]
+fn resources_of_a_task_are_unambiguous() {
+    let both: Resources = [
+        Resource::scalar("a", Scalar::from_units(1)),
+        Resource::new("a", Value::Set(["x".to_owned()].into())),
+    ]
+    .into_iter()
+    .collect();
+    refused(resources(&both), "'a' is given with two kinds of values");
+    let reserved = Resource {
+        reservations: vec![Reservation {
+            kind: ReservationKind::Dynamic,
+            role: "-x".into(),
+            principal: None,
+        }],
+        ..Resource::scalar("cpus", Scalar::from_units(1))
+    };
+    refused(resources(&reserved.into()), "The resource 'cpus' is invalid: role '-x'");
+    refused(resources(&Resource::scalar("a b", Scalar::from_units(1)).into()), "'a b' is not a name");
+    assert_eq!(resources(&"cpus:1;cpus(prod):2".parse().unwrap()), Ok(()));
+}

@@ -1,0 +1,277 @@
+//! The session of a scheduler with the leading master, as plain data.
+//!
+//! ```text
+//!          Start            Resolved             Subscribed
+//!  Idle ────────► Resolving ────────► Subscribing ────────► Subscribed
+//!                  ▲     │ not found    │ silent, gone           │ master gone: Disconnected
+//!                  │     ▼              ▼                        ▼
+//!                  └─── Waiting ◄────────────────────────────────┘
+//!
+//!  any ── Stop, Abort, a panic ──► Ended          any ── Error of the master ──► Failing ──► Ended
+//! ```
+//!
+//! The masters of the list are tried in turn: the first at once, the next as soon as one is silent or gone, and after a
+//! whole round without success there is a wait that doubles. Whoever answers leads. A subscription always carries
+//! the framework's id, once there is one, and the suppressed roles.
+//!
+//! Callbacks go out one at a time; the next one waits for [`Input::CallbackReturned`]. An update is acknowledged when its
+//! callback has returned, unless the framework acknowledges by itself. What waits for a slow scheduler is bounded:
+//!
+//! | what | while there is room | at [`MAX_CALLBACKS`] | at [`MAX_CALLBACKS_HARD`] |
+//! |---|---|---|---|
+//! | offers | wait | declined at once | |
+//! | a rescinded offer that still waits | both vanish | both vanish | both vanish |
+//! | an update that an agent repeats | waits, once | takes the place of waiting offers, else dropped: its agent repeats it | |
+//! | a message of an executor | waits | dropped (delivery is at most once) | |
+//! | all else (the master's own updates, losses, connection) | waits | waits | the driver ends with an error |
+//!
+//! Calls made without a master are dropped, with three exceptions: suppressed and revived roles are remembered, tasks to be launched
+//! are reported lost (or dropped, to a framework that can tell), and a stop is a stop.
+
+mod address;
+mod calls;
+mod connect;
+mod events;
+mod input;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use libactor::{Machine, Pid, Random, Time};
+use protocol::{FrameworkInfo, Role, TaskId, Uuid};
+
+pub use address::{MasterAddress, MasterAddressError};
+pub use input::{Callback, DriverCall, Input, Output};
+
+use crate::Status;
+#[cfg(doc)]
+use crate::limits::MAX_CALLBACKS;
+use crate::limits::MAX_CALLBACKS_HARD;
+use queue::CallbackQueue;
+
+/// What a session is made of.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// Who subscribes; with an id: a framework that was there before.
+    pub framework: FrameworkInfo,
+    /// Where to look for the leading master; not empty.
+    pub masters: Vec<MasterAddress>,
+    /// Whether an update is acknowledged when its callback has returned.
+    pub implicit_acknowledgements: bool,
+    /// Roles for which no offers are wanted at first.
+    pub suppressed_roles: BTreeSet<Role>,
+    /// For the jitter of waits.
+    pub seed: u64,
+}
+
+/// The session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    framework: FrameworkInfo,
+    masters: Vec<MasterAddress>,
+    implicit_acknowledgements: bool,
+    suppressed: BTreeSet<Role>,
+    random: Random,
+    phase: Phase,
+    /// Attempts since the last subscription.
+    attempts: u32,
+    /// The next of `masters` to try.
+    next: usize,
+    /// Masters that a subscription was sent to and that have not exited since.
+    asked: BTreeSet<Pid>,
+    /// Whether `Registered` was delivered.
+    registered: bool,
+    callbacks: CallbackQueue,
+    running: Option<Running>,
+    error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Resolving { index: usize, until: Time },
+    Subscribing { master: Pid, until: Time },
+    Subscribed { master: Pid },
+    Waiting { until: Time },
+    Failing,
+    Ended { status: Status },
+}
+
+/// The callback that has not returned yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Running {
+    /// One after which nothing is due.
+    Plain,
+    /// An update to be acknowledged.
+    Update { agent_id: Option<protocol::AgentId>, task_id: TaskId, uuid: Uuid },
+    /// The last one.
+    Error,
+}
+
+impl Session {
+    /// A session that was not started.
+    ///
+    /// # Panics
+    /// If there are no masters.
+    pub fn new(config: SessionConfig) -> Self {
+        assert!(!config.masters.is_empty(), "a session has masters to try");
+        Self {
+            framework: config.framework,
+            masters: config.masters,
+            implicit_acknowledgements: config.implicit_acknowledgements,
+            suppressed: config.suppressed_roles,
+            random: Random::new(config.seed),
+            phase: Phase::Idle,
+            attempts: 0,
+            next: 0,
+            asked: BTreeSet::new(),
+            registered: false,
+            callbacks: CallbackQueue::default(),
+            running: None,
+            error: None,
+        }
+    }
+
+    /// The state that the framework sees.
+    pub fn status(&self) -> Status {
+        match self.phase {
+            Phase::Idle => Status::NotStarted,
+            Phase::Failing => Status::Aborted,
+            Phase::Ended { status } => status,
+            Phase::Resolving { .. }
+            | Phase::Subscribing { .. }
+            | Phase::Subscribed { .. }
+            | Phase::Waiting { .. } => Status::Running,
+        }
+    }
+
+    /// The master that it is subscribed at.
+    pub fn master(&self) -> Option<&Pid> {
+        match &self.phase {
+            Phase::Subscribed { master } => Some(master),
+            _ => None,
+        }
+    }
+
+    /// Who subscribes; the id is set once it is known.
+    pub fn framework(&self) -> &FrameworkInfo {
+        &self.framework
+    }
+
+    /// Hands out the next callback, if none runs.
+    fn pump(&mut self, out: &mut Vec<Output>) {
+        if self.running.is_some() || matches!(self.phase, Phase::Idle | Phase::Ended { .. }) {
+            return;
+        }
+        let Some(callback) = self.callbacks.pop() else { return };
+        self.running = Some(match &callback {
+            Callback::Update(status) => match status.uuid {
+                Some(uuid) if self.implicit_acknowledgements => Running::Update {
+                    agent_id: status.agent_id.clone(),
+                    task_id: status.task_id.clone(),
+                    uuid,
+                },
+                _ => Running::Plain,
+            },
+            Callback::Error(_) => Running::Error,
+            _ => Running::Plain,
+        });
+        out.push(Output::Callback(callback));
+    }
+
+    /// Ends the session.
+    fn end(&mut self, status: Status, out: &mut Vec<Output>) {
+        for pid in std::mem::take(&mut self.asked) {
+            out.push(Output::Unlink { pid });
+        }
+        self.callbacks.clear();
+        self.phase = Phase::Ended { status };
+        out.push(Output::Terminate { status, error: self.error.clone() });
+    }
+
+    /// Ends the session with an error that the scheduler is still told of.
+    fn fail(&mut self, message: String) {
+        if self.phase == Phase::Failing {
+            return;
+        }
+        tracing::error!(%message, "the driver ends");
+        self.error = Some(message.clone());
+        self.callbacks.clear();
+        self.phase = Phase::Failing;
+        let admission = self.callbacks.push(Callback::Error(message), &mut Vec::new());
+        assert_eq!(admission, queue::Admission::Kept, "an empty queue has room");
+    }
+}
+
+impl Machine for Session {
+    type Input = Input;
+    type Output = Output;
+
+    fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        if matches!(self.phase, Phase::Ended { .. }) {
+            return;
+        }
+        match input {
+            Input::Start => self.start(now, out),
+            Input::Resolved { index, result } => self.resolved(now, index, result, out),
+            Input::Master { from, event } => self.master_speaks(from, event, out),
+            Input::Exited { pid } => self.exited(now, &pid, out),
+            Input::Call(call) => self.call(now, call, out),
+            Input::NotSent { call } => self.not_sent(now, *call),
+            Input::CallbackReturned => self.callback_returned(out),
+            Input::CallbackPanicked { message } => {
+                self.error = Some(format!("a callback of the scheduler has panicked: {message}"));
+                self.end(Status::Aborted, out);
+            }
+            Input::CallsOverflowed => {
+                self.fail("more calls were made than may wait: some are lost".to_owned());
+            }
+        }
+        self.pump(out);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        match self.phase {
+            Phase::Resolving { until, .. } | Phase::Subscribing { until, .. } | Phase::Waiting { until } => {
+                Some(until)
+            }
+            Phase::Idle | Phase::Subscribed { .. } | Phase::Failing | Phase::Ended { .. } => None,
+        }
+    }
+
+    fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
+        if self.deadline().is_none_or(|until| until > now) {
+            return;
+        }
+        match self.phase {
+            Phase::Waiting { .. } => self.attempt(now, out),
+            Phase::Resolving { .. } | Phase::Subscribing { .. } => self.attempt_failed(now, out),
+            Phase::Idle | Phase::Subscribed { .. } | Phase::Failing | Phase::Ended { .. } => {}
+        }
+    }
+
+    fn check(&self) {
+        assert!(self.callbacks.len() <= MAX_CALLBACKS_HARD, "callbacks are bounded");
+        let tracked = self
+            .callbacks
+            .iter()
+            .filter(|callback| matches!(callback, Callback::Update(status) if status.uuid.is_some()))
+            .count();
+        assert_eq!(tracked, self.callbacks.tracked_updates(), "every waiting update is known by its uuid");
+        if let Phase::Subscribed { master } = &self.phase {
+            assert!(self.asked.contains(master), "the master is linked");
+            assert!(self.framework.id.is_some(), "a subscribed framework has an id");
+        } else {
+            assert!(
+                !self.callbacks.iter().any(|callback| matches!(callback, Callback::Offers(_))),
+                "offers die with the connection"
+            );
+        }
+        assert!(
+            self.running.is_some() || self.callbacks.len() == 0 || self.phase == Phase::Idle,
+            "a callback waits only for another"
+        );
+    }
+}
