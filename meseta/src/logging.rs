@@ -48,11 +48,14 @@ pub struct LogLevel {
 
 impl LogLevel {
     /// Sets a level for everything; `None`: back to what the flags said.
-    pub fn set(&self, level: Option<&str>) {
-        let directive = level.unwrap_or(&self.initial);
-        if let Err(error) = self.handle.reload(EnvFilter::new(directive)) {
-            tracing::warn!(%error, "the log level stays as it is");
-        }
+    ///
+    /// # Errors
+    /// What was expected instead.
+    pub fn set(&self, level: Option<&str>) -> Result<(), String> {
+        let directive = level.map_or_else(|| self.initial.clone(), directive);
+        let filter = EnvFilter::try_new(&directive)
+            .map_err(|_| format!("'{directive}' is not a level: expected INFO, WARNING, ERROR, DEBUG or a filter"))?;
+        self.handle.reload(filter).map_err(|error| error.to_string())
     }
 }
 

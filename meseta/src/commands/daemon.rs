@@ -42,7 +42,7 @@ pub fn log(flags: &Flags, component: &str, level: Option<&str>) -> Result<LogLev
 
 /// Lets `/logging/toggle` change the level.
 pub fn adjust_log_over_http(node: &Node, level: LogLevel) {
-    drop((node, level));
+    node.set_log_level_hook(move |wanted| level.set(wanted));
 }
 
 /// Says in the log what the daemon was started with.
