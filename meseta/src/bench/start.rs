@@ -13,7 +13,7 @@ use super::{Effort, Figure};
 
 /// Lines that say where a daemon is, and that a task runs.
 const LISTENING: &str = "listening on ";
-const REGISTERED: &str = "registered as ";
+const REGISTERED: &str = "registered agent_id=";
 const RUNNING: &str = "TASK_RUNNING";
 
 pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {

@@ -279,7 +279,7 @@ impl Flags {
             .iter()
             .map(|flag| (distance(&name, flag.name), flag.name))
             .min()
-            .filter(|(distance, near)| *distance * 3 <= near.len());
+            .filter(|(distance, near)| *distance * 2 <= near.len());
         let hint = near.map(|(_, near)| format!(", did you mean '--{near}'?")).unwrap_or_default();
         FlagError::Unknown { given, place, hint, command }
     }

@@ -51,7 +51,7 @@ fn without_a_job_it_serves_until_it_is_told_to_end() {
     let mut local = Meseta::start(&["local", "--port=0", "--agents=3"]);
     let pid = local.wait_for("listening on ");
     for _ in 0..3 {
-        local.wait_for("registered as ");
+        local.wait_for("registered agent_id=");
     }
     let address = pid.split_once('@').unwrap().1.to_owned();
     let master = format!("--master={address}");

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// How long anything may take on a loaded machine before a test gives up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A line of output, by where it came from.
 #[derive(Debug)]
@@ -56,10 +56,6 @@ impl Meseta {
             });
         }
         Self { child, lines, seen: Vec::new() }
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -159,7 +155,7 @@ pub(crate) fn start_agent(directory: &Path, address: &str) -> Meseta {
     let master = format!("--master={address}");
     let words = ["agent", &work_dir, &master, "--ip=127.0.0.1", "--port=0", "--resources=cpus:4;mem:1024;disk:1024"];
     let mut agent = Meseta::start(&words);
-    agent.wait_for("registered as ");
+    agent.wait_for("registered agent_id=");
     agent
 }
 
