@@ -257,6 +257,9 @@ async fn listen(
             }
             buffer.advance(4 + length);
         }
+        if buffer.is_empty() {
+            frame::empty(&mut buffer, 4 * READ_BYTES);
+        }
         buffer.reserve(READ_BYTES);
         if read.read_buf(&mut buffer).await? == 0 {
             return Err(if buffer.is_empty() { ConnectionError::Closed } else { ConnectionError::Truncated });
