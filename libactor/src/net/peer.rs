@@ -278,7 +278,12 @@ async fn stay_awake(
     let look = (silence / 12).max(Duration::from_millis(1));
     let mut linked_since = None;
     loop {
+        let before = Instant::now();
         tokio::time::sleep(look).await;
+        if before.elapsed() > look * 3 {
+            // It was this process that stood still; what has arrived meanwhile has not been read yet.
+            linked_since = None;
+        }
         if !node.has_links_to(address) {
             linked_since = None;
             continue;

@@ -222,3 +222,43 @@ async fn a_full_mailbox_holds_the_connection_back_for_a_while() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_mailbox_that_stays_full_drops_and_counts() {
+    use actix::fut::WrapFuture;
+    use actix::{Actor, AsyncContext, Context};
+
+    struct Stuck;
+    impl Actor for Stuck {
+        type Context = Context<Self>;
+        fn started(&mut self, ctx: &mut Self::Context) {
+            ctx.wait(std::future::pending::<()>().into_actor(self));
+        }
+    }
+    impl libactor::Receive<crate::kit::Note> for Stuck {
+        fn receive(&mut self, _: crate::kit::Note, _: Option<libactor::Pid>, _: &mut Context<Self>) {}
+    }
+    local(async {
+        let (here, there) = (node().await, node().await);
+        let stuck = there
+            .spawn(
+                "stuck",
+                |_| Stuck,
+                |install| {
+                    install.message::<crate::kit::Note>().mailbox(2);
+                },
+            )
+            .unwrap();
+        let (pid, mut events) = witness(&there, "a");
+        for number in 0..10 {
+            here.send(&stuck, note(number)).await.unwrap();
+        }
+        here.send(&pid, note(1)).await.unwrap();
+        // Others behind the same connection wait once, not for each message.
+        assert_eq!(events.recv().await, Some(Event::Note(None, 1)));
+        assert_eq!(metric(&there, "dropped_mailbox_full"), 8.0);
+        here.shutdown().await;
+        there.shutdown().await;
+    })
+    .await;
+}
