@@ -250,7 +250,7 @@ async fn listen(
             let (head, body) = frame::open(&buffer[4..4 + length])?;
             match head {
                 Head::Pong => {}
-                Head::Exited { id } => node.link_ended(id, address),
+                Head::Exited { id } => node.link_ended_elsewhere(id, address),
                 Head::Reply { id } => node.answered(id, Answered::Body(Bytes::copy_from_slice(body))),
                 Head::Refused { id, why } => node.answered(id, Answered::Refused(why)),
                 other => return Err(ConnectionError::BadFrame(format!("{other:?} from an acceptor"))),

@@ -255,3 +255,25 @@ async fn a_host_whose_actors_are_slow_has_not_fallen_silent() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn links_that_have_ended_do_not_count_towards_the_bound() {
+    local(async {
+        let (here, there) = (node().await, node().await);
+        let (watcher, mut events) = witness(&here, "watcher");
+        for _ in 0..=libactor::limits::MAX_CONNECTION_LINKS / 256 {
+            for number in 0..256 {
+                let nobody = there.pid(&format!("nobody-{number}"));
+                here.tell(&watcher, Order::Link(nobody)).unwrap();
+            }
+            for _ in 0..256 {
+                assert!(matches!(events.recv().await, Some(Event::Exited(_))));
+            }
+        }
+        nothing_before(&here, &watcher, &mut events).await;
+        assert_eq!(crate::kit::metric(&there, "closed_too_many_links"), 0.0);
+        here.shutdown().await;
+        there.shutdown().await;
+    })
+    .await;
+}

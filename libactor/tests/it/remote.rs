@@ -168,14 +168,14 @@ async fn more_names_than_a_connection_holds_are_no_obstacle() {
 #[tokio::test]
 async fn a_message_may_be_large_but_not_larger_than_a_frame() {
     #[derive(Serialize, Deserialize)]
-    struct Large(Vec<u8>);
+    struct Large(bytes::Bytes);
     local(async {
         let (here, there) = (node().await, node().await);
         let pid = there.pid("a");
         let limit = libactor::limits::MAX_BODY_BYTES;
-        let error = here.tell(&pid, Large(vec![0; limit])).unwrap_err();
+        let error = here.tell(&pid, Large(vec![0; limit].into())).unwrap_err();
         assert_eq!(error, SendError::TooLarge { to: pid.clone(), limit });
-        here.tell(&pid, Large(vec![0; limit - 100])).unwrap();
+        here.tell(&pid, Large(vec![0; limit - 100].into())).unwrap();
         until(&there, "dropped_unknown_actor", 1.0).await;
         here.shutdown().await;
         there.shutdown().await;
