@@ -4,4 +4,6 @@
 
 mod agent_drill;
 mod scheduler_drill;
+mod cluster;
 mod simulation;
+mod tidy;
