@@ -69,6 +69,8 @@ pub const MAX_REQUEST_BYTES: usize = 16 << 20;
 pub const HTTP_BODIES_BYTES: usize = 256 << 20;
 /// Connections that wait for the HTTP server to take them.
 pub const HTTP_BACKLOG: usize = 128;
+/// Largest head of an HTTP request, in bytes, give or take one read: heads are not written by hand, but cookies add up.
+pub const HTTP_HEAD_BYTES: usize = 64 << 10;
 /// From the start of an HTTP connection, or the end of a response, to the end of the next request's head.
 pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// From the head of an HTTP request to the end of its body.

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::Counter;
-use crate::limits::{HTTP_HEAD_TIMEOUT, HTTP_WRITE_TIMEOUT};
+use crate::limits::{HTTP_HEAD_BYTES, HTTP_HEAD_TIMEOUT, HTTP_WRITE_TIMEOUT};
 
 /// What a connection is doing.
 #[derive(Debug, Default)]
@@ -49,6 +49,8 @@ pub(crate) struct HttpStream {
     /// Responses that had ended when the deadline for reading was set.
     ended: u64,
     read_by: Pin<Box<Sleep>>,
+    /// Bytes that have come since then outside of a request.
+    head: usize,
     /// While a write is held back.
     write_by: Option<Pin<Box<Sleep>>>,
     closed: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -71,6 +73,7 @@ impl HttpStream {
             activity: Arc::default(),
             ended: 0,
             read_by: Box::pin(sleep(HTTP_HEAD_TIMEOUT)),
+            head: 0,
             write_by: None,
             closed: Box::pin(closed),
             refused,
@@ -87,9 +90,23 @@ impl HttpStream {
         self.closed.as_mut().poll(cx).is_ready()
     }
 
-    fn too_slow(&self, what: &str) -> io::Error {
+    fn refuse(&self, what: &str) -> io::Error {
         self.refused.increment();
         io::Error::new(io::ErrorKind::TimedOut, what)
+    }
+
+    /// Whether the next bytes are of a request's head. The first time after a response its deadline is set.
+    fn awaits_head(&mut self) -> bool {
+        if self.activity.requests.load(Ordering::Acquire) > 0 {
+            return false;
+        }
+        let ended = self.activity.ended.load(Ordering::Acquire);
+        if ended != self.ended {
+            self.ended = ended;
+            self.head = 0;
+            self.read_by.as_mut().reset(Instant::now() + HTTP_HEAD_TIMEOUT);
+        }
+        true
     }
 
     /// What a write that is held back waits for.
@@ -98,7 +115,7 @@ impl HttpStream {
             return Poll::Ready(io::ErrorKind::ConnectionAborted.into());
         }
         let write_by = self.write_by.get_or_insert_with(|| Box::pin(sleep(HTTP_WRITE_TIMEOUT)));
-        write_by.as_mut().poll(cx).map(|()| self.too_slow("the client takes no bytes"))
+        write_by.as_mut().poll(cx).map(|()| self.refuse("the client takes no bytes"))
     }
 }
 
@@ -115,22 +132,23 @@ impl AsyncRead for HttpStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let head = this.awaits_head();
+        if head && this.head > HTTP_HEAD_BYTES {
+            return Poll::Ready(Err(this.refuse("the head of the request is too large")));
+        }
+        let before = buffer.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut this.stream).poll_read(cx, buffer) {
+            this.head += if head { buffer.filled().len() - before } else { 0 };
             return Poll::Ready(result);
         }
         if this.is_closed(cx) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        if this.activity.requests.load(Ordering::Acquire) > 0 {
+        if !head {
             // The body of a request has its own deadline, and a response may take as long as it likes.
             return Poll::Pending;
         }
-        let ended = this.activity.ended.load(Ordering::Acquire);
-        if ended != this.ended {
-            this.ended = ended;
-            this.read_by.as_mut().reset(Instant::now() + HTTP_HEAD_TIMEOUT);
-        }
-        this.read_by.as_mut().poll(cx).map(|()| Err(this.too_slow("no request has come")))
+        this.read_by.as_mut().poll(cx).map(|()| Err(this.refuse("no request has come")))
     }
 }
 

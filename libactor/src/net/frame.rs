@@ -126,6 +126,14 @@ pub(crate) fn put(head: &Head, body: &[u8], out: &mut BytesMut) {
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
+/// Empties a buffer, and gives its memory back if a large frame has made it large.
+pub(crate) fn empty(buffer: &mut BytesMut, large: usize) {
+    buffer.clear();
+    if buffer.capacity() > large {
+        *buffer = BytesMut::new();
+    }
+}
+
 /// The length of the first frame in a buffer, as it says itself.
 pub(crate) fn announced(buffer: &[u8]) -> Option<usize> {
     buffer.first_chunk::<4>().map(|length| u32::from_le_bytes(*length) as usize)

@@ -136,6 +136,9 @@ impl Inbound {
             if let Some(length) = frame::announced(&buffer) {
                 self.make_room(length, READ_BYTES).await?;
             }
+            if buffer.is_empty() {
+                frame::empty(&mut buffer, 4 * READ_BYTES);
+            }
             buffer.reserve(READ_BYTES);
             let begun = !buffer.is_empty();
             let count = if begun {

@@ -8,5 +8,6 @@ mod kit;
 mod links;
 mod local;
 mod remote;
+mod semantics;
 mod shell;
 mod supervise;
