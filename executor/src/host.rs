@@ -153,6 +153,7 @@ pub(crate) fn own_thread(
     executor: Box<dyn Executor>,
     config: SessionConfig,
     calls: mpsc::Receiver<Input>,
+    own_process: bool,
 ) {
     let shared = driver.shared().clone();
     let work = async {
@@ -165,7 +166,7 @@ pub(crate) fn own_thread(
             .name("executor-callbacks".into())
             .spawn(move || call_back(&driver, executor, &callbacks));
         let end = match spawned {
-            Ok(_) => attend(&node, config, Sink::Thread(sender), calls, shared.clone(), true).await,
+            Ok(_) => attend(&node, config, Sink::Thread(sender), calls, shared.clone(), own_process).await,
             Err(error) => (Status::Aborted, Some(format!("no thread for callbacks: {error}"))),
         };
         node.shutdown().await;

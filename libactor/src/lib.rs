@@ -18,6 +18,7 @@ mod pid;
 pub mod shell;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod supervise;
 mod sync;
 mod time;
 
@@ -32,4 +33,5 @@ pub use metrics::{Counter, Gauge, Metrics};
 pub use node::{Node, NodeConfig};
 pub use pid::{MAX_NAME_BYTES, ParsePidError, Pid, valid_name};
 pub use shell::{Accept, Edge, ShellHandle};
+pub use supervise::{Backoff, supervise};
 pub use time::{Time, Timers};

@@ -2,3 +2,6 @@
 
 pub mod core;
 pub mod registry;
+
+mod shell;
+pub use shell::*;

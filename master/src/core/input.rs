@@ -32,6 +32,8 @@ pub enum Input {
         /// As it was asked for.
         operation: registry::Operation,
     },
+    /// Somebody wants to see the machine as it is now: a turn ends after this, and with it the edge gets a look.
+    Look,
 }
 
 /// Imperatives.

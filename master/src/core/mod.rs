@@ -282,6 +282,7 @@ impl Machine for Master {
                 self.agent_disconnected(turn, &pid);
             }
             Input::Applied { operation } => self.applied(turn, operation),
+            Input::Look => {}
         }
     }
 

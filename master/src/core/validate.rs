@@ -2,11 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use protocol::limits::MAX_ID_BYTES;
 use protocol::messages::AgentCall;
-use protocol::{
-    AgentInfo, Capability, ExecutorInfo, FrameworkId, FrameworkInfo, Resources, Role, Task, TaskInfo,
-};
+use protocol::{AgentInfo, ExecutorInfo, FrameworkId, FrameworkInfo, Resources, Role, Task, TaskInfo};
 
 use super::agents::Agent;
 use super::frameworks::Framework;
@@ -31,35 +28,8 @@ pub(super) fn subscription(
     {
         return Err("'Call.framework_id' differs from 'FrameworkInfo.id'".to_owned());
     }
-    if let Some(id) = &info.id {
-        identity("FrameworkInfo.id", id.as_str())?;
-    }
-    for role in &info.roles {
-        protocol::validate::role(role).map_err(|invalid| format!("'FrameworkInfo.roles': {invalid}"))?;
-    }
-    if info.roles.len() > 1 && !info.can(Capability::MultiRole) {
-        return Err("a framework with several roles needs the MULTI_ROLE capability".to_owned());
-    }
-    if let Some(role) = suppressed.iter().find(|role| !info.roles.contains(role)) {
-        return Err(format!("Suppressed role '{role}' is not one of the framework's roles"));
-    }
-    Ok(())
-}
-
-/// An identity that becomes a part of paths.
-pub(super) fn identity(what: &str, text: &str) -> Result<(), String> {
-    let wrong = if text.is_empty() {
-        "must not be empty"
-    } else if text.len() > MAX_ID_BYTES {
-        "is too long"
-    } else if text == "." || text == ".." {
-        "must not be '.' or '..'"
-    } else if text.contains(|c: char| c == '/' || c.is_control()) {
-        "must not contain '/' or control characters"
-    } else {
-        return Ok(());
-    };
-    Err(format!("{what} {wrong}: '{}'", text.chars().take(80).collect::<String>().escape_debug()))
+    let framework = protocol::validate::framework(info);
+    framework.and_then(|()| protocol::validate::roles_of(info, suppressed)).map_err(|invalid| invalid.0)
 }
 
 /// A task that is to be launched with what is left of some offers (M-E-11).
@@ -70,7 +40,7 @@ pub(super) fn task(
     left: &Resources,
     role: &Role,
 ) -> Result<Fit, String> {
-    identity("Task ID", task.task_id.as_str())?;
+    protocol::validate::task(task).map_err(|invalid| invalid.0)?;
     if framework.tasks.contains_key(&task.task_id) || framework.unreachable.contains_key(&task.task_id) {
         return Err(format!("Task has duplicate ID: {}", task.task_id));
     }
@@ -79,18 +49,6 @@ pub(super) fn task(
             "Task uses invalid agent {} while agent {} is expected",
             task.agent_id, agent.id
         ));
-    }
-    if task.executor.is_some() == task.command.is_some() {
-        return Err(
-            "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present".into()
-        );
-    }
-    if task.resources.is_empty() {
-        return Err("Task uses no resources".to_owned());
-    }
-    let gpus = task.resources.gpus().millis();
-    if !gpus.is_multiple_of(1000) {
-        return Err("The 'gpus' resource must be an unsigned integer".to_owned());
     }
     let Some(found) = left.find(&task.resources, role) else {
         return Err(format!("Task uses more resources {} than available {left}", task.resources));
@@ -111,7 +69,6 @@ fn executor(
     left: &Resources,
     role: &Role,
 ) -> Result<Option<Resources>, String> {
-    identity("Executor ID", wanted.executor_id.as_str())?;
     if wanted.framework_id.as_ref().is_some_and(|id| *id != framework.id) {
         return Err("ExecutorInfo has an invalid FrameworkID".to_owned());
     }
@@ -152,10 +109,7 @@ pub(super) fn agent(info: &AgentInfo) -> Result<(), String> {
     if info.hostname.is_empty() {
         return Err("'AgentInfo.hostname' must not be empty".to_owned());
     }
-    if let Some(id) = &info.id {
-        identity("AgentInfo.id", id.as_str())?;
-    }
-    Ok(())
+    info.id.as_ref().map_or(Ok(()), protocol::validate::agent_id).map_err(|invalid| invalid.0)
 }
 
 /// What a returning agent says of itself, beside what it is known to run: nothing can use more than there is.
