@@ -80,7 +80,6 @@ impl Edge<Session> for AgentEdge {
                     // Nobody waits any more if the node is being shut down.
                     let _ = ended.send((status, error));
                 }
-                me.stop();
             }
         }
     }
@@ -139,6 +138,8 @@ pub(crate) async fn attend(
         tokio::select! {
             biased;
             end = &mut ended => {
+                // Only now: what was fed meanwhile has been taken, and ignored.
+                shell.me().stop();
                 return end.unwrap_or((Status::Aborted, Some("the node was shut down".to_owned())));
             }
             input = calls.recv() => next = input,
