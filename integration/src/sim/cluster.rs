@@ -8,7 +8,7 @@ use std::time::Duration;
 use agent::core::AgentConfig;
 use libactor::sim::{Ingredients, Network, Plan, World};
 use libactor::{Pid, Random, Time};
-use protocol::{AgentInfo, Capability, FrameworkId, FrameworkInfo, Role};
+use protocol::{AgentInfo, Capability, FrameworkId, FrameworkInfo, Role, TaskId};
 
 use super::Message;
 use super::agent::{AgentHost, AgentSetup, Terminated};
@@ -239,5 +239,11 @@ impl Cluster {
     /// Whether a framework goes by this id now.
     pub fn is_current(&self, framework_id: &FrameworkId) -> bool {
         self.memories().any(|memory| memory.borrow().id.as_ref() == Some(framework_id))
+    }
+
+    /// Whether a task has ended, as far as its framework knows.
+    pub fn knows_end(&self, task_id: &TaskId) -> bool {
+        self.memories()
+            .any(|memory| memory.borrow().tasks.get(task_id).is_some_and(|known| known.state.is_terminal()))
     }
 }
