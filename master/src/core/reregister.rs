@@ -117,6 +117,7 @@ impl Master {
         let gone: Vec<_> = agent.orphans.keys().filter(|key| !alive.contains(key)).cloned().collect();
         agent.connected = true;
         agent.heard = false;
+        agent.doubted_at = None;
         agent.ponged = true;
         agent.missed_pings = 0;
         agent.reregistered_at = Some(turn.now);
