@@ -273,7 +273,10 @@ impl Master {
         let Some(agent) = self.agents.get(id) else { return };
         if self.agent_pids.get(&agent.pid) == Some(id) {
             self.agent_pids.remove(&agent.pid);
-            turn.unlink(agent.pid.clone());
+            // The link of a disconnected one has ended.
+            if agent.connected {
+                turn.unlink(agent.pid.clone());
+            }
         }
     }
 

@@ -352,7 +352,7 @@ impl Script {
         Ok(StatusUpdate { framework_id: self.full(framework).into(), status, latest_state })
     }
 
-    /// `task=0000/t1:RUNNING{cpus:1}`, `executor=0000/e1{cpus:1}`, `framework=0000` (`framework=0000:checkpoint`).
+    /// `task=0000/t1:RUNNING{cpus:1}` (`0000/t1@e1` on an executor), `executor=0000/e1{cpus:1}`, `framework=0000` (`framework=0000:role`).
     fn reregister(&self, agent: AgentInfo, version: String, rest: &[&str]) -> Result<AgentCall, String> {
         let (mut executors, mut tasks, mut frameworks) = (Vec::new(), Vec::new(), Vec::new());
         for word in rest {
@@ -368,7 +368,14 @@ impl Script {
                     let (task_id, state) = task.split_once(':').ok_or("task:state?")?;
                     let agent_id = agent.id.clone().ok_or("an agent with an id")?;
                     let command = CommandInfo::shell("true");
-                    let info = TaskInfo::command(task_id, agent_id, resources, command);
+                    let (task_id, executor) = task_id.split_once('@').unwrap_or((task_id, ""));
+                    let info = match executor {
+                        "" => TaskInfo::command(task_id, agent_id, resources, command),
+                        executor => {
+                            let executor = ExecutorInfo::new(executor, command);
+                            TaskInfo::with_executor(task_id, agent_id, resources, executor)
+                        }
+                    };
                     tasks.push(Task::new(self.full(owner).into(), &info, self::state(state)?));
                 }
                 ("executor", text) => {
