@@ -155,7 +155,7 @@ impl Host {
     }
 
     async fn start_master(&mut self, index: usize) -> Result<(), ClusterError> {
-        let node = self.bind(self.masters[index].address, master::ACTOR).await?;
+        let node = self.bind(self.masters[index].address, master::NAME).await?;
         let start = master::Start { seed: self.seed(), ..master::Start::new(self.config.master.clone()) };
         master::start(&node, start).map_err(failed)?;
         self.masters[index] = Part { address: node.address(), node: Some(node) };
@@ -175,7 +175,7 @@ impl Host {
         };
         let (containerizer, events) =
             InProcess::new(work_dir.clone(), self.clock.clone(), self.seed(), self.config.executors.clone());
-        let leader = self.masters.first().map(|part| Pid::new(master::ACTOR, part.address));
+        let leader = self.masters.first().map(|part| Pid::new(master::NAME, part.address));
         let (_, master) = watch::channel(leader);
         let start = agent::shell::Start {
             config: AgentConfig::new(node.pid("slave(1)"), info, env!("CARGO_PKG_VERSION")),

@@ -103,7 +103,7 @@ pub fn start(
 ) -> Result<AgentHandle, Failure> {
     let work_dir = containers.work_dir.clone();
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
-    let (_, master) = watch::channel(Some(Pid::new(master::ACTOR, master)));
+    let (_, master) = watch::channel(Some(Pid::new(master::NAME, master)));
     let seed = daemon::seed()?;
     Ok(agent::shell::start(node, Start { config, seed, containerizer, events, master, work_dir })?)
 }

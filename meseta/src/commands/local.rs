@@ -125,14 +125,14 @@ struct LocalCluster {
 
 impl LocalCluster {
     async fn start(flags: &Flags, listen: Listen, agents: u64, directory: PathBuf) -> Result<Self, Failure> {
-        let master = listen.bind(master::ACTOR).await?;
+        let master = listen.bind(master::NAME).await?;
         let mut start = master::Start::new(MasterConfig {
             hostname: daemon::hostname(flags),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..MasterConfig::default()
         });
         start.seed = daemon::seed()?;
-        start.config.pid = master.pid(master::ACTOR).to_string();
+        start.config.pid = master.pid(master::NAME).to_string();
         let handle = master::start(&master, start)?;
         tracing::info!(directory = %directory.display(), "listening on {}", handle.pid());
         let mut cluster = Self { master, agents: Vec::new() };

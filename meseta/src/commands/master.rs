@@ -58,9 +58,9 @@ fn run_master(words: &[String]) -> Result<ExitCode, Failure> {
     let level = daemon::log(&flags, "master", None)?;
     runtime::block_on(async {
         let mut signals = runtime::EndSignals::listen()?;
-        let node = listen.bind(master::ACTOR).await?;
+        let node = listen.bind(master::NAME).await?;
         daemon::adjust_log_over_http(&node, level);
-        start.config.pid = node.pid(master::ACTOR).to_string();
+        start.config.pid = node.pid(master::NAME).to_string();
         let master = master::start(&node, start)?;
         daemon::log_flags(&flags);
         tracing::info!(work_dir = %work_dir.path().display(), "listening on {}", master.pid());
