@@ -100,8 +100,12 @@ impl Host {
         // Who asked and has gone meanwhile misses an answer only.
         while let Some(order) = orders.recv().await {
             match order {
-                Order::StopMaster { index, answer } => drop(answer.send(stop(&mut self.masters, "master", index).await)),
-                Order::StopAgent { index, answer } => drop(answer.send(stop(&mut self.agents, "agent", index).await)),
+                Order::StopMaster { index, answer } => {
+                    drop(answer.send(stop(&mut self.masters, "master", index).await))
+                }
+                Order::StopAgent { index, answer } => {
+                    drop(answer.send(stop(&mut self.agents, "agent", index).await))
+                }
                 Order::StartMaster { index, answer } => {
                     let may = stopped(&self.masters, "master", index);
                     let result = match may {
@@ -156,7 +160,7 @@ impl Host {
 
     async fn start_master(&mut self, index: usize) -> Result<(), ClusterError> {
         let node = self.bind(self.masters[index].address, master::NAME).await?;
-        let start = master::Start { seed: self.seed(), ..master::Start::new(self.config.master.clone()) };
+        let start = master::Start::in_memory(self.config.master.clone(), self.seed());
         master::start(&node, start).map_err(failed)?;
         self.masters[index] = Part { address: node.address(), node: Some(node) };
         Ok(())

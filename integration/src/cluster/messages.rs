@@ -160,11 +160,18 @@ mod tests {
         let rules = Rules::default();
         let watch = rules.watch(Messages::named("a"));
         rules.drop(Messages::named("a").to("x@"), 2);
-        let verdicts: Vec<_> = [("a", "y@127.0.0.1:1"), ("a", "x@127.0.0.1:1"), ("b", "x@127.0.0.1:1"), ("a", "x@127.0.0.1:1"), ("a", "x@127.0.0.1:1")]
-            .map(|(message, to)| deliver(&rules, message, to))
-            .into();
+        let verdicts: Vec<_> = [
+            ("a", "y@127.0.0.1:1"),
+            ("a", "x@127.0.0.1:1"),
+            ("b", "x@127.0.0.1:1"),
+            ("a", "x@127.0.0.1:1"),
+            ("a", "x@127.0.0.1:1"),
+        ]
+        .map(|(message, to)| deliver(&rules, message, to))
+        .into();
         assert_eq!(verdicts, [Verdict::Pass, Verdict::Drop, Verdict::Pass, Verdict::Drop, Verdict::Pass]);
-        let seen: Vec<bool> = std::iter::from_fn(|| watch.next(Duration::ZERO)).map(|seen| seen.dropped).collect();
+        let seen: Vec<bool> =
+            std::iter::from_fn(|| watch.next(Duration::ZERO)).map(|seen| seen.dropped).collect();
         assert_eq!(seen, [false, true, true, false]);
     }
 }

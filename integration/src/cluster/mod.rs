@@ -157,7 +157,8 @@ impl Cluster {
         if config.masters == 0 {
             return Err(failed(&"a cluster has at least one master"));
         }
-        let work_dir = tempfile::Builder::new().prefix("meseta-cluster-").tempdir().map_err(|e| failed(&e))?;
+        let work_dir =
+            tempfile::Builder::new().prefix("meseta-cluster-").tempdir().map_err(|e| failed(&e))?;
         let clock = Clock::manual(Clock::real().now());
         clock.resume();
         let messages = messages::Rules::default();
