@@ -36,6 +36,7 @@ struct Part {
 
 pub(super) struct Host {
     config: ClusterConfig,
+    seed: u64,
     clock: Clock,
     rules: Rules,
     work_dir: PathBuf,
@@ -54,8 +55,14 @@ fn failed(error: impl ToString) -> ClusterError {
 }
 
 impl Host {
-    pub(super) fn new(config: ClusterConfig, clock: Clock, rules: Rules, work_dir: PathBuf) -> Self {
-        Self { config, clock, rules, work_dir, masters: Vec::new(), agents: Vec::new(), lives: 0 }
+    pub(super) fn new(
+        config: ClusterConfig,
+        seed: u64,
+        clock: Clock,
+        rules: Rules,
+        work_dir: PathBuf,
+    ) -> Self {
+        Self { config, seed, clock, rules, work_dir, masters: Vec::new(), agents: Vec::new(), lives: 0 }
     }
 
     /// Starts everything, says where the masters are, and carries orders out until the end.
@@ -155,7 +162,7 @@ impl Host {
     }
 
     fn seed(&self) -> u64 {
-        self.config.seed.wrapping_mul(1000).wrapping_add(self.lives)
+        self.seed.wrapping_add(self.lives << 32)
     }
 
     async fn start_master(&mut self, index: usize) -> Result<(), ClusterError> {

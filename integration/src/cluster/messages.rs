@@ -1,6 +1,6 @@
 //! What a test wants to know of messages, or to keep from arriving.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -74,10 +74,7 @@ pub struct Watch(Receiver<Seen>);
 impl Watch {
     /// The next one; `None` if none comes in time.
     pub fn next(&self, patience: Duration) -> Option<Seen> {
-        match self.0.recv_timeout(patience) {
-            Ok(seen) => Some(seen),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.0.recv_timeout(patience).ok()
     }
 }
 

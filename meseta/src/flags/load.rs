@@ -124,13 +124,13 @@ impl Flags {
         surroundings: &Surroundings,
     ) -> Result<Self, FlagError> {
         let mut flags = Self { values: BTreeMap::new(), declared, rest: Vec::new() };
-        flags.from_words(command, arguments, words)?;
-        flags.from_environment(surroundings)?;
+        flags.read_words(command, arguments, words)?;
+        flags.read_environment(surroundings)?;
         match flags.values.get("flags_dir").map(|(directory, _)| PathBuf::from(directory)) {
-            Some(directory) => flags.from_directory(command, &directory, true)?,
+            Some(directory) => flags.read_directory(command, &directory, true)?,
             None => {
                 for directory in &surroundings.directories {
-                    flags.from_directory(command, directory, false)?;
+                    flags.read_directory(command, directory, false)?;
                 }
             }
         }
@@ -142,7 +142,7 @@ impl Flags {
         Ok(flags)
     }
 
-    fn from_words(
+    fn read_words(
         &mut self,
         command: &'static str,
         arguments: Arguments,
@@ -196,7 +196,7 @@ impl Flags {
         Ok(())
     }
 
-    fn from_environment(&mut self, surroundings: &Surroundings) -> Result<(), FlagError> {
+    fn read_environment(&mut self, surroundings: &Surroundings) -> Result<(), FlagError> {
         for flag in self.declared {
             for name in std::iter::once(&flag.name).chain(flag.aliases) {
                 let variable = format!("MESOS_{}", name.to_uppercase());
@@ -208,7 +208,7 @@ impl Flags {
         Ok(())
     }
 
-    fn from_directory(
+    fn read_directory(
         &mut self,
         command: &'static str,
         directory: &Path,
