@@ -4,6 +4,8 @@
 //! says with which code the process ends. What can't start says why in one line and ends with 1, nothing
 //! half-started.
 
+#![allow(unreachable_pub, reason = "a binary has no outside: `pub` says what a module gives to the others")]
+
 mod bench;
 mod commands;
 mod flags;
@@ -15,7 +17,8 @@ mod work_dir;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let (name, words) = match words.split_first() {
         Some((name, words)) => (name.as_str(), words),
         None => ("help", &[][..]),

@@ -62,6 +62,8 @@ pub struct Agent {
     pub offered: Resources,
     /// Whether it has said anything since it was last told that it is registered.
     pub(super) heard: bool,
+    /// When it asked to be admitted although it is; since then it is expected to register again.
+    pub(super) doubted_at: Option<Time>,
     /// Whether the last ping was answered.
     pub(super) ponged: bool,
     /// Pings in a row without an answer.
@@ -120,6 +122,7 @@ impl Agent {
             used: Resources::new(),
             offered: Resources::new(),
             heard: false,
+            doubted_at: None,
             ponged: true,
             missed_pings: 0,
         }
@@ -194,14 +197,9 @@ impl Master {
         // One that returned from here was an earlier life, which is over.
         self.abandon(&from);
         if let Some(id) = self.agent_pids.get(&from).cloned()
-            && let Some(agent) = self.agents.get_mut(&id)
+            && let Some(agent) = self.agents.get(&id)
         {
-            // Pairs of actors keep order: who has said anything since it was told that it is registered, and now
-            // registers anew, has begun a new life.
-            if agent.connected && agent.leaving.is_none() && !agent.heard {
-                let event =
-                    AgentEvent::Registered { agent_id: id, ping_timeout: self.config.total_ping_timeout() };
-                turn.tell_agent(from, event);
+            if agent.connected && agent.leaving.is_none() && !self.begins_anew(turn, &id) {
                 return;
             }
             self.unbind(turn, &id);
@@ -219,6 +217,28 @@ impl Master {
     pub(super) fn abandon(&mut self, pid: &Pid) {
         self.admitting.retain(|_, admission| admission.pid != *pid);
         self.reregistering.retain(|_, back| back.pid != *pid);
+    }
+
+    /// Whether a connected agent that asks to be admitted is in a new life, of which the link does not know. If it has
+    /// said nothing since it was told that it is registered, it has not heard it: it is told again. Else it may be a
+    /// message that was under way for long: it is told to register again, which one that lives on does at once.
+    fn begins_anew(&mut self, turn: &mut Turn<'_>, id: &AgentId) -> bool {
+        let patience = self.config.agent_ping_timeout;
+        let ping_timeout = self.config.total_ping_timeout();
+        let Some(agent) = self.agents.get_mut(id) else { return true };
+        let to = agent.pid.clone();
+        if !agent.heard {
+            turn.tell_agent(to, AgentEvent::Registered { agent_id: id.clone(), ping_timeout });
+            return false;
+        }
+        match agent.doubted_at {
+            Some(since) => turn.now.since(since) >= patience,
+            None => {
+                agent.doubted_at = Some(turn.now);
+                turn.tell_agent(to, AgentEvent::Ping { connected: false });
+                false
+            }
+        }
     }
 
     /// The registry holds what it was asked to.
@@ -265,7 +285,10 @@ impl Master {
         let Some(agent) = self.agents.get(id) else { return };
         if self.agent_pids.get(&agent.pid) == Some(id) {
             self.agent_pids.remove(&agent.pid);
-            turn.unlink(agent.pid.clone());
+            // The link of a disconnected one has ended.
+            if agent.connected {
+                turn.unlink(agent.pid.clone());
+            }
         }
     }
 

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use libactor::Pid;
 use protocol::messages::AgentEvent;
 use protocol::{
-    AgentId, AgentInfo, ExecutorInfo, FrameworkId, FrameworkInfo, Reason, Resources, Role, Source, Task,
-    TaskId, TaskStatus,
+    AgentId, AgentInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason, Resources, Role,
+    Source, Task, TaskId, TaskStatus,
 };
 
 use super::agents::{Agent, ExecutorRecord, Leaving, Orphan};
@@ -35,6 +35,14 @@ pub(super) struct Reregistration {
     pub(super) executors: Vec<(FrameworkId, ExecutorInfo)>,
     pub(super) tasks: Vec<Task>,
     pub(super) frameworks: Vec<FrameworkInfo>,
+}
+
+/// What an agent is to end because its frameworks were told that it has.
+#[derive(Default)]
+struct Kill {
+    tasks: Vec<(FrameworkId, TaskId)>,
+    /// Unless they run something else.
+    executors: BTreeSet<(FrameworkId, ExecutorId)>,
 }
 
 impl Master {
@@ -106,8 +114,12 @@ impl Master {
 
     fn known_agent_back(&mut self, turn: &mut Turn<'_>, id: &AgentId, back: Reregistration) {
         self.rescind_offers_of_agent(turn, id);
+        let linked = self.agents.get(id).is_some_and(|agent| agent.connected && agent.pid == back.pid);
+        if !linked {
+            self.unbind(turn, id);
+            self.bind(turn, id, back.pid.clone());
+        }
         let Some(agent) = self.agents.get_mut(id) else { return };
-        let linked = agent.connected && agent.pid == back.pid;
         let named: BTreeSet<_> = back
             .executors
             .iter()
@@ -119,15 +131,12 @@ impl Master {
         let gone: Vec<_> = agent.orphans.keys().filter(|key| !alive.contains(key)).cloned().collect();
         agent.connected = true;
         agent.heard = false;
+        agent.doubted_at = None;
         agent.ponged = true;
         agent.missed_pings = 0;
         agent.reregistered_at = Some(turn.now);
         agent.version = back.version.clone();
         agent.info = Arc::new(back.info.clone());
-        if !linked {
-            self.unbind(turn, id);
-            self.bind(turn, id, back.pid.clone());
-        }
         for (framework_id, executor_id) in ended {
             self.drop_executor(turn, id, &framework_id, &executor_id);
         }
@@ -170,7 +179,7 @@ impl Master {
     fn settle(&mut self, turn: &mut Turn<'_>, id: &AgentId, back: Reregistration) {
         let Reregistration { pid, info, executors, tasks, frameworks, .. } = back;
         let mut over: BTreeSet<FrameworkId> = BTreeSet::new();
-        let mut kill: Vec<(FrameworkId, TaskId)> = Vec::new();
+        let mut kill = Kill::default();
         for framework in frameworks {
             if let Some(framework_id) = framework.id.clone() {
                 self.meet_framework(&framework_id, framework, &mut over);
@@ -197,8 +206,13 @@ impl Master {
         for framework_id in over {
             turn.tell_agent(pid.clone(), AgentEvent::ShutdownFramework { framework_id });
         }
-        for (framework_id, task_id) in kill {
+        for (framework_id, task_id) in kill.tasks {
             turn.tell_agent(pid.clone(), AgentEvent::KillTask { framework_id, task_id, kill_policy: None });
+        }
+        for (framework_id, executor_id) in kill.executors {
+            if !self.runs_something(id, &framework_id, &executor_id) {
+                turn.tell_agent(pid.clone(), AgentEvent::ShutdownExecutor { framework_id, executor_id });
+            }
         }
         self.repeat_kills(turn, id);
         self.ping(turn, id);
@@ -226,13 +240,7 @@ impl Master {
         agent.executors.insert(key, ExecutorRecord { info: Arc::new(executor), role });
     }
 
-    fn adopt_task(
-        &mut self,
-        turn: &mut Turn<'_>,
-        agent_id: &AgentId,
-        mut task: Task,
-        kill: &mut Vec<(FrameworkId, TaskId)>,
-    ) {
+    fn adopt_task(&mut self, turn: &mut Turn<'_>, agent_id: &AgentId, mut task: Task, kill: &mut Kill) {
         task.agent_id = agent_id.clone();
         let Some(framework) = self.frameworks.get_mut(&task.framework_id) else { return };
         let Some(agent) = self.agents.get_mut(agent_id) else { return };
@@ -248,7 +256,10 @@ impl Master {
                     agent.used += &task.resources;
                     agent.orphans.insert(key.clone(), Orphan { role, resources: task.resources });
                 }
-                kill.push(key);
+                if !task.command_executor {
+                    kill.executors.insert((key.0.clone(), task.executor_id));
+                }
+                kill.tasks.push(key);
             }
             return;
         }
@@ -272,6 +283,16 @@ impl Master {
             None => (role_of(&task.resources, &framework.info, framework.first_role()), None),
         };
         self.add_task(TaskRecord { task: Arc::new(task), role, kill: asked, unreachable_since: None });
+    }
+
+    /// Whether an executor has a task that its framework counts on.
+    fn runs_something(&self, id: &AgentId, framework_id: &FrameworkId, executor_id: &ExecutorId) -> bool {
+        let (Some(agent), Some(framework)) = (self.agents.get(id), self.frameworks.get(framework_id)) else {
+            return false;
+        };
+        let theirs = agent.tasks.iter().filter(|(owner, _)| owner == framework_id);
+        let mut tasks = theirs.filter_map(|(_, task_id)| framework.tasks.get(task_id));
+        tasks.any(|record| record.task.executor_id == *executor_id && !record.task.state.is_terminal())
     }
 
     /// Kills that were asked for while the agent was away (M-E-10).

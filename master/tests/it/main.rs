@@ -1,0 +1,6 @@
+//! The master, from outside.
+
+mod golden;
+mod offers;
+mod script;
+mod shell;
