@@ -7,6 +7,30 @@
 //! | [`launch`] | what the launcher does between the agent and the executor |
 //! | [`edge`] | the machine's resources, what the agent shows over HTTP |
 //! | [`shell`] | the machine at work: [`shell::start`] |
+//!
+//! The machine decides without waiting, reading a clock or touching a file: it is fed inputs and asks for outputs.
+//!
+//! ```
+//! use agent::core::{Agent, AgentConfig, Input, Output};
+//! use libactor::{Machine, Time};
+//! use protocol::{AgentInfo, messages::AgentCall};
+//!
+//! let info = AgentInfo {
+//!     hostname: "node7".into(),
+//!     port: 5051,
+//!     resources: "cpus:4;mem:2048".parse()?,
+//!     attributes: Default::default(),
+//!     id: None,
+//! };
+//! let pid = "slave(1)@10.0.0.7:5051".parse()?;
+//! let mut agent = Agent::new(AgentConfig::new(pid, info, "0.1.0"), 42, Time::default());
+//! let mut asked = Vec::new();
+//! let master = Some("master@10.0.0.1:5050".parse()?);
+//! agent.handle(Time::default(), Input::MasterDetected { master }, &mut asked);
+//! assert!(matches!(asked[0], Output::Link { .. }));
+//! assert!(matches!(&asked[1], Output::ToMaster { call: AgentCall::Register { .. }, .. }));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod containerizer;
 pub mod core;

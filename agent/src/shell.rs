@@ -7,7 +7,7 @@ use libactor::http::{HttpResponse, StatusCode};
 use libactor::shell::{self, Accept, Edge, ShellHandle};
 use libactor::{Me, Node, Pid, SpawnError, Time};
 use protocol::messages::{AgentEvent, ExecutorCall, ExecutorEvent};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
 use crate::containerizer::{ContainerEvent, Containerizer};
@@ -46,6 +46,7 @@ pub struct Ended {
 pub struct AgentHandle {
     pid: Pid,
     shell: ShellHandle<Input>,
+    view: Arc<View>,
     ended: watch::Receiver<Option<Ended>>,
 }
 
@@ -59,6 +60,11 @@ impl AgentHandle {
     pub async fn leave(&self) {
         // An agent that has ended has nothing to leave.
         let _ = self.shell.feed(Input::Leave).await;
+    }
+
+    /// What `/state` shows; `None` where the agent is ending or too many ask at once.
+    pub async fn state(&self) -> Option<Value> {
+        self.view.ask().await
     }
 
     /// Waits until the agent has ended.
@@ -91,11 +97,12 @@ pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHand
         shell: None,
         ending,
     };
+    let shown = view.clone();
     let (pid, shell) = shell::spawn(node, &name, machine, edge, move |install| {
         install.message::<AgentEvent>();
         install.message::<ExecutorCall>();
         install.route("/state", "All that the agent runs, as JSON.", move |_| {
-            let view = view.clone();
+            let view = shown.clone();
             async move {
                 match view.ask().await {
                     Some(state) => HttpResponse::json(&state),
@@ -111,7 +118,7 @@ pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHand
             async move { response }
         });
     })?;
-    Ok(AgentHandle { pid, shell, ended })
+    Ok(AgentHandle { pid, shell, view, ended })
 }
 
 struct AgentEdge<C> {

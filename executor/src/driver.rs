@@ -29,6 +29,8 @@ struct Pending {
     executor: Box<dyn Executor>,
     config: SessionConfig,
     calls: mpsc::Receiver<Input>,
+    /// Whether the process is the executor's alone and may be killed.
+    own_process: bool,
 }
 
 impl ExecutorDriver {
@@ -37,14 +39,20 @@ impl ExecutorDriver {
     /// # Errors
     /// Says which variable of the environment is missing or can't be read.
     pub fn new(executor: impl Executor) -> Result<Self, EnvironmentError> {
-        Ok(Self::with_config(executor, SessionConfig::from_environment(host::seed())?))
+        let config = SessionConfig::from_environment(host::seed())?;
+        Ok(Self::waiting(Box::new(executor), config, true))
     }
 
-    /// A driver for a session described by hand.
+    /// A driver for a session described by hand, in a process that has other work too: where a driver of
+    /// [`new`](Self::new) kills its process because a shutdown takes too long, this one only ends.
     pub fn with_config(executor: impl Executor, config: SessionConfig) -> Self {
+        Self::waiting(Box::new(executor), config, false)
+    }
+
+    fn waiting(executor: Box<dyn Executor>, config: SessionConfig, own_process: bool) -> Self {
         let (driver, calls) = Self::unattended();
         *driver.pending.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Pending { executor: Box::new(executor), config, calls });
+            Some(Pending { executor, config, calls, own_process });
         driver
     }
 
@@ -66,13 +74,13 @@ impl ExecutorDriver {
     /// Subscribes at the agent, on a thread of its own.
     pub fn start(&self) -> Status {
         let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Pending { executor, config, calls }) = pending
+        if let Some(Pending { executor, config, calls, own_process }) = pending
             && self.shared.start()
         {
             let driver = self.clone();
             let spawned = std::thread::Builder::new()
                 .name("executor-driver".into())
-                .spawn(move || host::own_thread(driver, executor, config, calls));
+                .spawn(move || host::own_thread(driver, executor, config, calls, own_process));
             if let Err(error) = spawned {
                 self.shared.end(Status::Aborted, Some(format!("no thread for the driver: {error}")));
             }

@@ -80,7 +80,6 @@ impl Edge<Session> for AgentEdge {
                     // Nobody waits any more if the node is being shut down.
                     let _ = ended.send((status, error));
                 }
-                me.stop();
             }
         }
     }
@@ -139,6 +138,8 @@ pub(crate) async fn attend(
         tokio::select! {
             biased;
             end = &mut ended => {
+                // Only now: what was fed meanwhile has been taken, and ignored.
+                shell.me().stop();
                 return end.unwrap_or((Status::Aborted, Some("the node was shut down".to_owned())));
             }
             input = calls.recv() => next = input,
@@ -152,6 +153,7 @@ pub(crate) fn own_thread(
     executor: Box<dyn Executor>,
     config: SessionConfig,
     calls: mpsc::Receiver<Input>,
+    own_process: bool,
 ) {
     let shared = driver.shared().clone();
     let work = async {
@@ -164,7 +166,7 @@ pub(crate) fn own_thread(
             .name("executor-callbacks".into())
             .spawn(move || call_back(&driver, executor, &callbacks));
         let end = match spawned {
-            Ok(_) => attend(&node, config, Sink::Thread(sender), calls, shared.clone(), true).await,
+            Ok(_) => attend(&node, config, Sink::Thread(sender), calls, shared.clone(), own_process).await,
             Err(error) => (Status::Aborted, Some(format!("no thread for callbacks: {error}"))),
         };
         node.shutdown().await;

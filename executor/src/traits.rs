@@ -54,3 +54,44 @@ pub trait Executor: Send + 'static {
         let _ = (driver, message);
     }
 }
+
+impl Executor for Box<dyn Executor> {
+    fn registered(
+        &mut self,
+        driver: &ExecutorDriver,
+        executor: &ExecutorInfo,
+        framework: &FrameworkInfo,
+        agent_id: &AgentId,
+        agent: &AgentInfo,
+    ) {
+        (**self).registered(driver, executor, framework, agent_id, agent);
+    }
+
+    fn reregistered(&mut self, driver: &ExecutorDriver, agent_id: &AgentId, agent: &AgentInfo) {
+        (**self).reregistered(driver, agent_id, agent);
+    }
+
+    fn disconnected(&mut self, driver: &ExecutorDriver) {
+        (**self).disconnected(driver);
+    }
+
+    fn launch_task(&mut self, driver: &ExecutorDriver, task: TaskInfo) {
+        (**self).launch_task(driver, task);
+    }
+
+    fn kill_task(&mut self, driver: &ExecutorDriver, task_id: &TaskId, kill_policy: Option<KillPolicy>) {
+        (**self).kill_task(driver, task_id, kill_policy);
+    }
+
+    fn framework_message(&mut self, driver: &ExecutorDriver, data: Bytes) {
+        (**self).framework_message(driver, data);
+    }
+
+    fn shutdown(&mut self, driver: &ExecutorDriver) {
+        (**self).shutdown(driver);
+    }
+
+    fn error(&mut self, driver: &ExecutorDriver, message: &str) {
+        (**self).error(driver, message);
+    }
+}

@@ -28,6 +28,8 @@ pub(crate) enum Complaint {
     NameTable,
     /// More links than a connection may have.
     TooManyLinks,
+    /// A connection with a large frame for which there was no room.
+    NoRoom,
     /// A message for an actor that is not there.
     UnknownActor,
     /// A message that the actor has not installed.
@@ -56,7 +58,7 @@ pub(crate) enum Complaint {
     BadHttp,
 }
 
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 22] = [
     "closed_bad_preface",
     "closed_version_mismatch",
     "closed_handshake_timeout",
@@ -65,6 +67,7 @@ const NAMES: [&str; 21] = [
     "closed_bad_frame",
     "closed_name_table_full",
     "closed_too_many_links",
+    "closed_no_room",
     "dropped_unknown_actor",
     "dropped_unknown_message",
     "dropped_undecodable",

@@ -1,4 +1,81 @@
 //! A libprocess-style actor runtime on actix and tokio.
+//!
+//! A [`Node`] is one listening socket and the actors behind it; a [`Pid`] (`name@ip:port`) is an actor's address. Actors are
+//! ordinary actix actors that were given a name and a bounded mailbox by [`Node::spawn`]. They [`tell`](Me::tell),
+//! [`send`](Me::send) and [`ask`](Me::ask) one another, in one process or in several, through the same calls; they
+//! [`link`](Me::link) to one another and get one `Exited` when the other is gone; they serve HTTP on the node's port.
+//!
+//! # Map
+//! | what | where |
+//! |---|---|
+//! | nodes: sockets, actors, sending | [`Node`], [`NodeConfig`] |
+//! | addresses | [`Pid`] |
+//! | what travels | [`Message`], [`Request`], [`message_name`] |
+//! | actors: what they take, their handle to themselves | [`Receive`], [`Answer`], [`OnExited`], [`Install`], [`Me`] |
+//! | components that decide, as plain data | [`machine`], [`shell`] |
+//! | actors that are made again | [`supervise`](supervise()), [`Backoff`] |
+//! | time | [`Clock`], [`Time`], [`Timers`] |
+//! | HTTP | [`http`] |
+//! | metrics | [`Metrics`] |
+//! | watching and dropping messages in tests | [`Filter`] |
+//! | every bound | [`limits`] |
+//! | whole clusters on virtual time (feature `sim`) | `sim` |
+//!
+//! What is promised, with the test that holds it, stands in `SEMANTICS.md`.
+//!
+//! All of it runs on one current-thread tokio runtime with a `LocalSet`: actors need the `LocalSet`, the sockets' tasks only
+//! the runtime. No actix `System` and no `Arbiter` is needed.
+//!
+//! # Example
+//! ```
+//! use std::time::Duration;
+//!
+//! use actix::{Actor, Context};
+//! use libactor::{Answer, Node, NodeConfig, Pid, Reply, Request};
+//! use serde::{Deserialize, Serialize};
+//!
+//! /// The name of the container is the message's name on the wire.
+//! #[derive(Serialize, Deserialize)]
+//! #[serde(rename = "example.Add")]
+//! struct Add(u64);
+//!
+//! impl Request for Add {
+//!     type Reply = u64;
+//! }
+//!
+//! struct Counter(u64);
+//!
+//! impl Actor for Counter {
+//!     type Context = Context<Self>;
+//! }
+//!
+//! impl Answer<Add> for Counter {
+//!     fn answer(&mut self, Add(number): Add, _: Option<Pid>, reply: Reply<u64>, _: &mut Context<Self>) {
+//!         self.0 += number;
+//!         reply.send(self.0);
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let actors = tokio::task::LocalSet::new();
+//! actors
+//!     .run_until(async {
+//!         let node = Node::bind(NodeConfig::default()).await?;
+//!         let counter = node.spawn("counter", |_| Counter(40), |install| {
+//!             install.request::<Add>();
+//!         })?;
+//!         // Any other process reaches it by the same address.
+//!         let other = Node::bind(NodeConfig::default()).await?;
+//!         let sum = other.ask(&counter, Add(2), Duration::from_secs(5)).await?;
+//!         assert_eq!(sum, 42);
+//!         other.shutdown().await;
+//!         node.shutdown().await;
+//!         Ok(())
+//!     })
+//!     .await
+//! # }
+//! ```
 
 mod actor;
 mod clock;
@@ -18,6 +95,7 @@ mod pid;
 pub mod shell;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod supervise;
 mod sync;
 mod time;
 
@@ -32,4 +110,5 @@ pub use metrics::{Counter, Gauge, Metrics};
 pub use node::{Node, NodeConfig};
 pub use pid::{MAX_NAME_BYTES, ParsePidError, Pid, valid_name};
 pub use shell::{Accept, Edge, ShellHandle};
+pub use supervise::{Backoff, supervise};
 pub use time::{Time, Timers};

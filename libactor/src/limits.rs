@@ -32,6 +32,11 @@ pub const FRAMES_A_WRITE: usize = 256;
 pub const WRITE_BYTES: usize = 256 << 10;
 /// Room kept for one read from a socket, in bytes.
 pub const READ_BYTES: usize = 64 << 10;
+/// Bytes of received frames that wait to be complete or to be handled, for all connections; frames of at most
+/// [`SMALL_FRAME_BYTES`] don't count.
+pub const RECEIVED_BYTES: usize = 512 << 20;
+/// Frames of at most this many bytes are bounded by the capacity of the mailboxes alone.
+pub const SMALL_FRAME_BYTES: usize = 4 << 10;
 /// Names of counters and gauges that one node may register.
 pub const MAX_METRICS: usize = 65_536;
 
@@ -60,8 +65,12 @@ pub const COMPLAINT_EVERY: Duration = Duration::from_secs(1);
 
 /// Largest body of an HTTP request, in bytes.
 pub const MAX_REQUEST_BYTES: usize = 16 << 20;
+/// Bytes that the bodies of all HTTP requests may take together; further ones are refused with 503.
+pub const HTTP_BODIES_BYTES: usize = 256 << 20;
 /// Connections that wait for the HTTP server to take them.
 pub const HTTP_BACKLOG: usize = 128;
+/// Largest head of an HTTP request, in bytes, give or take one read: heads are not written by hand, but cookies add up.
+pub const HTTP_HEAD_BYTES: usize = 64 << 10;
 /// From the start of an HTTP connection, or the end of a response, to the end of the next request's head.
 pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// From the head of an HTTP request to the end of its body.

@@ -21,12 +21,8 @@ struct Target {
     watchers: BTreeMap<u64, Weak<Entry>>,
 }
 
-/// A connection that watches an actor of this node.
-pub(crate) struct Inward {
-    pub(crate) connection: u64,
-    pub(crate) id: u64,
-    pub(crate) out: mpsc::Sender<Outgoing>,
-}
+/// A link that a connection has to an actor of this node: number of the connection, number of the link there.
+pub(crate) type Inward = (u64, u64);
 
 /// All links of a node.
 #[derive(Default)]
@@ -37,7 +33,7 @@ pub(crate) struct Links {
     by_address: HashMap<SocketAddr, BTreeSet<u64>>,
     /// What the actor of a life watches.
     watched: HashMap<u64, BTreeSet<Pid>>,
-    inward: HashMap<Arc<str>, Vec<Inward>>,
+    inward: HashMap<Arc<str>, BTreeMap<Inward, mpsc::Sender<Outgoing>>>,
 }
 
 impl Links {
@@ -117,14 +113,14 @@ impl Links {
     }
 
     /// A connection watches an actor of this node.
-    pub(crate) fn add_inward(&mut self, name: Arc<str>, link: Inward) {
-        self.inward.entry(name).or_default().push(link);
+    pub(crate) fn add_inward(&mut self, name: Arc<str>, link: Inward, out: mpsc::Sender<Outgoing>) {
+        self.inward.entry(name).or_default().insert(link, out);
     }
 
     /// It no longer does.
-    pub(crate) fn remove_inward(&mut self, name: &str, connection: u64, id: u64) {
+    pub(crate) fn remove_inward(&mut self, name: &str, link: Inward) {
         if let Some(links) = self.inward.get_mut(name) {
-            links.retain(|link| (link.connection, link.id) != (connection, id));
+            links.remove(&link);
             if links.is_empty() {
                 self.inward.remove(name);
             }
@@ -132,13 +128,13 @@ impl Links {
     }
 
     /// An actor of this node is gone: which connections are to be told.
-    pub(crate) fn end_inward(&mut self, name: &str) -> Vec<Inward> {
+    pub(crate) fn end_inward(&mut self, name: &str) -> BTreeMap<Inward, mpsc::Sender<Outgoing>> {
         self.inward.remove(name).unwrap_or_default()
     }
 
     /// How many actors are watched from here, and how many links there are from elsewhere.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.targets.len(), self.inward.values().map(Vec::len).sum())
+        (self.targets.len(), self.inward.values().map(BTreeMap::len).sum())
     }
 
     fn forget(&mut self, id: u64) -> Option<Target> {

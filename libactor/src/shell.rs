@@ -97,7 +97,7 @@ impl<I: Send + 'static> ShellHandle<I> {
 
     fn letter(&self, input: I) -> Letter {
         let message = Box::new(Feed(input));
-        Letter::Message(self.handler, Incoming { from: None, message, reply: ReplySlot::None })
+        Letter::Message(self.handler, Incoming { from: None, message, reply: ReplySlot::None, _room: None })
     }
 }
 

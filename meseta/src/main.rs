@@ -4,6 +4,8 @@
 //! says with which code the process ends. What can't start says why in one line and ends with 1, nothing
 //! half-started.
 
+#![allow(unreachable_pub, reason = "a binary has no outside: `pub` says what a module gives to the others")]
+
 mod bench;
 mod commands;
 mod flags;

@@ -39,6 +39,8 @@ pub mod resources;
 pub mod status;
 pub mod task;
 mod task_state;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod validate;
 

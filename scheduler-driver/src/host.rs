@@ -72,7 +72,6 @@ impl Edge<Session> for MasterEdge {
                     // Nobody waits any more if the node is being shut down.
                     let _ = ended.send((status, error));
                 }
-                me.stop();
             }
         }
     }
@@ -223,6 +222,8 @@ async fn attend(node: &Node, driver: SchedulerDriver, start: Start) -> End {
         tokio::select! {
             biased;
             end = &mut ended => {
+                // Only now: what was fed meanwhile has been taken, and ignored.
+                shell.me().stop();
                 return end.unwrap_or((Status::Aborted, Some("the node was shut down".to_owned())));
             }
             input = calls.recv() => next = input,

@@ -2,6 +2,7 @@
 
 use libactor::{Pid, Time};
 use protocol::messages::{AgentCall, ExecutorCall, ExecutorCallKind, ExecutorEvent};
+use protocol::notation::Span;
 use protocol::{ContainerId, ExecutorId, FrameworkId, Reason, StatusUpdate, TaskId, TaskState};
 
 use super::Output;
@@ -132,7 +133,7 @@ impl Agent {
     pub(super) fn registration_timeout(&mut self, container_id: &ContainerId, out: &mut Vec<Output>) {
         let timeout = self.config.executor_registration_timeout;
         let Some(executor) = self.executor_mut(container_id) else { return };
-        let message = format!("Executor did not register within {timeout:?}");
+        let message = format!("Executor did not register within {}", Span(timeout));
         executor.doom = Some((Reason::ExecutorRegistrationTimeout, message));
         executor.state = ExecutorState::Terminating(None);
         out.push(Output::Destroy { container_id: container_id.clone() });

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use libactor::Time;
 use protocol::messages::ExecutorEvent;
+use protocol::notation::Span;
 use protocol::resources::Scalar;
+use protocol::validate;
 use protocol::{
     CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason, Resource,
     Resources, Task, TaskId, TaskInfo, TaskState, Uuid,
@@ -77,15 +78,9 @@ impl Agent {
             true => TaskState::Dropped,
             false => TaskState::Lost,
         };
-        if task.command.is_some() == task.executor.is_some() {
-            let message = "exactly one of the task's command and executor must be set".to_string();
-            return Err((TaskState::Error, Reason::TaskInvalid, message));
-        }
-        if let Some(bad) =
-            [framework_id.as_str(), executor_id.as_str()].into_iter().find(|id| !names_a_file(id))
-        {
-            let message = format!("'{bad}' can't be the name of a directory");
-            return Err((TaskState::Error, Reason::TaskInvalid, message));
+        let valid = validate::framework_id(framework_id).and_then(|()| validate::task(task));
+        if let Err(problem) = valid {
+            return Err((TaskState::Error, Reason::TaskInvalid, problem.to_string()));
         }
         let held: usize = self.frameworks.values().map(|framework| framework.tasks.len()).sum();
         if held >= MAX_TASKS {
@@ -204,7 +199,7 @@ impl Agent {
         set("MESOS_SLAVE_PID", pid.to_string());
         set("MESOS_AGENT_ENDPOINT", pid.address().to_string());
         set("MESOS_CHECKPOINT", "0".to_string());
-        set("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", notation(grace));
+        set("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", Span(grace).to_string());
         if !command_executor {
             environment.extend(info.command.environment.0.iter().cloned());
         }
@@ -237,22 +232,4 @@ fn command_executor_info(framework_id: &FrameworkId, task: &TaskInfo) -> Executo
     .collect::<Resources>();
     info.shutdown_grace_period = None;
     info
-}
-
-/// Whether an id can be one part of a path.
-fn names_a_file(id: &str) -> bool {
-    let length = 1..=protocol::limits::MAX_ID_BYTES;
-    length.contains(&id.len())
-        && id != "."
-        && id != ".."
-        && !id.contains(|c: char| c == '/' || c.is_control())
-}
-
-/// A duration as executors of Mesos parse it.
-fn notation(duration: Duration) -> String {
-    match duration.subsec_nanos() {
-        0 => format!("{}secs", duration.as_secs()),
-        nanos if nanos % 1_000_000 == 0 => format!("{}ms", duration.as_millis()),
-        _ => format!("{}ns", duration.as_nanos()),
-    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use libactor::Time;
 use protocol::attribute::AttributeValue;
+use protocol::notation::Span;
 use protocol::resources::Value as Amount;
 use protocol::{Attributes, ExecutorId, FrameworkId, Label, Resources, Task, TaskInfo, TaskStatus};
 use serde_json::{Map, Value, json};
@@ -31,9 +32,9 @@ pub fn state(agent: &Agent, work_dir: &Path) -> Value {
         "attributes": attributes(&config.info.attributes),
         "flags": {
             "work_dir": work_dir.display().to_string(),
-            "executor_registration_timeout": notation(config.executor_registration_timeout),
-            "executor_shutdown_grace_period": notation(config.executor_shutdown_grace_period),
-            "registration_backoff_factor": notation(config.registration_backoff_factor),
+            "executor_registration_timeout": Span(config.executor_registration_timeout).to_string(),
+            "executor_shutdown_grace_period": Span(config.executor_shutdown_grace_period).to_string(),
+            "registration_backoff_factor": Span(config.registration_backoff_factor).to_string(),
             "switch_user": config.switch_user.to_string(),
         },
         "frameworks": agent
@@ -175,10 +176,6 @@ fn attributes(attributes: &Attributes) -> Value {
 
 fn seconds(time: Time) -> f64 {
     Duration::from_nanos(time.as_nanos()).as_secs_f64()
-}
-
-fn notation(duration: Duration) -> String {
-    format!("{}ns", duration.as_nanos())
 }
 
 #[cfg(test)]

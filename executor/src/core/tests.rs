@@ -184,3 +184,68 @@ fn golden_scripts() {
         }
     }
 }
+
+/// Anything may come at any time: one callback at a time, nothing after the end, and the invariants hold.
+#[test]
+fn random_inputs_keep_the_invariants() {
+    const LINES: [&str; 16] = [
+        "start",
+        "subscribed",
+        "subscribed",
+        "launch t1",
+        "launch t2",
+        "kill t1",
+        "message",
+        "stranger",
+        "exited",
+        "not-sent",
+        "update t1 RUNNING",
+        "update t2 FINISHED",
+        "send",
+        "acknowledge",
+        "acknowledge",
+        "tick",
+    ];
+    const ENDS: [&str; 7] = ["stop", "abort", "shutdown", "shut-down", "error no", "overflowed", "panicked"];
+    for seed in 0..200 {
+        let mut random = Random::new(seed);
+        let mut session = Session::new(config(seed % 2 == 0));
+        let (mut now, mut running, mut ended) = (Time::default(), false, false);
+        for _ in 0..500 {
+            let line = match random.below(1_000) {
+                0..3 => ENDS[random.below(7) as usize],
+                // A callback returns only if one runs.
+                3..300 if running => "returned",
+                _ => LINES[random.below(16) as usize],
+            };
+            let mut out = Vec::new();
+            now = now + Duration::from_millis(random.below(200));
+            match line {
+                "panicked" if !running => continue,
+                "tick" => session.tick(now, &mut out),
+                "acknowledge" => {
+                    let Some(update) = session.updates.front().cloned() else { continue };
+                    let uuid = update.status.uuid.unwrap();
+                    let event = ExecutorEvent::Acknowledged { task_id: update.status.task_id, uuid };
+                    session.handle(now, Input::Agent { from: agent(), event }, &mut out);
+                }
+                line => {
+                    running &= !matches!(line, "returned" | "panicked");
+                    let input = Script::default().input(&line.split(' ').collect::<Vec<_>>());
+                    session.handle(now, input, &mut out);
+                }
+            }
+            session.check();
+            for output in out {
+                assert!(!ended, "seed {seed}: {output:?} after the end");
+                match output {
+                    Output::Callback(_) => {
+                        assert!(!std::mem::replace(&mut running, true), "seed {seed}: two at a time")
+                    }
+                    Output::Terminate { .. } => ended = true,
+                    _ => {}
+                }
+            }
+        }
+    }
+}

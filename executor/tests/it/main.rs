@@ -9,8 +9,8 @@ use bytes::Bytes;
 use executor::command::{self, CommandConfig, TaskOutput};
 use executor::protocol::messages::{ExecutorCall, ExecutorCallKind, ExecutorEvent};
 use executor::protocol::{
-    AgentInfo, Attributes, CommandInfo, ExecutorInfo, FrameworkInfo, Resources, Source, TaskInfo, TaskState,
-    TaskStatus,
+    AgentInfo, Attributes, CommandInfo, ContainerId, ExecutorInfo, FrameworkInfo, Resources, Source,
+    TaskInfo, TaskState, TaskStatus,
 };
 use executor::{Executor, ExecutorDriver, SessionConfig, Status};
 use libactor::{Me, Node, NodeConfig, Pid, Receive};
@@ -56,11 +56,16 @@ impl Agent {
         Self { node, me: me.recv().unwrap(), calls }
     }
 
+    /// One of each test's own: what carries it is killed with the container.
+    fn container(&self) -> ContainerId {
+        ContainerId::from(format!("c-{}-{}", std::process::id(), self.node.address().port()))
+    }
+
     fn session(&self) -> SessionConfig {
         SessionConfig {
             framework_id: "f".into(),
             executor_id: "e".into(),
-            container_id: "c".into(),
+            container_id: self.container(),
             agent: self.me.pid().clone(),
             checkpoint: false,
             recovery_timeout: Duration::from_secs(10),
@@ -72,7 +77,7 @@ impl Agent {
 
     async fn call(&mut self) -> (Pid, ExecutorCallKind) {
         let (from, call) = self.calls.recv().await.expect("the executor calls");
-        assert_eq!(call.container_id, "c".into());
+        assert_eq!(call.container_id, self.container());
         (from, call.call)
     }
 
@@ -197,7 +202,10 @@ fn command_executors_share_a_process_and_a_node() {
             assert_eq!(agent.update().await.state, state);
         }
         assert_eq!(executor.ended().await, Status::Stopped);
-        assert_eq!(std::fs::read_to_string(sandbox.path().join("stdout")).unwrap(), "hello from t in c\n");
+        assert_eq!(
+            std::fs::read_to_string(sandbox.path().join("stdout")).unwrap(),
+            format!("hello from t in {}\n", agent.container())
+        );
         agent.node.shutdown().await;
     });
 }
@@ -208,7 +216,7 @@ fn spawn_executor(agent: &Agent, test: &str, grace: &str) -> tokio::process::Chi
         .args(["--exact", test, "--ignored", "--nocapture"])
         .env("MESOS_FRAMEWORK_ID", "f")
         .env("MESOS_EXECUTOR_ID", "e")
-        .env("MESOS_CONTAINER_ID", "c")
+        .env("MESOS_CONTAINER_ID", agent.container().as_str())
         .env("MESOS_SLAVE_PID", agent.me.pid().to_string())
         .env("MESOS_CHECKPOINT", "0")
         .env("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", grace)
@@ -228,6 +236,7 @@ fn as_a_command_executor() {
 struct Stuck;
 
 impl Executor for Stuck {
+    #[allow(clippy::zombie_processes, reason = "what is left behind is the point")]
     fn launch_task(&mut self, driver: &ExecutorDriver, task: TaskInfo) {
         let child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         driver.send_framework_message(child.id().to_string());

@@ -8,14 +8,14 @@ use std::time::Duration;
 use agent::core::AgentConfig;
 use libactor::sim::{Ingredients, Network, Plan, World};
 use libactor::{Pid, Random, Time};
-use protocol::{AgentInfo, Capability, FrameworkId, FrameworkInfo, Role};
+use protocol::{AgentInfo, Capability, FrameworkId, FrameworkInfo, Role, TaskId};
 
+use super::Message;
 use super::agent::{AgentHost, AgentSetup, Terminated};
 use super::executor::ExecutorHost;
 use super::framework::{FrameworkHost, FrameworkSetup, Memory};
 use super::invariants::{Invariant, Offers, States, Updates, Views, WithinTotal};
 use super::master::{MasterHost, MasterSetup};
-use super::Message;
 
 /// Before the first fault.
 const START: Duration = Duration::from_secs(10);
@@ -93,10 +93,7 @@ impl Cluster {
 
     fn add_master(&mut self) {
         let setup = MasterSetup::new(self.master.clone());
-        self.world.add(
-            &self.master,
-            Box::new(move |life| Box::new(MasterHost::new(setup.clone(), life))),
-        );
+        self.world.add(&self.master, Box::new(move |life| Box::new(MasterHost::new(setup.clone(), life))));
     }
 
     fn add_agent(&mut self, number: u64, random: &mut Random) {
@@ -118,10 +115,8 @@ impl Cluster {
             slowest_launch: Duration::from_secs(3),
             terminated: self.terminated.clone(),
         };
-        self.world.add(
-            &pid,
-            Box::new(move |life| Box::new(AgentHost::new(setup.clone(), life.seed, life.began))),
-        );
+        self.world
+            .add(&pid, Box::new(move |life| Box::new(AgentHost::new(setup.clone(), life.seed, life.began))));
         self.agents.push(pid);
     }
 
@@ -154,10 +149,7 @@ impl Cluster {
             terminated: self.terminated.clone(),
             memory: memory.clone(),
         };
-        self.world.add(
-            &pid,
-            Box::new(move |life| Box::new(FrameworkHost::new(setup.clone(), life))),
-        );
+        self.world.add(&pid, Box::new(move |life| Box::new(FrameworkHost::new(setup.clone(), life))));
         self.frameworks.push((pid, memory));
     }
 
@@ -247,5 +239,11 @@ impl Cluster {
     /// Whether a framework goes by this id now.
     pub fn is_current(&self, framework_id: &FrameworkId) -> bool {
         self.memories().any(|memory| memory.borrow().id.as_ref() == Some(framework_id))
+    }
+
+    /// Whether a task has ended, as far as its framework knows.
+    pub fn knows_end(&self, task_id: &TaskId) -> bool {
+        self.memories()
+            .any(|memory| memory.borrow().tasks.get(task_id).is_some_and(|known| known.state.is_terminal()))
     }
 }

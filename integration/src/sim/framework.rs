@@ -347,7 +347,8 @@ impl FrameworkHost {
         (!live.is_empty()).then(|| live[self.random.below(live.len() as u64) as usize].clone())
     }
 
-    /// Asks for all that may live, as every framework should from time to time.
+    /// Asks for all that may live, and for what the master has to say besides, as every framework should from time
+    /// to time.
     fn reconcile(&mut self, now: Time, cx: &mut Context<Message>) {
         let live = self.live().into_iter();
         let tasks: Vec<_> =
@@ -355,6 +356,7 @@ impl FrameworkHost {
         if !tasks.is_empty() {
             self.call(now, DriverCall::Reconcile { tasks }, cx);
         }
+        self.call(now, DriverCall::Reconcile { tasks: Vec::new() }, cx);
     }
 
     fn due(&mut self, now: Time, timer: Timer, cx: &mut Context<Message>) {

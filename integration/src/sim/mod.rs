@@ -1,9 +1,35 @@
-//! Whole clusters in simulation.
+//! Whole clusters in simulation: the real machines on virtual time, a seeded network between them, faults on and
+//! then off.
+//!
+//! [`Cluster`] makes everything from one seed: how many agents and frameworks there are, what they have and want, how
+//! long everything takes, what goes wrong and when. The machines are those of the product; around them stand hosts
+//! that do what shells and edges do:
+//!
+//! | host | machine | simulated |
+//! |---|---|---|
+//! | [`master::MasterHost`] | `master::core::Master` | a registry that takes its time |
+//! | [`agent::AgentHost`] | `agent::core::Agent` | a containerizer: launches take time and may fail, executors are processes |
+//! | [`executor::ExecutorHost`] | `executor::core::Session` | tasks: a plan of when to end and how |
+//! | [`framework::FrameworkHost`] | `scheduler_driver::core::Session` | a scheduler that accepts, declines, kills, reconciles, suppresses, fails over |
+//!
+//! A run has three parts. Faults are on: nothing bad may happen. Faults are off and nothing new is launched: all must
+//! come to rest, and all views must agree. What is left is killed: nothing may stay behind. What "bad" means is said in
+//! [`invariants`], one file each; every machine's own `check` runs after each of its inputs as well.
+//!
+//! A failing seed prints how to run it again:
+//! `MESETA_SIM_SEED=17 cargo test -p integration sim_replay -- --nocapture`. `MESETA_SIM_SEEDS` sets how many seeds a
+//! run tries, `MESETA_SIM_LINES` how much of the trace is printed.
+//!
+//! [`drill`] holds masters that drill one kind of component alone.
 
 pub mod agent;
+mod cluster;
 pub mod drill;
 pub mod executor;
 pub mod framework;
+pub mod invariants;
+pub mod master;
 mod message;
 
+pub use cluster::{Cluster, Phase};
 pub use message::Message;

@@ -1,9 +1,11 @@
 //! Whole clusters in simulation: random frameworks and tasks, faults on and then off, many seeds.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use integration::sim::Cluster;
+use protocol::TaskState;
 
 /// Seeds of an ordinary run; `MESETA_SIM_SEEDS` sets another number.
 const SEEDS: u64 = 300;
@@ -43,6 +45,7 @@ fn explain(seed: u64, why: &str) -> String {
 fn clusters_keep_their_promises() {
     let seeds = number("MESETA_SIM_SEEDS").unwrap_or(SEEDS);
     let next = AtomicU64::new(0);
+    let ends = std::sync::Mutex::new(BTreeMap::<TaskState, usize>::new());
     let failures = std::sync::Mutex::new(Vec::new());
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
@@ -53,8 +56,14 @@ fn clusters_keep_their_promises() {
                     if seed >= seeds {
                         return;
                     }
-                    if let (_, Err(why)) = run(seed, 0) {
+                    let (cluster, result) = run(seed, 0);
+                    if let Err(why) = result {
                         failures.lock().unwrap().push((seed, why));
+                    }
+                    for memory in cluster.memories() {
+                        for known in memory.borrow().tasks.values() {
+                            *ends.lock().unwrap().entry(known.state).or_default() += 1;
+                        }
                     }
                 }
             });
@@ -67,6 +76,12 @@ fn clusters_keep_their_promises() {
     }
     if let Some((seed, why)) = failures.first() {
         panic!("{} of {seeds} seeds fail; the first:\n{}", failures.len(), explain(*seed, why));
+    }
+    let ends = ends.into_inner().unwrap();
+    println!("{seeds} seeds, tasks by their last state: {ends:?}");
+    use TaskState::*;
+    for state in [Finished, Failed, Killed, Error, Lost, Dropped, Gone, Unreachable] {
+        assert!(seeds < SEEDS || ends.contains_key(&state), "no task is {state}: the simulation is too tame");
     }
 }
 

@@ -116,6 +116,10 @@ impl<A: Actor<Context = Context<A>>> ActorFuture<A> for Drain<A> {
                 this.turn.extend(this.fresh.drain(..));
             }
             if !this.run_turn(actor, ctx) || this.is_over(ctx) {
+                if this.entry.stop.is_cancelled() {
+                    // Now, so that nobody finds an actor that has told of its end already.
+                    ctx.terminate();
+                }
                 // Waiting for the actor's own future, or over: the context calls again.
                 task.waker().wake_by_ref();
                 return Poll::Pending;

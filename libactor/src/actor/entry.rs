@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{Ending, RemoteReply};
@@ -27,6 +27,8 @@ pub(crate) struct Incoming {
     pub(crate) from: Option<Pid>,
     pub(crate) message: Box<dyn Any + Send>,
     pub(crate) reply: ReplySlot,
+    /// The room that a large frame takes until it is handled.
+    pub(crate) _room: Option<OwnedSemaphorePermit>,
 }
 
 /// Where the answer goes.
@@ -48,6 +50,9 @@ impl ReplySlot {
     }
 }
 
+/// Makes a message of bytes; the error says what is wrong with them.
+pub(crate) type Decode = fn(&[u8]) -> Result<Box<dyn Any + Send>, String>;
+
 /// One kind of message that an actor takes.
 #[derive(Clone)]
 pub(crate) struct Installed {
@@ -58,7 +63,7 @@ pub(crate) struct Installed {
     /// Name on the wire.
     pub(crate) name: &'static str,
     /// From bytes. Absent: never comes from the wire.
-    pub(crate) decode: Option<fn(&[u8]) -> Result<Box<dyn Any + Send>, String>>,
+    pub(crate) decode: Option<Decode>,
 }
 
 /// An HTTP path of an actor.
@@ -102,6 +107,13 @@ impl Entry {
             stalled: AtomicBool::new(false),
             failure: Mutex::new(None),
         }
+    }
+
+    /// What it takes from the wire.
+    pub(crate) fn message_names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.by_name.keys().copied().collect();
+        names.sort_unstable();
+        names
     }
 
     /// Deliveries that wait.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Context};
 
-use super::{Answer, Incoming, Installed, OnExited, Receive, Reply, Route};
+use super::{Answer, Decode, Incoming, Installed, OnExited, Receive, Reply, Route};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::limits::MAILBOX_CAPACITY;
 use crate::{Message, Pid, Request, codec, message_name};
@@ -130,7 +130,7 @@ impl<A: Actor<Context = Context<A>>> Install<A> {
 
     fn add<T: Send + 'static>(
         &mut self,
-        decode: Option<fn(&[u8]) -> Result<Box<dyn Any + Send>, String>>,
+        decode: Option<Decode>,
         name: &'static str,
         request: bool,
         handle: impl FnMut(&mut A, Incoming, &mut Context<A>) + 'static,

@@ -76,6 +76,7 @@ impl Me {
     }
 
     /// Ends me after the message in hand; what else waits is dropped. actix's `stopping` is not asked, `stopped` is called.
+    /// An actor that waits for a future of its own (`ctx.wait`) ends after that.
     pub fn stop(&self) {
         self.entry.stop.cancel();
     }

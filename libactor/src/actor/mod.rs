@@ -12,7 +12,7 @@ mod reply;
 use actix::{Actor, Context};
 
 pub(crate) use drain::Drain;
-pub(crate) use entry::{Entry, Incoming, Installed, Letter, ReplySlot, Route};
+pub(crate) use entry::{Decode, Entry, Incoming, Installed, Letter, ReplySlot, Route};
 pub use install::Install;
 pub use me::{Me, TimerHandle};
 pub(crate) use reply::RemoteReply;

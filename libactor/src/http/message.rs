@@ -40,11 +40,9 @@ impl HttpRequest {
     /// The body as JSON.
     ///
     /// # Errors
-    /// A response that says what is wrong with it.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpResponse> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            HttpResponse::text(StatusCode::BAD_REQUEST, format!("The body is not valid: {error}\n"))
-        })
+    /// What is wrong with it.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
+        serde_json::from_slice(&self.body).map_err(|error| format!("The body is not valid: {error}"))
     }
 }
 

@@ -16,7 +16,6 @@ use crate::limits::{FIRST_BYTE_TIMEOUT, MAX_HANDSHAKES};
 
 /// Accepts for as long as the node is there. What speaks HTTP goes to `http`.
 pub(crate) async fn accept(node: Node, listener: TcpListener, http: mpsc::Sender<Sniffed>) {
-    let slots = Arc::new(Semaphore::new(node.config().max_connections));
     let undecided = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
         let (stream, address) = match listener.accept().await {
@@ -28,7 +27,7 @@ pub(crate) async fn accept(node: Node, listener: TcpListener, http: mpsc::Sender
                 continue;
             }
         };
-        let slot = slots.clone().try_acquire_owned();
+        let slot = node.connection_slots().clone().try_acquire_owned();
         let deciding = undecided.clone().try_acquire_owned();
         let (Ok(slot), Ok(deciding)) = (slot, deciding) else {
             node.complain(Complaint::TooManyConnections, &address);

@@ -72,6 +72,8 @@ pub(crate) enum ConnectionError {
     Links,
     #[error("no sign of life for {0:?}")]
     Silent(std::time::Duration),
+    #[error("there was no room for its frame")]
+    NoRoom,
     #[error("it takes no bytes")]
     Stuck,
     #[error("it closed the connection")]
@@ -124,10 +126,22 @@ pub(crate) fn put(head: &Head, body: &[u8], out: &mut BytesMut) {
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
+/// Empties a buffer, and gives its memory back if a large frame has made it large.
+pub(crate) fn empty(buffer: &mut BytesMut, large: usize) {
+    buffer.clear();
+    if buffer.capacity() > large {
+        *buffer = BytesMut::new();
+    }
+}
+
+/// The length of the first frame in a buffer, as it says itself.
+pub(crate) fn announced(buffer: &[u8]) -> Option<usize> {
+    buffer.first_chunk::<4>().map(|length| u32::from_le_bytes(*length) as usize)
+}
+
 /// The length of the first frame in a buffer, if it is there whole; the frame lies behind its four bytes of length.
 pub(crate) fn complete(buffer: &[u8]) -> Result<Option<usize>, ConnectionError> {
-    let Some(length) = buffer.first_chunk::<4>() else { return Ok(None) };
-    let length = u32::from_le_bytes(*length) as usize;
+    let Some(length) = announced(buffer) else { return Ok(None) };
     if length > MAX_FRAME_BYTES {
         return Err(ConnectionError::Oversized(length));
     }

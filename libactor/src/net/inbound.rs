@@ -21,7 +21,7 @@ use crate::actor::{Entry, Incoming, Letter, RemoteReply, ReplySlot};
 use crate::complaint::Complaint;
 use crate::limits::{
     ANSWER_QUEUE, FRAME_TIMEOUT, FRAMES_A_WRITE, HANDSHAKE_TIMEOUT, MAILBOX_WAIT, MAX_CONNECTION_LINKS,
-    MAX_CONNECTION_NAMES, READ_BYTES,
+    MAX_CONNECTION_NAMES, READ_BYTES, SMALL_FRAME_BYTES,
 };
 use crate::{Counter, MAX_NAME_BYTES, Node, Pid, Refusal};
 
@@ -37,6 +37,8 @@ struct Inbound {
     out: mpsc::Sender<Outgoing>,
     /// How often the other side wants a sign of life, and when it had the last.
     heartbeat: Option<(Duration, Instant)>,
+    /// The room of the frame in hand, if it is a large one.
+    room: Option<OwnedSemaphorePermit>,
     received: Counter,
     answers_lost: Counter,
 }
@@ -78,6 +80,7 @@ pub(crate) async fn serve(
         links: HashMap::new(),
         out,
         heartbeat: None,
+        room: None,
         received: node.metrics().counter("libactor/frames_received"),
         answers_lost: node.metrics().counter("libactor/dropped_answer"),
         node,
@@ -124,10 +127,18 @@ impl Inbound {
             while let Some(length) = frame::complete(&buffer)? {
                 let (head, body) = frame::open(&buffer[4..4 + length])?;
                 self.received.increment();
+                self.make_room(length, SMALL_FRAME_BYTES).await?;
                 self.take(head, body).await?;
+                self.room = None;
                 buffer.advance(4 + length);
             }
             self.beat();
+            if let Some(length) = frame::announced(&buffer) {
+                self.make_room(length, READ_BYTES).await?;
+            }
+            if buffer.is_empty() {
+                frame::empty(&mut buffer, 4 * READ_BYTES);
+            }
             buffer.reserve(READ_BYTES);
             let begun = !buffer.is_empty();
             let count = if begun {
@@ -141,6 +152,30 @@ impl Inbound {
                 return if begun { Err(ConnectionError::Truncated) } else { Ok(()) };
             }
         }
+    }
+
+    /// Waits for room for a frame that is not small.
+    async fn make_room(&mut self, length: usize, small: usize) -> Result<(), ConnectionError> {
+        if length <= small || self.room.is_some() {
+            return Ok(());
+        }
+        let give_up = Instant::now() + FRAME_TIMEOUT;
+        while Instant::now() < give_up {
+            let room = self.node.received_room().clone().acquire_many_owned(length as u32);
+            match timeout(self.patience(MAILBOX_WAIT), room).await {
+                Ok(room) => {
+                    self.room = Some(room.expect("nobody closes the semaphore"));
+                    return Ok(());
+                }
+                Err(_) => self.beat(),
+            }
+        }
+        Err(ConnectionError::NoRoom)
+    }
+
+    /// How long it may wait before it looks whether a sign of life is due.
+    fn patience(&self, at_most: Duration) -> Duration {
+        self.heartbeat.map_or(at_most, |(every, _)| at_most.min(every)).max(Duration::from_millis(1))
     }
 
     async fn take(&mut self, head: Head, body: &[u8]) -> Result<(), ConnectionError> {
@@ -203,7 +238,7 @@ impl Inbound {
 
     /// Makes a delivery of a message, or counts why it is none.
     fn letter(
-        &self,
+        &mut self,
         (from, to, message): (Option<Arc<str>>, Arc<str>, Arc<str>),
         body: &[u8],
         reply: Option<RemoteReply>,
@@ -237,7 +272,8 @@ impl Inbound {
         let from = from.map(|name| Pid::new(name, self.remote));
         let passes = self.node.passes(from.as_ref(), &entry.pid, &message);
         let reply = reply.map_or(ReplySlot::None, ReplySlot::Remote);
-        let mut incoming = Incoming { from, message: value, reply };
+        let _room = self.room.take();
+        let mut incoming = Incoming { from, message: value, reply, _room };
         if !passes {
             incoming.reply.forget();
             return None;
@@ -265,9 +301,7 @@ impl Inbound {
         while !entry.stalled.load(Ordering::Relaxed) {
             self.beat();
             let left = give_up.saturating_duration_since(Instant::now());
-            let slice =
-                self.heartbeat.map_or(left, |(every, _)| left.min(every)).max(Duration::from_millis(1));
-            match timeout(slice, entry.mailbox.reserve()).await {
+            match timeout(self.patience(left), entry.mailbox.reserve()).await {
                 Ok(Ok(room)) => return room.send(letter),
                 Ok(Err(_)) => break,
                 Err(_) if left.is_zero() => entry.stalled.store(true, Ordering::Relaxed),

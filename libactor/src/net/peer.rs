@@ -250,12 +250,15 @@ async fn listen(
             let (head, body) = frame::open(&buffer[4..4 + length])?;
             match head {
                 Head::Pong => {}
-                Head::Exited { id } => node.link_ended(id, address),
+                Head::Exited { id } => node.link_ended_elsewhere(id, address),
                 Head::Reply { id } => node.answered(id, Answered::Body(Bytes::copy_from_slice(body))),
                 Head::Refused { id, why } => node.answered(id, Answered::Refused(why)),
                 other => return Err(ConnectionError::BadFrame(format!("{other:?} from an acceptor"))),
             }
             buffer.advance(4 + length);
+        }
+        if buffer.is_empty() {
+            frame::empty(&mut buffer, 4 * READ_BYTES);
         }
         buffer.reserve(READ_BYTES);
         if read.read_buf(&mut buffer).await? == 0 {
@@ -275,7 +278,12 @@ async fn stay_awake(
     let look = (silence / 12).max(Duration::from_millis(1));
     let mut linked_since = None;
     loop {
+        let before = Instant::now();
         tokio::time::sleep(look).await;
+        if before.elapsed() > look * 3 {
+            // It was this process that stood still; what has arrived meanwhile has not been read yet.
+            linked_since = None;
+        }
         if !node.has_links_to(address) {
             linked_since = None;
             continue;

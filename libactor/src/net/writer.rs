@@ -49,8 +49,7 @@ pub(crate) struct FrameWriter<W> {
 
 impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     pub(crate) fn new(out: W, frames: Counter, bytes: Counter) -> Self {
-        let buffer = BytesMut::with_capacity(WRITE_BYTES);
-        Self { out, buffer, actors: HashMap::new(), messages: HashMap::new(), frames, bytes }
+        Self { out, buffer: BytesMut::new(), actors: HashMap::new(), messages: HashMap::new(), frames, bytes }
     }
 
     /// Whether what is there should be written before more is added.
@@ -94,7 +93,7 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
         timeout(WRITE_TIMEOUT, self.out.write_all(&self.buffer))
             .await
             .map_err(|_| ConnectionError::Stuck)??;
-        self.buffer.clear();
+        frame::empty(&mut self.buffer, 2 * WRITE_BYTES);
         Ok(())
     }
 

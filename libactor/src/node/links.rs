@@ -8,7 +8,6 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::Node;
 use crate::actor::{Entry, Letter};
-use crate::links::Inward;
 use crate::net::{Outgoing, Refused};
 use crate::sync::lock;
 use crate::{AskError, Pid};
@@ -86,6 +85,12 @@ impl Node {
         }
     }
 
+    /// The other side of a connection says so; it forgets the link when that has been heard.
+    pub(crate) fn link_ended_elsewhere(&self, id: u64, said_by: SocketAddr) {
+        self.link_ended(id, said_by);
+        self.say(said_by, Outgoing::Unlink { id });
+    }
+
     /// Ends the links to an actor of this node.
     pub(super) fn end_links_to(&self, pid: &Pid) {
         let id = lock(&self.0.links).id_of(pid);
@@ -122,7 +127,7 @@ impl Node {
         {
             let mut links = lock(&self.0.links);
             if self.entry(&name).is_some() {
-                return links.add_inward(name, Inward { connection, id, out: out.clone() });
+                return links.add_inward(name, (connection, id), out.clone());
             }
         }
         self.notify(out, Outgoing::Exited { id });
@@ -130,11 +135,15 @@ impl Node {
 
     /// It no longer does.
     pub(crate) fn unwatch(&self, name: &str, connection: u64, id: u64) {
-        lock(&self.0.links).remove_inward(name, connection, id);
+        lock(&self.0.links).remove_inward(name, (connection, id));
     }
 
-    pub(super) fn take_inward(&self, name: &str) -> Vec<Inward> {
-        lock(&self.0.links).end_inward(name)
+    /// Tells the connections that watch an actor of this node of its end.
+    pub(super) fn end_links_from_elsewhere(&self, name: &str) {
+        let links = lock(&self.0.links).end_inward(name);
+        for ((_, id), out) in links {
+            self.notify(&out, Outgoing::Exited { id });
+        }
     }
 
     /// Puts a notice into the queue of an accepted connection; if it is full, the notice queues up.

@@ -17,18 +17,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::actor::Entry;
 use crate::complaint::{Complaint, Complaints};
+use crate::http::LogLevelHook;
 use crate::links::Links;
 use crate::net::Peer;
 use crate::net::frame::ConnectionError;
 use crate::sync::{lock, read, write};
 use crate::{
-    AskError, BindError, Clock, Counter, Delivery, Filter, Metrics, Pid, Refusal, Verdict, limits, net,
+    AskError, BindError, Clock, Counter, Delivery, Filter, Metrics, Pid, Refusal, Verdict, http, limits, net,
 };
 
 /// How a node is set up.
@@ -103,6 +104,14 @@ struct Inner {
     links: Mutex<Links>,
     asks: Mutex<HashMap<u64, Pending>>,
     filter: RwLock<Option<Filter>>,
+    delegate: RwLock<Option<String>>,
+    log_level: RwLock<Option<LogLevelHook>>,
+    /// Number of the last change of the log level.
+    toggled: AtomicU64,
+    /// Bytes of large frames that may still be received.
+    received: Arc<Semaphore>,
+    /// Connections that may still be accepted.
+    connections: Arc<Semaphore>,
     filtered: AtomicBool,
     next_number: AtomicU64,
     /// No more actors.
@@ -141,6 +150,11 @@ impl Node {
             links: Mutex::default(),
             asks: Mutex::default(),
             filter: RwLock::default(),
+            delegate: RwLock::new(config.delegate.clone()),
+            log_level: RwLock::default(),
+            toggled: AtomicU64::new(0),
+            connections: Arc::new(Semaphore::new(config.max_connections)),
+            received: Arc::new(Semaphore::new(limits::RECEIVED_BYTES)),
             filtered: AtomicBool::new(false),
             next_number: AtomicU64::new(1),
             stopping: CancellationToken::new(),
@@ -151,8 +165,9 @@ impl Node {
             config,
         }));
         node.publish_gauges();
-        let (http, _sniffed) = mpsc::channel(limits::HTTP_BACKLOG);
+        let (http, sniffed) = mpsc::channel(limits::HTTP_BACKLOG);
         node.spawn_task(net::accept(node.clone(), listener, http));
+        node.spawn_task(http::serve(node.clone(), sniffed));
         Ok(node)
     }
 
@@ -187,8 +202,66 @@ impl Node {
         *write(&self.0.filter) = filter;
     }
 
+    /// Names the actor that serves HTTP paths which begin with no actor's name.
+    pub fn set_delegate(&self, actor: &str) {
+        *write(&self.0.delegate) = Some(actor.to_owned());
+    }
+
+    /// Lets `/logging/toggle` change the log level: `set` gets the level, or `None` when it is to be again what it was.
+    /// What `set` says against a level is told to the client.
+    pub fn set_log_level_hook(
+        &self,
+        set: impl Fn(Option<&str>) -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        *write(&self.0.log_level) = Some(Arc::new(set));
+    }
+
+    /// Changes the log level for a while; `None` if nobody has said how.
+    pub(crate) fn toggle_log_level(&self, level: &str, duration: Duration) -> Option<Result<(), String>> {
+        let set = read(&self.0.log_level).clone()?;
+        if let Err(reason) = set(Some(level)) {
+            return Some(Err(reason));
+        }
+        let turn = self.0.toggled.fetch_add(1, Ordering::AcqRel) + 1;
+        let (node, sleep) = (self.clone(), self.clock().sleep(duration));
+        self.spawn_task(async move {
+            sleep.await;
+            if node.0.toggled.load(Ordering::Acquire) == turn
+                && let Err(reason) = set(None)
+            {
+                tracing::warn!("the log level stays as it is: {reason}");
+            }
+        });
+        Some(Ok(()))
+    }
+
+    pub(crate) fn delegate(&self) -> Option<String> {
+        read(&self.0.delegate).clone()
+    }
+
+    /// The actors, by name.
+    pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
+        let mut entries: Vec<_> = read(&self.0.actors).values().cloned().collect();
+        entries.sort_by(|a, b| a.pid.name().cmp(b.pid.name()));
+        entries
+    }
+
+    /// Bytes of large frames that may still be received.
+    pub(crate) fn received_room(&self) -> &Arc<Semaphore> {
+        &self.0.received
+    }
+
+    /// Connections that may still be accepted.
+    pub(crate) fn connection_slots(&self) -> &Arc<Semaphore> {
+        &self.0.connections
+    }
+
     pub(crate) fn config(&self) -> &NodeConfig {
         &self.0.config
+    }
+
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
     }
 
     pub(crate) fn closing(&self) -> &CancellationToken {
@@ -232,6 +305,7 @@ impl Node {
             ConnectionError::BadFrame(_) => Complaint::BadFrame,
             ConnectionError::Names => Complaint::NameTable,
             ConnectionError::Links => Complaint::TooManyLinks,
+            ConnectionError::NoRoom => Complaint::NoRoom,
             ConnectionError::Silent(_) | ConnectionError::Stuck => Complaint::SilentPeer,
             ConnectionError::Closed | ConnectionError::Io(_) => return,
         };
@@ -271,6 +345,7 @@ impl Node {
             let read = move || inner.upgrade().map_or(0, |inner| read(&inner)) as f64;
             self.0.metrics.pulled(&format!("libactor/{name}"), read);
         };
+        gauge("connections", |inner| inner.config.max_connections - inner.connections.available_permits());
         gauge("actors", |inner| read(&inner.actors).len());
         gauge("peers", |inner| lock(&inner.peers).len());
         gauge("asks_pending", |inner| lock(&inner.asks).len());

@@ -194,6 +194,7 @@ impl Node {
                 from: Some(entry.pid.clone()),
                 message: Box::new(message),
                 reply: ReplySlot::None,
+                _room: None,
             };
             if let Ok(room) = entry.mailbox.reserve().await
                 && TimerHandle::may_send(&shared)
@@ -221,7 +222,7 @@ impl Node {
         if !self.passes(from, to, installed.name) {
             return Ok(None);
         }
-        let incoming = Incoming { from: from.cloned(), message: Box::new(message), reply };
+        let incoming = Incoming { from: from.cloned(), message: Box::new(message), reply, _room: None };
         let letter = Letter::Message(installed.handler, incoming);
         Ok(Some((entry, letter)))
     }

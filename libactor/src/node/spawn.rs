@@ -7,8 +7,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Node;
 use crate::actor::{Drain, Ending, Entry, Install, Me};
-use crate::links::Inward;
-use crate::net::Outgoing;
 use crate::sync::write;
 use crate::{Pid, SpawnError, valid_name};
 
@@ -98,8 +96,6 @@ impl Node {
         }
         self.drop_links_of(entry.life);
         self.end_links_to(&entry.pid);
-        for Inward { id, out, .. } in self.take_inward(entry.pid.name()) {
-            self.notify(&out, Outgoing::Exited { id });
-        }
+        self.end_links_from_elsewhere(entry.pid.name());
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::config::between;
 use super::faults::life;
-use super::process::{Body, Letter, Mail, Parent, Process, Slot};
+use super::process::{Letter, Mail, Parent, Process, Slot, Way};
 use super::world::{Event, Seen, World};
 use super::{Host, Hostile};
 use crate::Pid;
@@ -50,8 +50,7 @@ impl<M: Clone + Debug + 'static> World<M> {
             process.watchers.iter().filter(|(target, _)| target == me).cloned().collect();
         process.watchers.retain(|(target, _)| target != me);
         for (target, watcher) in watchers {
-            let to = watcher.address();
-            self.transmit(me.address(), to, Body::Gone { watcher, target });
+            self.notify(watcher, target);
         }
     }
 
@@ -68,11 +67,13 @@ impl<M: Clone + Debug + 'static> World<M> {
         process.links.clear();
         process.watchers.clear();
         let parent = process.parent.take();
-        let ends: Vec<(SocketAddr, u64)> =
-            process.ends.iter().filter_map(|(peer, end)| Some((*peer, end.open?))).collect();
-        process.ends.clear();
-        for (peer, epoch) in ends {
-            self.close_pipe(address, peer, epoch, harsh);
+        let dialed = std::mem::take(&mut process.dialed);
+        let accepted = std::mem::take(&mut process.accepted);
+        for (peer, epoch) in dialed.into_iter().filter_map(|(peer, end)| Some((peer, end.open?))) {
+            self.close_pipe(Way::forth(address, peer), epoch, harsh);
+        }
+        for (peer, epoch) in accepted {
+            self.close_pipe(Way::back(peer, address), epoch, harsh);
         }
         self.trace.record(self.now, format_args!("process {address} ends, status {status}"));
         self.show(&Seen::Ended { process: address });
@@ -100,24 +101,27 @@ impl<M: Clone + Debug + 'static> World<M> {
             && process.paused.is_none()
         {
             process.paused = Some(now);
-            self.watch_peers_of(|peer| peer == address);
+            self.watch(|_, peer| peer == address);
         }
     }
 
     pub(super) fn resume(&mut self, address: SocketAddr) {
         let Some(process) = self.processes.get_mut(&address) else { return };
-        if process.paused.take().is_none() {
-            return;
-        }
+        let Some(since) = process.paused.take() else { return };
         let inbox = std::mem::take(&mut process.inbox);
         let pids: Vec<Pid> = process.actors.keys().cloned().collect();
-        let peers: Vec<SocketAddr> = process.ends.keys().copied().collect();
         self.mail.extend(inbox);
         for pid in pids {
             self.plan_tick(&pid);
         }
-        for peer in peers {
-            self.watch_end(address, peer);
+        let stale = self.now.since(since) >= self.network.silence;
+        for (_, peer, epoch) in self.dialed(|dialer, _| dialer == address) {
+            // By its clock all peers were silent: it may think so before it reads what they have said.
+            if stale && self.random.chance(500) {
+                self.break_dialed(address, peer, epoch, true);
+            } else {
+                self.watch_end(address, peer);
+            }
         }
     }
 
@@ -131,8 +135,8 @@ impl<M: Clone + Debug + 'static> World<M> {
             self.end_process(address, 137, true);
         }
         self.off.insert(machine, self.now);
-        self.pipes.retain(|(from, _), _| from.ip() != machine);
-        self.watch_peers_of(|peer| peer.ip() == machine);
+        self.pipes.retain(|way, _| way.from().ip() != machine);
+        self.watch(|_, peer| peer.ip() == machine);
     }
 
     pub(super) fn power_on(&mut self, machine: IpAddr) {
@@ -147,7 +151,7 @@ impl<M: Clone + Debug + 'static> World<M> {
         self.flush_stalled();
         // Who has not noticed yet learns it from the answer to its next heartbeat.
         let silence = self.network.silence;
-        for (at, peer, epoch) in self.ends_to(|peer| peer.ip() == machine) {
+        for (at, peer, epoch) in self.dialed(|_, peer| peer.ip() == machine) {
             let due = self.now + between(&mut self.random, Duration::ZERO, silence / 3);
             self.at(due, Event::Reset { at, peer, epoch });
         }

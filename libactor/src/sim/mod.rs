@@ -12,13 +12,15 @@
 //!
 //! # The network
 //! It does what libactor's nodes do to one another:
-//! - one connection between two processes, made by whoever sends first. On it order is kept and nothing is lost;
-//! - a connection breaks when a process dies, when its peer has not been heard of for [`Network::silence`], or when it
-//!   can't be made within [`Network::connect_timeout`]. Then a tail of what was under way is lost, on each side its own;
-//! - each end of a connection notices by itself: for a while one side may talk on a connection that the other has
-//!   given up;
-//! - a link yields exactly one [`Host::exited`]: when its target stops, its process or machine dies, or its connection
-//!   breaks.
+//! - a process dials each peer that it sends to; messages and links go from the dialer to the acceptor only. On one
+//!   connection order is kept and nothing is lost;
+//! - a connection breaks when its acceptor dies, when its dialer has had no answer for [`Network::silence`], or when it
+//!   can't be made within [`Network::connect_timeout`]. Then a tail of what was under way is lost;
+//! - two processes that send to one another have two connections, and one may break without the other. So one side
+//!   may think the other gone which hears nothing of it, and a new life may speak before the end of the old one is
+//!   reported;
+//! - a link yields exactly one [`Host::exited`]: when its target stops, its process or machine dies, or the connection
+//!   that its watcher has dialed breaks. Linking what is linked already changes nothing.
 //!
 //! What waits at a blocked way (a partition shorter than the silence) goes on when the way opens. [`Hostile`]
 //! adds what connections never do: single messages lost, doubled and out of order.

@@ -14,8 +14,10 @@ pub(super) struct Process<M> {
     pub(super) actors: BTreeMap<Pid, Slot<M>>,
     /// What waits for a process that stands still.
     pub(super) inbox: VecDeque<Mail<M>>,
-    /// Its ends of its connections, by peer.
-    pub(super) ends: BTreeMap<SocketAddr, End>,
+    /// The connections that it has dialed, by peer.
+    pub(super) dialed: BTreeMap<SocketAddr, End>,
+    /// The newest connection that each peer has dialed to it.
+    pub(super) accepted: BTreeMap<SocketAddr, u64>,
     /// Connections up to this number belong to an earlier life.
     pub(super) floor: u64,
     /// Links that its actors hold: watcher, target.
@@ -46,13 +48,38 @@ pub(super) struct Slot<M> {
     pub(super) idle_ticks: u32,
 }
 
-/// One end of a connection.
+/// A dialer's end of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct End {
-    /// The connection that this end believes in.
+    /// The connection that it believes in.
     pub(super) open: Option<u64>,
-    /// The newest connection that it has given up.
-    pub(super) closed: u64,
+}
+
+/// One direction of the connections that one process dials to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Way {
+    pub(super) dialer: SocketAddr,
+    pub(super) acceptor: SocketAddr,
+    /// From the acceptor to the dialer: notices of exits.
+    pub(super) back: bool,
+}
+
+impl Way {
+    pub(super) fn forth(dialer: SocketAddr, acceptor: SocketAddr) -> Self {
+        Self { dialer, acceptor, back: false }
+    }
+
+    pub(super) fn back(dialer: SocketAddr, acceptor: SocketAddr) -> Self {
+        Self { dialer, acceptor, back: true }
+    }
+
+    pub(super) fn from(self) -> SocketAddr {
+        if self.back { self.acceptor } else { self.dialer }
+    }
+
+    pub(super) fn to(self) -> SocketAddr {
+        if self.back { self.dialer } else { self.acceptor }
+    }
 }
 
 /// What an actor is handed.
@@ -95,7 +122,7 @@ pub(super) enum Body<M> {
     Close,
 }
 
-/// One direction of the way between two processes. Order is kept by keeping it here: an arrival takes the head.
+/// What is under way. Order is kept by keeping it here: an arrival takes the head.
 #[derive(Debug)]
 pub(super) struct Pipe<M> {
     pub(super) packets: VecDeque<(u64, Body<M>)>,
@@ -118,7 +145,8 @@ impl<M> Process<M> {
             paused: None,
             actors: BTreeMap::new(),
             inbox: VecDeque::new(),
-            ends: BTreeMap::new(),
+            dialed: BTreeMap::new(),
+            accepted: BTreeMap::new(),
             floor,
             links: BTreeSet::new(),
             watchers: BTreeSet::new(),
@@ -126,14 +154,8 @@ impl<M> Process<M> {
         }
     }
 
-    /// Whether this end takes what comes on a connection: one that it believes in, or a newer one.
-    pub(super) fn takes(&self, peer: SocketAddr, epoch: u64) -> bool {
-        let end = self.ends.get(&peer).copied().unwrap_or_default();
-        epoch > self.floor && epoch > end.closed && end.open.is_none_or(|open| open <= epoch)
-    }
-
-    /// The connection to a peer, as this end sees it.
+    /// The connection that it has dialed to a peer.
     pub(super) fn open(&self, peer: SocketAddr) -> Option<u64> {
-        self.ends.get(&peer).and_then(|end| end.open)
+        self.dialed.get(&peer).and_then(|end| end.open)
     }
 }

@@ -5,37 +5,50 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::config::between;
-use super::process::{Body, Letter, Mail};
+use super::process::{Body, Letter, Mail, Way};
 use super::world::{Event, World};
 use crate::{Pid, Time};
 
 impl<M: Clone + Debug + 'static> World<M> {
-    /// Sends on the connection between two processes, which is made if there is none.
+    /// Sends on the connection that one process has dialed to another; it is dialed if there is none.
     pub(super) fn transmit(&mut self, from: SocketAddr, to: SocketAddr, body: Body<M>) {
         let Some(epoch) = self.connect(from, to) else { return };
+        let way = Way::forth(from, to);
         let hostile = self.network.hostile;
         let harmed = matches!(body, Body::Message { .. }) && from.ip() != to.ip();
         if harmed && self.random.chance(hostile.drop_thousandths) {
             return;
         }
         if harmed && self.random.chance(hostile.duplicate_thousandths) {
-            self.enqueue(from, to, epoch, body.clone());
+            self.enqueue(way, epoch, body.clone());
         }
         if harmed && self.random.chance(hostile.reorder_thousandths) {
             let at = self.now + self.delay(from, to) * 3;
-            self.at(at, Event::Stray { from, to, epoch, body });
+            self.at(at, Event::Stray { way, epoch, body });
             return;
         }
-        self.enqueue(from, to, epoch, body);
+        self.enqueue(way, epoch, body);
     }
 
-    fn enqueue(&mut self, from: SocketAddr, to: SocketAddr, epoch: u64, body: Body<M>) {
-        let delayed = self.now + self.delay(from, to);
-        let pipe = self.pipes.entry((from, to)).or_default();
+    /// Says that the target of a link is gone, on the connection that the link came by.
+    pub(super) fn notify(&mut self, watcher: Pid, target: Pid) {
+        let (dialer, acceptor) = (watcher.address(), target.address());
+        if dialer == acceptor {
+            return self.enqueue(Way::back(dialer, acceptor), 0, Body::Gone { watcher, target });
+        }
+        let epoch = self.processes.get(&acceptor).and_then(|process| process.accepted.get(&dialer));
+        if let Some(epoch) = epoch.copied() {
+            self.enqueue(Way::back(dialer, acceptor), epoch, Body::Gone { watcher, target });
+        }
+    }
+
+    fn enqueue(&mut self, way: Way, epoch: u64, body: Body<M>) {
+        let delayed = self.now + self.delay(way.from(), way.to());
+        let pipe = self.pipes.entry(way).or_default();
         pipe.packets.push_back((epoch, body));
         pipe.last = pipe.last.max(delayed);
         let at = pipe.last;
-        self.at(at, Event::Arrive { from, to });
+        self.at(at, Event::Arrive { way });
     }
 
     fn delay(&mut self, from: SocketAddr, to: SocketAddr) -> Duration {
@@ -45,35 +58,29 @@ impl<M: Clone + Debug + 'static> World<M> {
 
     /// The connection that `from` sends on. `None`: the sender is dead.
     fn connect(&mut self, from: SocketAddr, to: SocketAddr) -> Option<u64> {
-        if !self.processes.get(&from)?.alive {
-            return None;
-        }
+        let process = self.processes.get_mut(&from).filter(|process| process.alive)?;
         if from == to {
             return Some(0);
         }
-        if let Some(open) = self.processes.get(&from)?.open(to) {
+        if let Some(open) = process.open(to) {
             return Some(open);
         }
-        // A connection that the peer has made and that is still on its way here is used, not crossed by another one.
-        let theirs = self.processes.get(&to).and_then(|peer| peer.open(from));
-        let joined = theirs.filter(|epoch| self.processes.get(&from).is_some_and(|me| me.takes(to, *epoch)));
-        let epoch = joined.unwrap_or_else(|| {
-            self.epoch += 1;
-            self.epoch
-        });
-        self.processes.get_mut(&from)?.ends.entry(to).or_default().open = Some(epoch);
-        if self.cut(from, to).or(self.cut(to, from)).is_some() {
+        self.epoch += 1;
+        let epoch = self.epoch;
+        process.dialed.entry(to).or_default().open = Some(epoch);
+        if self.cut(from, to).is_some() {
             let at = self.now + self.network.connect_timeout;
-            self.at(at, Event::Silence { at: from, peer: to, epoch, since: self.now, connecting: true });
+            self.at(at, Event::Silence { at: from, peer: to, epoch, since: self.now });
         }
         Some(epoch)
     }
 
-    /// Since when nothing gets from one process to another, if so.
-    fn cut(&self, from: SocketAddr, to: SocketAddr) -> Option<Time> {
-        let blocked = self.way_blocked(from.ip(), to.ip());
-        let paused = self.processes.get(&from).and_then(|process| process.paused);
-        [blocked, paused].into_iter().flatten().min()
+    /// Since when a dialer gets no answer from a peer, if so: the question or the answer is stopped, or the peer.
+    fn cut(&self, dialer: SocketAddr, acceptor: SocketAddr) -> Option<Time> {
+        let question = self.way_blocked(dialer.ip(), acceptor.ip());
+        let answer = self.way_blocked(acceptor.ip(), dialer.ip());
+        let paused = self.processes.get(&acceptor).and_then(|process| process.paused);
+        [question, answer, paused].into_iter().flatten().min()
     }
 
     fn way_blocked(&self, from: IpAddr, to: IpAddr) -> Option<Time> {
@@ -86,104 +93,119 @@ impl<M: Clone + Debug + 'static> World<M> {
     }
 
     /// Something reaches the end of its way, or finds it blocked and waits there.
-    pub(super) fn arrive(&mut self, from: SocketAddr, to: SocketAddr) {
-        let Some(pipe) = self.pipes.get(&(from, to)) else { return };
+    pub(super) fn arrive(&mut self, way: Way) {
+        let Some(pipe) = self.pipes.get(&way) else { return };
         let Some(&(epoch, _)) = pipe.packets.front() else { return };
-        let known = self.processes.get(&to).is_some_and(|process| process.open(from) == Some(epoch));
+        let (from, to) = (way.from(), way.to());
+        let accepted = self.processes.get(&to).and_then(|process| process.accepted.get(&from));
+        let known = way.back || accepted == Some(&epoch);
         let handshake = (!known).then(|| self.way_blocked(to.ip(), from.ip())).flatten();
         let blocked = self.way_blocked(from.ip(), to.ip()).or(handshake).is_some();
-        let pipe = self.pipes.get_mut(&(from, to)).expect("it was there");
+        let pipe = self.pipes.get_mut(&way).expect("it was there");
         if blocked {
             pipe.stalled += 1;
             return;
         }
         let (epoch, body) = pipe.packets.pop_front().expect("it was there");
-        self.receive(from, to, epoch, body);
+        self.receive(way, epoch, body);
     }
 
     /// Lets what waited at a block go on.
     pub(super) fn flush_stalled(&mut self) {
-        let ways: Vec<(SocketAddr, SocketAddr)> =
+        let ways: Vec<Way> =
             self.pipes.iter().filter(|(_, pipe)| pipe.stalled > 0).map(|(way, _)| *way).collect();
-        for (from, to) in ways {
+        for way in ways {
+            let (from, to) = (way.from(), way.to());
             if self.way_blocked(from.ip(), to.ip()).is_some() {
                 continue;
             }
-            let stalled = self.pipes.get_mut(&(from, to)).map_or(0, |pipe| std::mem::take(&mut pipe.stalled));
+            let stalled = self.pipes.get_mut(&way).map_or(0, |pipe| std::mem::take(&mut pipe.stalled));
             for _ in 0..stalled {
                 let delayed = self.now + self.delay(from, to);
-                self.at(delayed, Event::Arrive { from, to });
+                self.at(delayed, Event::Arrive { way });
             }
         }
     }
 
-    pub(super) fn receive(&mut self, from: SocketAddr, to: SocketAddr, epoch: u64, body: Body<M>) {
-        let Some(process) = self.processes.get(&to).filter(|process| process.alive) else {
-            self.reset(to, from, epoch);
+    pub(super) fn receive(&mut self, way: Way, epoch: u64, body: Body<M>) {
+        if way.dialer != way.acceptor
+            && !(if way.back { self.awaits(way, epoch) } else { self.accepts(way, epoch) })
+        {
             return;
-        };
-        if from != to {
-            let open = process.open(from);
-            if open != Some(epoch) {
-                if !process.takes(from, epoch) || matches!(body, Body::Close) {
-                    self.reset(to, from, epoch);
-                    return;
-                }
-                if let Some(old) = open {
-                    self.break_end(to, from, old, false);
-                }
-                let process = self.processes.get_mut(&to).expect("it was there");
-                process.ends.entry(from).or_default().open = Some(epoch);
-            }
         }
         match body {
             Body::Message { from, to, message } => self.post(&to, Letter::Message { from, message }),
             Body::Link { watcher, target } => self.linked(watcher, target),
             Body::Unlink { watcher, target } => {
-                if let Some(process) = self.processes.get_mut(&to) {
+                if let Some(process) = self.processes.get_mut(&way.to()) {
                     process.watchers.remove(&(target, watcher));
                 }
             }
             Body::Gone { watcher, target } => self.report_exited(&watcher, &target),
-            Body::Close => self.break_end(to, from, epoch, false),
+            Body::Close if way.back => self.break_dialed(way.dialer, way.acceptor, epoch, false),
+            Body::Close => {
+                if let Some(process) = self.processes.get_mut(&way.acceptor) {
+                    process.accepted.remove(&way.dialer);
+                    process.watchers.retain(|(_, watcher)| watcher.address() != way.dialer);
+                }
+            }
         }
     }
 
-    /// Tells a sender that its connection is unknown here.
-    fn reset(&mut self, from: SocketAddr, to: SocketAddr, epoch: u64) {
-        if epoch > 0 && self.way_blocked(from.ip(), to.ip()).is_none() {
-            let at = self.now + self.delay(from, to);
-            self.at(at, Event::Reset { at: to, peer: from, epoch });
-        }
+    /// Whether the dialer still believes in the connection by which an answer comes.
+    fn awaits(&self, way: Way, epoch: u64) -> bool {
+        self.processes.get(&way.dialer).is_some_and(|process| process.open(way.acceptor) == Some(epoch))
     }
 
-    /// One end gives a connection up: what was linked across it has exited. `tell`: the other end hears of it, after
-    /// what this end had sent, less a tail.
-    pub(super) fn break_end(&mut self, at: SocketAddr, peer: SocketAddr, epoch: u64, tell: bool) {
+    /// Whether an acceptor takes what comes by a connection: the newest of its dialer, dialed to this life of it. If
+    /// not, the dialer hears of it.
+    fn accepts(&mut self, way: Way, epoch: u64) -> bool {
+        let process = self.processes.get_mut(&way.acceptor).filter(|process| process.alive);
+        if let Some(process) = process
+            && epoch > process.floor
+        {
+            let newest = process.accepted.get(&way.dialer).copied();
+            if newest == Some(epoch) {
+                return true;
+            }
+            if newest.is_none_or(|newest| newest < epoch) {
+                process.watchers.retain(|(_, watcher)| watcher.address() != way.dialer);
+                process.accepted.insert(way.dialer, epoch);
+                return true;
+            }
+        }
+        if self.way_blocked(way.acceptor.ip(), way.dialer.ip()).is_none() {
+            let at = self.now + self.delay(way.acceptor, way.dialer);
+            self.at(at, Event::Reset { at: way.dialer, peer: way.acceptor, epoch });
+        }
+        false
+    }
+
+    /// A dialer gives a connection up: what was linked by it has exited. `tell`: the other end hears of it, after what
+    /// was sent, less a tail.
+    pub(super) fn break_dialed(&mut self, at: SocketAddr, peer: SocketAddr, epoch: u64, tell: bool) {
         let Some(process) = self.processes.get_mut(&at) else { return };
-        let Some(end) = process.ends.get_mut(&peer).filter(|end| end.open == Some(epoch)) else { return };
+        let Some(end) = process.dialed.get_mut(&peer).filter(|end| end.open == Some(epoch)) else { return };
         end.open = None;
-        end.closed = epoch;
-        process.watchers.retain(|(_, watcher)| watcher.address() != peer);
         let lost: Vec<(Pid, Pid)> =
             process.links.iter().filter(|(_, target)| target.address() == peer).cloned().collect();
         self.trace.record(self.now, format_args!("{at} gives up connection {epoch} to {peer}"));
         if tell {
-            self.close_pipe(at, peer, epoch, true);
+            self.close_pipe(Way::forth(at, peer), epoch, true);
         }
         for (watcher, target) in lost {
             self.report_exited(&watcher, &target);
         }
     }
 
-    /// Ends what one end sends on a connection. `harsh`: a random tail of it is lost.
-    pub(super) fn close_pipe(&mut self, from: SocketAddr, to: SocketAddr, epoch: u64, harsh: bool) {
-        if harsh && let Some(pipe) = self.pipes.get_mut(&(from, to)) {
+    /// Ends what one side sends on a connection. `harsh`: a random tail of it is lost.
+    pub(super) fn close_pipe(&mut self, way: Way, epoch: u64, harsh: bool) {
+        if harsh && let Some(pipe) = self.pipes.get_mut(&way) {
             let waiting = pipe.packets.iter().filter(|(number, _)| *number == epoch).count();
             let mut kept = self.random.below(waiting as u64 + 1);
             for (number, body) in &mut pipe.packets {
                 if *number == epoch {
-                    // What is lost leaves a hole that nobody takes: arrivals and packets stay in step.
+                    // What is lost becomes an end that comes early: arrivals and packets stay in step.
                     if kept == 0 {
                         *body = Body::Close;
                     }
@@ -191,25 +213,16 @@ impl<M: Clone + Debug + 'static> World<M> {
                 }
             }
         }
-        self.enqueue(from, to, epoch, Body::Close);
+        self.enqueue(way, epoch, Body::Close);
     }
 
-    pub(super) fn look_for_silence(
-        &mut self,
-        at: SocketAddr,
-        peer: SocketAddr,
-        epoch: u64,
-        since: Time,
-        connecting: bool,
-    ) {
+    pub(super) fn look_for_silence(&mut self, at: SocketAddr, peer: SocketAddr, epoch: u64, since: Time) {
         let Some(process) = self.processes.get(&at) else { return };
         if process.open(peer) != Some(epoch) || process.paused.is_some() {
             return;
         }
-        let outward = if connecting { self.cut(at, peer) } else { None };
-        let silent = [self.cut(peer, at), outward].into_iter().flatten().any(|from| from <= since);
-        if silent {
-            self.break_end(at, peer, epoch, true);
+        if self.cut(at, peer).is_some_and(|from| from <= since) {
+            self.break_dialed(at, peer, epoch, true);
         }
     }
 
@@ -219,33 +232,37 @@ impl<M: Clone + Debug + 'static> World<M> {
             return;
         }
         self.blocks.insert((from, to), self.now);
-        self.watch_peers_of(|peer| peer.ip() == from);
+        let parted = |a: IpAddr, b: IpAddr| (a, b) == (from, to) || (b, a) == (from, to);
+        self.watch(|dialer, peer| parted(dialer.ip(), peer.ip()));
     }
 
-    /// Those that have a connection to such a peer look for silence in time.
-    pub(super) fn watch_peers_of(&mut self, silent: impl Fn(SocketAddr) -> bool) {
-        for (at, peer, _) in self.ends_to(silent) {
+    /// Dialers look for silence in time.
+    pub(super) fn watch(&mut self, wanted: impl Fn(SocketAddr, SocketAddr) -> bool) {
+        for (at, peer, _) in self.dialed(wanted) {
             self.watch_end(at, peer);
         }
     }
 
-    /// The open ends of connections to such peers: whose, to whom, which.
-    pub(super) fn ends_to(&self, wanted: impl Fn(SocketAddr) -> bool) -> Vec<(SocketAddr, SocketAddr, u64)> {
+    /// Connections by dialer and acceptor: by whom, to whom, which.
+    pub(super) fn dialed(
+        &self,
+        wanted: impl Fn(SocketAddr, SocketAddr) -> bool,
+    ) -> Vec<(SocketAddr, SocketAddr, u64)> {
         let ends = self.processes.iter().flat_map(|(at, process)| {
-            process.ends.iter().filter_map(|(peer, end)| Some((*at, *peer, end.open?)))
+            process.dialed.iter().filter_map(|(peer, end)| Some((*at, *peer, end.open?)))
         });
-        ends.filter(|(_, peer, _)| wanted(*peer)).collect()
+        ends.filter(|(at, peer, _)| wanted(*at, *peer)).collect()
     }
 
     pub(super) fn watch_end(&mut self, at: SocketAddr, peer: SocketAddr) {
         let open = self.processes.get(&at).and_then(|process| process.open(peer));
         if let Some(epoch) = open
-            && self.cut(peer, at).is_some()
+            && self.cut(at, peer).is_some()
         {
             let silence = self.network.silence;
             let jitter = between(&mut self.random, Duration::ZERO, silence / 4);
             let due = self.now + silence + jitter;
-            self.at(due, Event::Silence { at, peer, epoch, since: self.now, connecting: false });
+            self.at(due, Event::Silence { at, peer, epoch, since: self.now });
         }
     }
 
@@ -286,8 +303,7 @@ impl<M: Clone + Debug + 'static> World<M> {
         if process.actors.contains_key(&target) {
             process.watchers.insert((target, watcher));
         } else {
-            let (from, to) = (target.address(), watcher.address());
-            self.transmit(from, to, Body::Gone { watcher, target });
+            self.notify(watcher, target);
         }
     }
 

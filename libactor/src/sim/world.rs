@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::host::Command;
-use super::process::{Body, Letter, Mail, Parent, Pipe, Process};
+use super::process::{Body, Letter, Mail, Parent, Pipe, Process, Way};
 use super::{Context, Factory, Fault, Host, Network, Plan, Trace};
 use crate::{Pid, Random, Time};
 
@@ -60,8 +60,8 @@ pub struct World<M> {
     pub(super) network: Network,
     pub(super) random: Random,
     pub(super) processes: BTreeMap<SocketAddr, Process<M>>,
-    pub(super) pipes: BTreeMap<(SocketAddr, SocketAddr), Pipe<M>>,
-    /// Numbers connections, of all pairs.
+    pub(super) pipes: BTreeMap<Way, Pipe<M>>,
+    /// Numbers connections, of all pairs and dialers.
     pub(super) epoch: u64,
     /// Ways that are blocked, and since when.
     pub(super) blocks: BTreeMap<(IpAddr, IpAddr), Time>,
@@ -87,13 +87,11 @@ pub(super) struct Added<M> {
 pub(super) enum Event<M> {
     /// Something arrives at the head of a pipe.
     Arrive {
-        from: SocketAddr,
-        to: SocketAddr,
+        way: Way,
     },
     /// A message that left its order.
     Stray {
-        from: SocketAddr,
-        to: SocketAddr,
+        way: Way,
         epoch: u64,
         body: Body<M>,
     },
@@ -103,13 +101,12 @@ pub(super) enum Event<M> {
         peer: SocketAddr,
         epoch: u64,
     },
-    /// The end of a connection looks whether its peer is silent since then.
+    /// The dialer of a connection looks whether its peer is silent since then.
     Silence {
         at: SocketAddr,
         peer: SocketAddr,
         epoch: u64,
         since: Time,
-        connecting: bool,
     },
     Tick {
         pid: Pid,
@@ -223,12 +220,10 @@ impl<M: Clone + Debug + 'static> World<M> {
         let ((time, _), event) = self.queue.pop_first()?;
         self.now = self.now.max(time);
         match event {
-            Event::Arrive { from, to } => self.arrive(from, to),
-            Event::Stray { from, to, epoch, body } => self.receive(from, to, epoch, body),
-            Event::Reset { at, peer, epoch } => self.break_end(at, peer, epoch, false),
-            Event::Silence { at, peer, epoch, since, connecting } => {
-                self.look_for_silence(at, peer, epoch, since, connecting);
-            }
+            Event::Arrive { way } => self.arrive(way),
+            Event::Stray { way, epoch, body } => self.receive(way, epoch, body),
+            Event::Reset { at, peer, epoch } => self.break_dialed(at, peer, epoch, false),
+            Event::Silence { at, peer, epoch, since } => self.look_for_silence(at, peer, epoch, since),
             Event::Tick { pid, life, at } => self.tick(&pid, life, at),
             Event::Mail(mail) => self.mail.push_back(mail),
             Event::Fault(fault) => self.inflict(fault),

@@ -10,29 +10,29 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 /// Runs a test where actors can live. One that hangs fails.
-pub async fn local<F: Future>(test: F) -> F::Output {
+pub(crate) async fn local<F: Future>(test: F) -> F::Output {
     let actors = LocalSet::new();
-    tokio::time::timeout(Duration::from_secs(15), actors.run_until(test)).await.expect("the test ends")
+    tokio::time::timeout(Duration::from_secs(90), actors.run_until(test)).await.expect("the test ends")
 }
 
-pub async fn node() -> Node {
+pub(crate) async fn node() -> Node {
     Node::bind(NodeConfig::default()).await.unwrap()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "test.Note")]
-pub struct Note {
-    pub number: u64,
-    pub text: String,
+pub(crate) struct Note {
+    pub(crate) number: u64,
+    pub(crate) text: String,
 }
 
-pub fn note(number: u64) -> Note {
+pub(crate) fn note(number: u64) -> Note {
     Note { number, text: format!("note {number}") }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "test.Double")]
-pub struct Double(pub u64);
+pub(crate) struct Double(pub u64);
 
 impl Request for Double {
     type Reply = u64;
@@ -41,7 +41,7 @@ impl Request for Double {
 /// Asks for an answer that never comes, or not before the actor ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename = "test.Never")]
-pub struct Never;
+pub(crate) struct Never;
 
 impl Request for Never {
     type Reply = ();
@@ -50,7 +50,7 @@ impl Request for Never {
 /// Makes the actor do something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "test.Order")]
-pub enum Order {
+pub(crate) enum Order {
     Stop,
     Panic,
     Fail,
@@ -61,16 +61,16 @@ pub enum Order {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     Note(Option<Pid>, u64),
     Exited(Pid),
     Stopped,
 }
 
-pub type Events = mpsc::Receiver<Event>;
+pub(crate) type Events = mpsc::Receiver<Event>;
 
 /// Reports all that happens to it.
-pub struct Witness {
+pub(crate) struct Witness {
     me: Me,
     events: mpsc::Sender<Event>,
     kept: Vec<Reply<()>>,
@@ -132,26 +132,26 @@ impl OnExited for Witness {
     }
 }
 
-pub fn make(events: mpsc::Sender<Event>) -> impl Fn(Me) -> Witness {
+pub(crate) fn make(events: mpsc::Sender<Event>) -> impl Fn(Me) -> Witness {
     move |me| Witness { me, events: events.clone(), kept: Vec::new() }
 }
 
-pub fn install(install: &mut Install<Witness>) {
+pub(crate) fn install(install: &mut Install<Witness>) {
     install.message::<Note>().message::<Order>().request::<Double>().request::<Never>().exited();
 }
 
-pub fn witness(node: &Node, name: &str) -> (Pid, Events) {
+pub(crate) fn witness(node: &Node, name: &str) -> (Pid, Events) {
     let (events, seen) = mpsc::channel(100_000);
     (node.spawn(name, make(events), install).unwrap(), seen)
 }
 
 /// What a counter or gauge of the runtime shows.
-pub fn metric(node: &Node, name: &str) -> f64 {
+pub(crate) fn metric(node: &Node, name: &str) -> f64 {
     node.metrics().snapshot().get(&format!("libactor/{name}")).copied().unwrap_or(-1.0)
 }
 
 /// Waits until a counter or gauge shows a value.
-pub async fn until(node: &Node, name: &str, value: f64) {
+pub(crate) async fn until(node: &Node, name: &str, value: f64) {
     while metric(node, name) != value {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

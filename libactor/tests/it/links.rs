@@ -171,3 +171,109 @@ async fn a_host_that_falls_silent_has_exited() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_full_mailbox_loses_no_exit() {
+    local(async {
+        let here = node().await;
+        let (sender, mut events) = tokio::sync::mpsc::channel(1000);
+        let small = |all: &mut libactor::Install<_>| {
+            crate::kit::install(all);
+            all.mailbox(1);
+        };
+        let watcher = here.spawn("watcher", crate::kit::make(sender), small).unwrap();
+        let targets: Vec<Pid> =
+            (0..50).map(|number| witness(&here, &format!("target-{number:02}")).0).collect();
+        for target in &targets {
+            here.send(&watcher, Order::Link(target.clone())).await.unwrap();
+        }
+        until(&here, "links_out", 50.0).await;
+        // All at once, and a message takes the one place in the mailbox.
+        targets.iter().for_each(|target| here.tell(target, Order::Stop).unwrap());
+        here.tell(&watcher, note(1)).unwrap();
+        let mut exited = Vec::new();
+        while exited.len() < 50 {
+            if let Some(Event::Exited(pid)) = events.recv().await {
+                exited.push(pid);
+            }
+        }
+        exited.sort();
+        assert_eq!(exited, targets);
+        nothing_before(&here, &watcher, &mut events).await;
+        here.shutdown().await;
+    })
+    .await;
+}
+
+/// An actor that takes its time.
+struct Slow;
+
+impl actix::Actor for Slow {
+    type Context = actix::Context<Self>;
+}
+
+impl libactor::Receive<crate::kit::Note> for Slow {
+    fn receive(&mut self, _: crate::kit::Note, _: Option<Pid>, ctx: &mut actix::Context<Self>) {
+        use actix::AsyncContext;
+        use actix::fut::WrapFuture;
+        ctx.wait(tokio::time::sleep(Duration::from_millis(5)).into_actor(self));
+    }
+}
+
+#[tokio::test]
+async fn a_host_whose_actors_are_slow_has_not_fallen_silent() {
+    local(async {
+        let config = NodeConfig {
+            heartbeat: Duration::from_millis(20),
+            silence: Duration::from_millis(100),
+            ..NodeConfig::default()
+        };
+        let (here, there) = (Node::bind(config).await.unwrap(), node().await);
+        let slow = there
+            .spawn(
+                "slow",
+                |_| Slow,
+                |install| {
+                    install.message::<crate::kit::Note>().mailbox(1);
+                },
+            )
+            .unwrap();
+        let (watcher, mut events) = witness(&here, "watcher");
+        here.tell(&watcher, Order::Link(slow.clone())).unwrap();
+        until(&there, "links_in", 1.0).await;
+        // The connection is held back for half a second, and every ping with it.
+        for number in 0..100 {
+            here.send(&slow, note(number)).await.unwrap();
+        }
+        while crate::kit::metric(&there, "frames_received") < 100.0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        nothing_before(&here, &watcher, &mut events).await;
+        assert_eq!(crate::kit::metric(&here, "closed_silent_peer"), 0.0);
+        here.shutdown().await;
+        there.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn links_that_have_ended_do_not_count_towards_the_bound() {
+    local(async {
+        let (here, there) = (node().await, node().await);
+        let (watcher, mut events) = witness(&here, "watcher");
+        for _ in 0..=libactor::limits::MAX_CONNECTION_LINKS / 256 {
+            for number in 0..256 {
+                let nobody = there.pid(&format!("nobody-{number}"));
+                here.tell(&watcher, Order::Link(nobody)).unwrap();
+            }
+            for _ in 0..256 {
+                assert!(matches!(events.recv().await, Some(Event::Exited(_))));
+            }
+        }
+        nothing_before(&here, &watcher, &mut events).await;
+        assert_eq!(crate::kit::metric(&there, "closed_too_many_links"), 0.0);
+        here.shutdown().await;
+        there.shutdown().await;
+    })
+    .await;
+}

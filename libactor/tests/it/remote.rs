@@ -168,14 +168,14 @@ async fn more_names_than_a_connection_holds_are_no_obstacle() {
 #[tokio::test]
 async fn a_message_may_be_large_but_not_larger_than_a_frame() {
     #[derive(Serialize, Deserialize)]
-    struct Large(Vec<u8>);
+    struct Large(bytes::Bytes);
     local(async {
         let (here, there) = (node().await, node().await);
         let pid = there.pid("a");
         let limit = libactor::limits::MAX_BODY_BYTES;
-        let error = here.tell(&pid, Large(vec![0; limit])).unwrap_err();
+        let error = here.tell(&pid, Large(vec![0; limit].into())).unwrap_err();
         assert_eq!(error, SendError::TooLarge { to: pid.clone(), limit });
-        here.tell(&pid, Large(vec![0; limit - 100])).unwrap();
+        here.tell(&pid, Large(vec![0; limit - 100].into())).unwrap();
         until(&there, "dropped_unknown_actor", 1.0).await;
         here.shutdown().await;
         there.shutdown().await;
@@ -217,6 +217,46 @@ async fn a_full_mailbox_holds_the_connection_back_for_a_while() {
             assert_eq!(events.recv().await, Some(Event::Note(None, number)));
         }
         assert_eq!(metric(&there, "dropped_mailbox_full"), 0.0);
+        here.shutdown().await;
+        there.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mailbox_that_stays_full_drops_and_counts() {
+    use actix::fut::WrapFuture;
+    use actix::{Actor, AsyncContext, Context};
+
+    struct Stuck;
+    impl Actor for Stuck {
+        type Context = Context<Self>;
+        fn started(&mut self, ctx: &mut Self::Context) {
+            ctx.wait(std::future::pending::<()>().into_actor(self));
+        }
+    }
+    impl libactor::Receive<crate::kit::Note> for Stuck {
+        fn receive(&mut self, _: crate::kit::Note, _: Option<libactor::Pid>, _: &mut Context<Self>) {}
+    }
+    local(async {
+        let (here, there) = (node().await, node().await);
+        let stuck = there
+            .spawn(
+                "stuck",
+                |_| Stuck,
+                |install| {
+                    install.message::<crate::kit::Note>().mailbox(2);
+                },
+            )
+            .unwrap();
+        let (pid, mut events) = witness(&there, "a");
+        for number in 0..10 {
+            here.send(&stuck, note(number)).await.unwrap();
+        }
+        here.send(&pid, note(1)).await.unwrap();
+        // Others behind the same connection wait once, not for each message.
+        assert_eq!(events.recv().await, Some(Event::Note(None, 1)));
+        assert_eq!(metric(&there, "dropped_mailbox_full"), 8.0);
         here.shutdown().await;
         there.shutdown().await;
     })

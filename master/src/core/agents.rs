@@ -194,6 +194,8 @@ impl Master {
         if let Err(reason) = validate::agent(&info) {
             return self.refuse_agent(turn, from, reason);
         }
+        // One that returned from here was an earlier life, which is over.
+        self.abandon(&from);
         if let Some(id) = self.agent_pids.get(&from).cloned()
             && let Some(agent) = self.agents.get(&id)
         {
@@ -206,6 +208,7 @@ impl Master {
         let id = AgentId::from(format!("{}-S{}", self.info.id, self.next_agent));
         self.next_agent += 1;
         info.id = Some(id.clone());
+        turn.link(from.clone());
         self.admitting.insert(id, Admission { pid: from, version });
         turn.apply(Operation::AdmitAgent { agent: info });
     }
@@ -232,6 +235,12 @@ impl Master {
         }
     }
 
+    /// A process has ended while the registry decides on it: what is decided is not for the next one at its address.
+    pub(super) fn abandon(&mut self, pid: &Pid) {
+        self.admitting.retain(|_, admission| admission.pid != *pid);
+        self.reregistering.retain(|_, back| back.pid != *pid);
+    }
+
     /// The registry holds what it was asked to.
     pub(super) fn applied(&mut self, turn: &mut Turn<'_>, operation: Operation) {
         match operation {
@@ -246,7 +255,10 @@ impl Master {
 
     fn agent_admitted(&mut self, turn: &mut Turn<'_>, info: AgentInfo) {
         let Some(id) = info.id.clone() else { return };
-        let Some(Admission { pid, version }) = self.admitting.remove(&id) else { return };
+        let Some(Admission { pid, version }) = self.admitting.remove(&id) else {
+            // It has ended meanwhile, without having learnt its id: nobody will come back under it.
+            return turn.apply(Operation::RemoveAgent { agent_id: id });
+        };
         let total = info.resources.clone();
         let agent = Agent::new(id.clone(), info, pid.clone(), version, turn.now);
         self.agents.insert(id.clone(), agent);
@@ -283,6 +295,7 @@ impl Master {
     /// Its link is broken. It may come back; until then nothing of it is offered, and what can't survive the end of
     /// an agent's process is lost: the tasks of frameworks that don't checkpoint (M-B-05).
     pub(super) fn agent_disconnected(&mut self, turn: &mut Turn<'_>, pid: &Pid) {
+        self.abandon(pid);
         let Some(id) = self.agent_pids.get(pid).cloned() else { return };
         let Some(agent) = self.agents.get_mut(&id).filter(|agent| agent.connected) else { return };
         tracing::info!(agent_id = %id, "the agent is disconnected");

@@ -71,6 +71,8 @@ impl Master {
         if self.agents.contains_key(&id) {
             self.known_agent_back(turn, &id, back);
         } else {
+            self.abandon(&back.pid);
+            turn.link(back.pid.clone());
             turn.apply(Operation::MarkAgentReachable { agent: back.info.clone() });
             self.reregistering.insert(id, back);
         }
@@ -150,9 +152,17 @@ impl Master {
 
     /// The registry knows that an agent is there which this master did not have.
     pub(super) fn agent_reachable(&mut self, turn: &mut Turn<'_>, info: AgentInfo) {
-        let Some(id) = info.id else { return };
-        let Some(back) = self.reregistering.remove(&id) else { return };
+        let Some(id) = info.id.clone() else { return };
+        if self.agents.contains_key(&id) {
+            return; // It had to ask twice.
+        }
         self.unreachable.remove(&id);
+        let Some(back) = self.reregistering.remove(&id) else {
+            // Its process has ended meanwhile: it is waited for, as if this master had just begun.
+            self.recovered.insert(id.clone(), info);
+            self.timers.set(Timer::Recovered(id), turn.now + self.config.agent_reregister_timeout);
+            return;
+        };
         self.recovered.remove(&id);
         self.timers.cancel(&Timer::Recovered(id.clone()));
         let agent =
@@ -257,22 +267,26 @@ impl Master {
             Some(record) if record.task.agent_id == *agent_id => framework.unreachable.remove(&key.1),
             _ => None,
         };
-        if before.is_some()
-            && !task.state.is_terminal()
-            && let Some(pid) = framework.pid.clone()
-        {
-            let mut status = TaskStatus::new(key.1.clone(), task.state, Source::Master)
-                .because(Reason::AgentReregistered, "Agent reregistered");
-            status.agent_id = Some(agent_id.clone());
-            status.executor_id = Some(task.executor_id.clone());
-            status.timestamp = Some(turn.unix_time());
-            turn.update(pid, status);
-        }
-        let (role, asked) = match before {
+        let back = before.is_some();
+        let (role, kill) = match before {
             Some(record) => (record.role, record.kill),
             None => (role_of(&task.resources, &framework.info, framework.first_role()), None),
         };
-        self.add_task(TaskRecord { task: Arc::new(task), role, kill: asked, unreachable_since: None });
+        let record = TaskRecord { task: Arc::new(task), role, kill, unreachable_since: None };
+        // What no update has told yet, updates will tell.
+        let state = record.told();
+        if back
+            && !state.is_terminal()
+            && let Some(pid) = framework.pid.clone()
+        {
+            let mut status = TaskStatus::new(key.1, state, Source::Master)
+                .because(Reason::AgentReregistered, "Agent reregistered");
+            status.agent_id = Some(agent_id.clone());
+            status.executor_id = Some(record.task.executor_id.clone());
+            status.timestamp = Some(turn.unix_time());
+            turn.update(pid, status);
+        }
+        self.add_task(record);
     }
 
     /// Whether an executor has a task that its framework counts on.
@@ -334,4 +348,142 @@ fn role_of(resources: &Resources, framework: &FrameworkInfo, first: Role) -> Rol
         .map(protocol::Resource::role)
         .find(|role| framework.roles.contains(role))
         .unwrap_or(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use libactor::{Machine, Time};
+    use protocol::messages::{AgentCall, Call, Event, SchedulerCall};
+    use protocol::{ExecutorId, TaskState};
+
+    use super::super::allocator::{AllocatorConfig, Hierarchical};
+    use super::super::{Input, MasterConfig, Output};
+    use super::*;
+
+    const NOW: Time = Time::from_nanos(1_000_000_000);
+
+    fn master() -> Master {
+        let allocator = Box::new(Hierarchical::new(AllocatorConfig::default(), 1));
+        Master::new(MasterConfig::default(), 1, NOW, allocator)
+    }
+
+    fn info(id: Option<&str>) -> AgentInfo {
+        AgentInfo {
+            hostname: "host".to_owned(),
+            port: 5051,
+            resources: "cpus:4;mem:4096".parse().unwrap(),
+            attributes: Default::default(),
+            id: id.map(AgentId::from),
+        }
+    }
+
+    fn agent_pid() -> Pid {
+        "slave(1)@10.0.0.2:5051".parse().unwrap()
+    }
+
+    fn feed(master: &mut Master, input: Input) -> Vec<Output> {
+        let mut out = Vec::new();
+        master.handle(NOW, input, &mut out);
+        master.check();
+        out
+    }
+
+    fn agent(master: &mut Master, call: AgentCall) -> Vec<Output> {
+        feed(master, Input::Agent { from: agent_pid(), call })
+    }
+
+    fn operations(out: &[Output]) -> Vec<Operation> {
+        let applied = out.iter().filter_map(|output| match output {
+            Output::Apply { operation } => Some(operation.clone()),
+            _ => None,
+        });
+        applied.collect()
+    }
+
+    fn register() -> AgentCall {
+        AgentCall::Register { agent: info(None), version: String::new() }
+    }
+
+    fn reregister(id: &str, tasks: Vec<Task>) -> AgentCall {
+        let frameworks = Vec::new();
+        AgentCall::Reregister {
+            agent: info(Some(id)),
+            version: String::new(),
+            executors: Vec::new(),
+            tasks,
+            frameworks,
+        }
+    }
+
+    /// Found by simulation: the next life took over the identity of the one before, and was registered twice.
+    #[test]
+    fn a_return_that_is_still_being_decided_is_not_for_the_next_life_at_that_address() {
+        let mut master = master();
+        let returning = operations(&agent(&mut master, reregister("S1", Vec::new())));
+        let admitting = operations(&agent(&mut master, register()));
+        for operation in returning {
+            let out = feed(&mut master, Input::Applied { operation });
+            assert!(!out.iter().any(|output| matches!(output, Output::ToAgent { .. })), "{out:?}");
+        }
+        assert!(master.agents().is_empty(), "S1 is waited for");
+        for operation in admitting {
+            feed(&mut master, Input::Applied { operation });
+        }
+        assert_eq!(master.agents().len(), 1);
+        assert!(!master.agents().contains_key(&AgentId::from("S1")));
+        let mut out = Vec::new();
+        let later = NOW + master.config().agent_reregister_timeout + Duration::from_secs(1);
+        master.tick(later, &mut out);
+        let unreachable = |operation: &Operation| matches!(operation, Operation::MarkAgentUnreachable { agent_id, .. } if agent_id.as_str() == "S1");
+        assert!(operations(&out).iter().any(unreachable), "nobody came: {out:?}");
+    }
+
+    #[test]
+    fn an_agent_that_ends_while_it_is_being_admitted_is_taken_out_again() {
+        let mut master = master();
+        let out = agent(&mut master, register());
+        assert!(out.iter().any(|output| matches!(output, Output::Link { pid } if *pid == agent_pid())));
+        feed(&mut master, Input::Exited { pid: agent_pid() });
+        let out = feed(&mut master, Input::Applied { operation: operations(&out).remove(0) });
+        assert!(matches!(operations(&out).as_slice(), [Operation::RemoveAgent { .. }]), "{out:?}");
+        assert!(master.agents().is_empty());
+    }
+
+    /// Found by simulation: TASK_FINISHED by reconciliation, and then TASK_STARTING by the task's updates.
+    #[test]
+    fn what_no_update_has_told_yet_is_not_told_by_reconciliation() {
+        let mut master = master();
+        let scheduler: Pid = "scheduler@10.0.0.3:6000".parse().unwrap();
+        let framework = FrameworkInfo { id: Some("F".into()), ..FrameworkInfo::new("f") };
+        let call = |call| SchedulerCall { framework_id: Some("F".into()), call };
+        let subscribe = call(Call::Subscribe { framework, suppressed_roles: BTreeSet::new() });
+        feed(&mut master, Input::Scheduler { from: scheduler.clone(), call: subscribe });
+        let task = Task {
+            name: String::new(),
+            task_id: "t".into(),
+            framework_id: "F".into(),
+            executor_id: ExecutorId::from("t"),
+            command_executor: true,
+            agent_id: "S1".into(),
+            state: TaskState::Finished,
+            resources: "cpus:1".parse().unwrap(),
+            statuses: Vec::new(),
+            status_update_state: None,
+            status_update_uuid: None,
+            user: None,
+            labels: Vec::new(),
+            kill_policy: None,
+        };
+        let out = agent(&mut master, reregister("S1", vec![task]));
+        feed(&mut master, Input::Applied { operation: operations(&out).remove(0) });
+        let reconcile = call(Call::Reconcile { tasks: Vec::new() });
+        let out = feed(&mut master, Input::Scheduler { from: scheduler, call: reconcile });
+        let told = |output: &Output| match output {
+            Output::ToScheduler { event: Event::Update(status), .. } => Some(status.state),
+            _ => None,
+        };
+        assert_eq!(out.iter().find_map(told), Some(TaskState::Staging));
+    }
 }

@@ -31,9 +31,14 @@ impl TaskRecord {
         !self.task.state.is_terminal() && self.task.state != TaskState::Unreachable
     }
 
-    /// What the framework was told last: the state of the newest update that was forwarded, else the task's own.
+    /// What the framework was told last: the state of the newest update that was forwarded. Before the first one
+    /// it is staging, whatever its agent knows: a later state, told now, would be followed by earlier ones.
     pub fn told(&self) -> TaskState {
-        self.task.status_update_state.unwrap_or(self.task.state)
+        match (self.task.status_update_state, self.task.state) {
+            (Some(told), _) => told,
+            (None, TaskState::Unreachable) => TaskState::Unreachable,
+            (None, _) => TaskState::Staging,
+        }
     }
 }
 

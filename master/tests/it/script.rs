@@ -352,7 +352,7 @@ impl Script {
         Ok(StatusUpdate { framework_id: self.full(framework).into(), status, latest_state })
     }
 
-    /// `task=0000/t1:RUNNING{cpus:1}` (`0000/t1@e1` on an executor), `executor=0000/e1{cpus:1}`, `framework=0000` (`framework=0000:role`).
+    /// `task=0000/t1:RUNNING{cpus:1}` (`FINISHED/RUNNING`: the update of the second state was sent last; `0000/t1@e1` on an executor), `executor=0000/e1{cpus:1}`, `framework=0000` (`framework=0000:role`).
     fn reregister(&self, agent: AgentInfo, version: String, rest: &[&str]) -> Result<AgentCall, String> {
         let (mut executors, mut tasks, mut frameworks) = (Vec::new(), Vec::new(), Vec::new());
         for word in rest {
@@ -376,7 +376,10 @@ impl Script {
                             TaskInfo::with_executor(task_id, agent_id, resources, executor)
                         }
                     };
-                    tasks.push(Task::new(self.full(owner).into(), &info, self::state(state)?));
+                    let (state, told) = state.split_once('/').unwrap_or((state, state));
+                    let told = self::state(told)?;
+                    let task = Task::new(self.full(owner).into(), &info, self::state(state)?);
+                    tasks.push(Task { status_update_state: Some(told), ..task });
                 }
                 ("executor", text) => {
                     let (owner, text) = text.split_once('/').ok_or("framework/executor?")?;

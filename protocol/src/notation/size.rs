@@ -116,6 +116,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::fixed_cases())]
+
         #[test]
         fn what_is_printed_is_read_back(bytes: u64, power in 0u32..64) {
             for size in [ByteSize(bytes), ByteSize(bytes.checked_shl(power).unwrap_or(0))] {

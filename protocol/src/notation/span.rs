@@ -175,6 +175,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::testing::fixed_cases())]
+
         #[test]
         fn nothing_panics(text in "[0-9.]{0,30}[ a-z-]{0,6}") {
             let _ = text.parse::<Span>();

@@ -78,3 +78,53 @@ fn without_value(resource: &Resource) -> Resource {
         value: Value::Scalar(super::Scalar::ZERO),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Scalar;
+
+    fn find(have: &str, wanted: &str, role: &str) -> Option<String> {
+        let (have, wanted): (Resources, Resources) = (have.parse().unwrap(), wanted.parse().unwrap());
+        have.find(&wanted, &role.into()).map(|found| found.to_string())
+    }
+
+    #[test]
+    fn reserved_first_then_the_rest() {
+        for (have, wanted, role, found) in [
+            ("cpus:4", "cpus:1", "prod", Some("cpus:1")),
+            ("cpus:4", "cpus:5", "prod", None),
+            ("cpus:4;cpus(prod):2", "cpus:1", "prod", Some("cpus(prod):1")),
+            ("cpus:4;cpus(prod):2", "cpus:5", "prod", Some("cpus:3;cpus(prod):2")),
+            ("cpus:4;cpus(prod):2", "cpus:5", "prod/web", Some("cpus:3;cpus(prod):2")),
+            ("cpus:4;cpus(prod):2", "cpus:5", "production", None),
+            ("cpus(prod):2", "cpus:1", "*", None),
+            (
+                "ports:[1-9];ports(prod):[20-29]",
+                "ports:[5-6,25-25]",
+                "prod",
+                Some("ports:[5-6];ports(prod):[25-25]"),
+            ),
+            ("ports:[1-9]", "ports:[9-10]", "prod", None),
+            ("cpus:1;mem:1", "cpus:1;gpus:1", "prod", None),
+            // One that names its reservation takes from there, and before the others.
+            ("cpus:2;cpus(prod):2", "cpus:2;cpus(prod):2", "prod", Some("cpus:2;cpus(prod):2")),
+            ("cpus:2;cpus(prod):1", "cpus(prod):2", "prod", None),
+            ("cpus(prod):2", "cpus(prod):1", "other", None),
+        ] {
+            assert_eq!(find(have, wanted, role).as_deref(), found, "{wanted} in {have} for {role}");
+        }
+    }
+
+    #[test]
+    fn revocable_is_found_only_where_it_is_wanted() {
+        let plain: Resources = "cpus:1".parse().unwrap();
+        let revocable = Resource { revocable: true, ..Resource::scalar("cpus", Scalar::from_units(1)) };
+        let revocable = Resources::from(revocable);
+        assert_eq!(plain.find(&revocable, &Role::default()), None);
+        assert_eq!(revocable.find(&plain, &Role::default()), None);
+        let both = plain.clone() + revocable.clone();
+        assert_eq!(both.find(&revocable, &Role::default()), Some(revocable));
+        assert_eq!(both.find(&plain, &Role::default()), Some(plain));
+    }
+}

@@ -281,3 +281,116 @@ fn print_principal(reservation: &Reservation, mut fields: Object) -> Json {
     }
     Json::Object(fields)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CPUS: &str = r#""name": "cpus", "type": "SCALAR", "scalar": {"value": 4}"#;
+
+    #[test]
+    fn what_mesos_prints_is_read() {
+        let text = r#"[
+            {"name": "cpus", "type": "SCALAR", "scalar": {"value": 0.1}, "role": "*", "allocation_info": {"role": "x"}},
+            {"name": "mem", "type": "SCALAR", "scalar": {"value": 32}, "ranges": null, "role": "prod"},
+            {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": 3, "end": "9"}, {"begin": 1, "end": 2}]}},
+            {"name": "zones", "type": "SET", "set": {"item": ["b", "a"]}, "role": "prod", "reservation": {"principal": "ops"}},
+            {"name": "disk", "type": "SCALAR", "scalar": {"value": 5}, "revocable": {}, "role": "a/b",
+             "reservations": [{"type": "STATIC", "role": "a"}, {"type": "DYNAMIC", "role": "a/b", "principal": "ops"}]}
+        ]"#;
+        let resources = Resources::parse(text).unwrap();
+        assert_eq!(resources.to_string(), "cpus:0.1;disk(a/b):5;mem(prod):32;ports:[1-9];zones(prod):{a,b}");
+        let entries: Vec<&Resource> = resources.iter().collect();
+        assert!(entries[1].revocable && entries[1].reservations.len() == 2);
+        let zones = &entries[4].reservations[0];
+        assert_eq!((zones.kind, zones.principal.as_deref()), (ReservationKind::Dynamic, Some("ops")));
+        assert_eq!(Resources::from_json(&resources.to_json().to_string()), Ok(resources));
+        assert_eq!(Resources::parse(&format!(" {{{CPUS}}}")), Ok("cpus:4".parse().unwrap()));
+        assert_eq!(Resources::from_json("[]"), Ok(Resources::new()));
+    }
+
+    #[test]
+    fn what_is_printed_is_what_mesos_prints() {
+        let resources: Resources = "cpus:4;mem(prod):32;ports:[1-2];zones:{a}".parse().unwrap();
+        let expected = r#"[
+            {"name": "cpus", "type": "SCALAR", "scalar": {"value": 4.0}, "role": "*"},
+            {"name": "mem", "type": "SCALAR", "scalar": {"value": 32.0}, "role": "prod",
+             "reservations": [{"type": "STATIC", "role": "prod"}]},
+            {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": 1, "end": 2}]}, "role": "*"},
+            {"name": "zones", "type": "SET", "set": {"item": ["a"]}, "role": "*"}
+        ]"#;
+        assert_eq!(resources.to_json(), serde_json::from_str::<Json>(expected).unwrap());
+        let more = resources + "cpus(prod):0.5;ports(prod):[4-4];zones(prod):{b}".parse().unwrap();
+        let expected = r#"{"cpus": 4.5, "disk": 0.0, "gpus": 0.0, "mem": 32.0, "ports": "[1-2, 4-4]", "zones": "{a,b}"}"#;
+        assert_eq!(more.to_json_summary(), serde_json::from_str::<Json>(expected).unwrap());
+    }
+
+    #[test]
+    fn refusals_name_the_entry_and_the_field() {
+        let entry = |fields: &str| format!("[{{{CPUS}}}, {{{fields}}}]");
+        let cpus_and = |fields: &str| entry(&format!("{CPUS}, {fields}"));
+        for (text, problem) in [
+            ("[".into(), "not JSON: EOF"),
+            ("4".into(), "expected a list of objects"),
+            ("[4]".into(), "resource 1 ('?'): expected an object"),
+            (entry(r#""type": "SCALAR""#), "resource 2 ('?'): 'name' is missing"),
+            (entry(r#""name": 4"#), "'name' must be a string"),
+            (entry(r#""name": "a b""#), "resource 2 ('a b'): 'a b' is not a name"),
+            (entry(r#""name": "a""#), "'type' is missing"),
+            (entry(r#""name": "a", "type": "TEXT""#), "'type' is 'TEXT': expected SCALAR, RANGES or SET"),
+            (entry(r#""name": "a", "type": "SCALAR""#), "'scalar.value' is missing"),
+            (entry(r#""name": "a", "type": "SCALAR", "scalar": 4"#), "'scalar' must be an object"),
+            (
+                entry(r#""name": "a", "type": "SCALAR", "scalar": {"value": "4"}"#),
+                "'scalar.value' is not a number",
+            ),
+            (entry(r#""name": "a", "type": "SCALAR", "scalar": {"value": -4}"#), "'-4' is not an amount"),
+            (entry(r#""name": "a", "type": "RANGES", "ranges": {}"#), "'ranges.range' is missing"),
+            (
+                entry(r#""name": "a", "type": "RANGES", "ranges": {"range": [{"begin": 1}]}"#),
+                "'begin' and 'end'",
+            ),
+            (
+                entry(r#""name": "a", "type": "RANGES", "ranges": {"range": [{"begin": 2, "end": 1}]}"#),
+                "the range 2-1 ends before it begins",
+            ),
+            (
+                entry(r#""name": "a", "type": "SET", "set": {"item": [1]}"#),
+                "each of 'set.item' must be a string",
+            ),
+            (
+                entry(r#""name": "cpus", "type": "SET", "set": {"item": ["x"]}"#),
+                "resource 2 ('cpus'): the same name with another kind of value",
+            ),
+            (cpus_and(r#""disk": {"persistence": {"id": "x"}}"#), "'disk' is not supported"),
+            (cpus_and(r#""role": "-x""#), "begins with '-'"),
+            (cpus_and(r#""reservation": {}"#), "a 'reservation' needs a 'role' other than '*'"),
+            (
+                cpus_and(r#""reservations": [{"role": "a"}]"#),
+                "reservation 1: 'type' must be STATIC or DYNAMIC",
+            ),
+            (cpus_and(r#""reservations": [{"type": "STATIC"}]"#), "reservation 1: 'role' is missing"),
+            (
+                cpus_and(r#""reservations": [{"type": "STATIC", "role": "*"}]"#),
+                "can't be reserved for the role '*'",
+            ),
+            (
+                cpus_and(r#""role": "b", "reservations": [{"type": "STATIC", "role": "a"}]"#),
+                "'role' is 'b' but 'reservations' end with 'a'",
+            ),
+            (
+                cpus_and(
+                    r#""reservations": [{"type": "STATIC", "role": "a"}, {"type": "DYNAMIC", "role": "ab"}]"#,
+                ),
+                "the role 'ab' is not below 'a'",
+            ),
+        ] {
+            let error = Resources::from_json(&text).unwrap_err().to_string();
+            assert!(error.starts_with("resources in JSON: ") && error.contains(problem), "{text}: {error}");
+        }
+        let many = format!("[{}]", vec![format!("{{{CPUS}}}"); crate::limits::MAX_RESOURCES + 1].join(","));
+        assert!(Resources::from_json(&many).unwrap_err().problem.contains("more than 10000 resources"));
+        let deep = format!("[{{\"name\": {}", "[".repeat(100_000));
+        assert!(Resources::from_json(&deep).unwrap_err().problem.contains("recursion limit"));
+    }
+}

@@ -122,3 +122,61 @@ pub(super) fn print(resources: &Resources, f: &mut fmt::Formatter<'_>) -> fmt::R
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_printed_in_canonical_order() {
+        for (text, printed) in [
+            ("", ""),
+            (" ; ", ""),
+            ("mem:2048; cpus : 4 ;", "cpus:4;mem:2048"),
+            ("cpus:1;cpus:0.5", "cpus:1.5"),
+            ("cpus:0.0014", "cpus:0.001"),
+            ("cpus:0", ""),
+            ("cpus(*):1", "cpus:1"),
+            ("cpus( prod ) : 8;cpus:4", "cpus:4;cpus(prod):8"),
+            ("cpus(a:b/c):1", "cpus(a:b/c):1"),
+            ("ports:[3-4, 1-2,9-9]", "ports:[1-4, 9-9]"),
+            ("ports:[]", ""),
+            ("zones:{b, a,,b}", "zones:{a,b}"),
+            (
+                "ports:[0-0,18446744073709551614-18446744073709551615]",
+                "ports:[0-0, 18446744073709551614-18446744073709551615]",
+            ),
+        ] {
+            let resources: Resources = text.parse().unwrap();
+            assert_eq!(resources.to_string(), printed, "{text}");
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_part_and_the_problem() {
+        for (text, part, problem) in [
+            ("cpus:1;mem", "mem", "no ':'"),
+            ("cpus(prod", "cpus(prod", "no ')' after the role"),
+            ("cpus(prod)4", "cpus(prod)4", "no ':' before the value"),
+            ("cpus(-x):4", "cpus(-x):4", "begins with '-'"),
+            ("cpus():4", "cpus():4", "a role is empty"),
+            (":4", ":4", "the name is empty"),
+            ("a b:4", "a b:4", "is not a name"),
+            ("cpus:", "cpus:", "'' is not an amount"),
+            ("cpus:-1", "cpus:-1", "'-1' is not an amount"),
+            ("cpus:-0.0001", "cpus:-0.0001", "is not an amount"),
+            ("cpus:nan", "cpus:nan", "is not an amount"),
+            ("cpus:1e300", "cpus:1e300", "up to 8796093022"),
+            ("cpus:8000000000;cpus:8000000000", "cpus:8000000000;cpus", "cpus: 16000000000 is more than"),
+            ("ports:[1-2", "ports:[1-2", "is not an amount"),
+            ("ports:[2-1]", "ports:[2-1]", "the range 2-1 ends before it begins"),
+            ("ports:[1]", "ports:[1]", "a range is begin-end"),
+            ("ports:[0-18446744073709551616]", "ports:[0-1844", "a range is begin-end"),
+            ("a:1;a:{x}", "a:{x}", "the same name with another kind of value"),
+        ] {
+            let error = text.parse::<Resources>().unwrap_err();
+            assert!(error.part.contains(part) && error.problem.contains(problem), "{text}: {error:?}");
+            assert!(error.to_string().contains("expected for example cpus:4"), "{error}");
+        }
+    }
+}

@@ -15,8 +15,15 @@
 //! the framework's id, once there is one, and the suppressed roles.
 //!
 //! Callbacks go out one at a time; the next one waits for [`Input::CallbackReturned`]. An update is acknowledged when its
-//! callback has returned, unless the framework acknowledges by itself. What happens when callbacks are slow is
-//! said in `queue.rs`.
+//! callback has returned, unless the framework acknowledges by itself. What waits for a slow scheduler is bounded:
+//!
+//! | what | while there is room | at [`MAX_CALLBACKS`] | at [`MAX_CALLBACKS_HARD`] |
+//! |---|---|---|---|
+//! | offers | wait | declined at once | |
+//! | a rescinded offer that still waits | both vanish | both vanish | both vanish |
+//! | an update that an agent repeats | waits, once | takes the place of waiting offers, else dropped: its agent repeats it | |
+//! | a message of an executor | waits | dropped (delivery is at most once) | |
+//! | all else (the master's own updates, losses, connection) | waits | waits | the driver ends with an error |
 //!
 //! Calls made without a master are dropped, with three exceptions: suppressed and revived roles are remembered, tasks to be launched
 //! are reported lost (or dropped, to a framework that can tell), and a stop is a stop.
@@ -39,6 +46,8 @@ pub use address::{MasterAddress, MasterAddressError};
 pub use input::{Callback, DriverCall, Input, Output};
 
 use crate::Status;
+#[cfg(doc)]
+use crate::limits::MAX_CALLBACKS;
 use crate::limits::MAX_CALLBACKS_HARD;
 use queue::CallbackQueue;
 

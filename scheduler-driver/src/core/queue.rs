@@ -1,12 +1,4 @@
-//! Callbacks that wait for the scheduler, and what becomes of them when it is slow.
-//!
-//! | what | while there is room | at [`MAX_CALLBACKS`] | at [`MAX_CALLBACKS_HARD`] |
-//! |---|---|---|---|
-//! | offers | wait | declined at once | |
-//! | a rescinded offer that still waits | both vanish | both vanish | both vanish |
-//! | an update that an agent repeats | waits, once | takes the place of waiting offers, else dropped: its agent repeats it | |
-//! | a message of an executor | waits | dropped (delivery is at most once) | |
-//! | all else (the master's own updates, losses, connection) | waits | waits | the driver ends with an error |
+//! Callbacks that wait for the scheduler. What becomes of them when it is slow is said in [`crate::core`].
 
 use std::collections::{BTreeSet, VecDeque};
 

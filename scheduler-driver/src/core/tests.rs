@@ -278,3 +278,81 @@ fn golden_scripts() {
         }
     }
 }
+
+/// Anything may come at any time: one callback at a time, nothing after the end, and the invariants hold.
+#[test]
+fn random_inputs_keep_the_invariants() {
+    const LINES: [&str; 30] = [
+        "start",
+        "start",
+        "resolved 0 m1",
+        "resolved 1 m2",
+        "resolved 0 m1,m2",
+        "resolved 1 error",
+        "subscribed m1 f",
+        "subscribed m2 f",
+        "offers m1 o1 o2",
+        "offers m2 o3",
+        "rescind m1 o1",
+        "update m1 t1 RUNNING 1",
+        "update m1 t1 RUNNING 2",
+        "update m2 t1 LOST -",
+        "message m1 x",
+        "agent-lost m1 a",
+        "executor-lost m2 e",
+        "exited m1",
+        "exited m2",
+        "accept o1 t1 t2",
+        "decline o1",
+        "suppress a",
+        "revive",
+        "kill t1",
+        "ack t1 1",
+        "send x",
+        "reconcile",
+        "not-sent t3",
+        "heartbeat m1",
+        "wait",
+    ];
+    const ENDS: [&str; 5] = ["stop", "abort", "panicked", "overflowed", "error m1 no"];
+    for seed in 0..200 {
+        let mut random = Random::new(seed);
+        let mut session = Session::new(SessionConfig {
+            framework: FrameworkInfo::new("test"),
+            masters: vec!["10.0.0.1:5050".parse().unwrap(), "10.0.0.2:5050".parse().unwrap()],
+            implicit_acknowledgements: seed % 2 == 0,
+            suppressed_roles: BTreeSet::new(),
+            seed,
+        });
+        let (mut now, mut running, mut ended) = (Time::from_nanos(1_000_000_000), false, false);
+        for _ in 0..500 {
+            let line = match random.below(1_000) {
+                0 => ENDS[random.below(5) as usize],
+                // A callback returns only if one runs.
+                1..300 if running => "returned",
+                _ => LINES[random.below(30) as usize],
+            };
+            let mut out = Vec::new();
+            now = now + Duration::from_millis(random.below(200));
+            match line {
+                "panicked" if !running => continue,
+                "wait" => session.tick(now, &mut out),
+                line => {
+                    running &= !matches!(line, "returned" | "panicked");
+                    session.handle(now, input(&line.split(' ').collect::<Vec<_>>()), &mut out);
+                }
+            }
+            session.check();
+            for output in out {
+                assert!(!ended, "seed {seed}: {} after the end", describe(&output));
+                match output {
+                    Output::Callback(_) => {
+                        assert!(!std::mem::replace(&mut running, true), "seed {seed}: two at a time")
+                    }
+                    Output::Terminate { .. } => ended = true,
+                    _ => {}
+                }
+            }
+        }
+    }
+}

@@ -27,12 +27,19 @@ struct Told {
 
 impl Invariant for States {
     fn seen(&mut self, _now: Time, seen: &Seen<'_, Message>) {
-        if let Seen::Delivered { message: Message::Event(Event::Update(status)), .. } = seen {
-            let told = self.tasks.entry(status.task_id.clone()).or_default();
-            match status.uuid {
-                Some(uuid) => told.by_agent(uuid, status),
-                None => told.by_master(status),
+        match seen {
+            Seen::Delivered { message: Message::Event(Event::Update(status)), .. } => {
+                let told = self.tasks.entry(status.task_id.clone()).or_default();
+                match status.uuid {
+                    Some(uuid) => told.by_agent(uuid, status),
+                    None => told.by_master(status),
+                }
             }
+            // Which tasks a master has called ended is not in the registry: its word is lost with it.
+            Seen::Started { pid } if pid.name() == "master" => {
+                self.tasks.values_mut().for_each(|told| told.ended_by_master = None);
+            }
+            _ => {}
         }
     }
 }

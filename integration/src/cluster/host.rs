@@ -1,0 +1,211 @@
+//! The thread that a cluster lives on.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::SyncSender;
+
+use agent::core::AgentConfig;
+use libactor::{Clock, Node, NodeConfig, Pid};
+use protocol::AgentInfo;
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+
+use super::containers::InProcess;
+use super::messages::Rules;
+use super::{ClusterConfig, ClusterError};
+
+/// Where the result of an order goes.
+pub(super) type Answer<T> = SyncSender<Result<T, ClusterError>>;
+
+/// What the cluster's thread is asked to do.
+pub(super) enum Order {
+    StopMaster { index: usize, answer: Answer<()> },
+    StartMaster { index: usize, answer: Answer<()> },
+    StopAgent { index: usize, answer: Answer<()> },
+    StartAgent { index: usize, answer: Answer<()> },
+    MasterMetrics { index: usize, answer: Answer<BTreeMap<String, f64>> },
+    End,
+}
+
+/// A master or an agent: where it is, and its node while it runs.
+struct Part {
+    address: SocketAddr,
+    node: Option<Node>,
+}
+
+pub(super) struct Host {
+    config: ClusterConfig,
+    clock: Clock,
+    rules: Rules,
+    work_dir: PathBuf,
+    masters: Vec<Part>,
+    agents: Vec<Part>,
+    /// Counts the lives of parts, so that each has another seed.
+    lives: u64,
+}
+
+pub(super) fn agent_dir(work_dir: &Path, index: usize) -> PathBuf {
+    work_dir.join(format!("agent-{index}"))
+}
+
+fn failed(error: impl ToString) -> ClusterError {
+    ClusterError::Start(error.to_string())
+}
+
+impl Host {
+    pub(super) fn new(config: ClusterConfig, clock: Clock, rules: Rules, work_dir: PathBuf) -> Self {
+        Self { config, clock, rules, work_dir, masters: Vec::new(), agents: Vec::new(), lives: 0 }
+    }
+
+    /// Starts everything, says where the masters are, and carries orders out until the end.
+    pub(super) fn run(
+        mut self,
+        orders: mpsc::Receiver<Order>,
+        ready: SyncSender<Result<Vec<SocketAddr>, ClusterError>>,
+    ) {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                // Whoever asked is waiting, or gone.
+                drop(ready.send(Err(failed(error))));
+                return;
+            }
+        };
+        LocalSet::new().block_on(&runtime, async {
+            let started = self.start_all().await;
+            let begun = started.is_ok();
+            drop(ready.send(started));
+            if begun {
+                self.carry_out(orders).await;
+            }
+            self.end().await;
+        });
+    }
+
+    async fn start_all(&mut self) -> Result<Vec<SocketAddr>, ClusterError> {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        for index in 0..self.config.masters {
+            self.masters.push(Part { address: any, node: None });
+            self.start_master(index).await?;
+        }
+        for index in 0..self.config.agents {
+            self.agents.push(Part { address: any, node: None });
+            self.start_agent(index).await?;
+        }
+        Ok(self.masters.iter().map(|part| part.address).collect())
+    }
+
+    async fn carry_out(&mut self, mut orders: mpsc::Receiver<Order>) {
+        // Who asked and has gone meanwhile misses an answer only.
+        while let Some(order) = orders.recv().await {
+            match order {
+                Order::StopMaster { index, answer } => drop(answer.send(stop(&mut self.masters, "master", index).await)),
+                Order::StopAgent { index, answer } => drop(answer.send(stop(&mut self.agents, "agent", index).await)),
+                Order::StartMaster { index, answer } => {
+                    let may = stopped(&self.masters, "master", index);
+                    let result = match may {
+                        Ok(()) => self.start_master(index).await,
+                        refused => refused,
+                    };
+                    drop(answer.send(result));
+                }
+                Order::StartAgent { index, answer } => {
+                    let may = stopped(&self.agents, "agent", index);
+                    let result = match may {
+                        Ok(()) => self.start_agent(index).await,
+                        refused => refused,
+                    };
+                    drop(answer.send(result));
+                }
+                Order::MasterMetrics { index, answer } => {
+                    let part = self.masters.get(index).and_then(|part| part.node.as_ref());
+                    let metrics = part.map(|node| node.metrics().snapshot());
+                    drop(answer.send(metrics.ok_or(ClusterError::NoSuch { kind: "running master", index })));
+                }
+                Order::End => return,
+            }
+        }
+    }
+
+    async fn end(&mut self) {
+        for part in self.agents.iter_mut().chain(&mut self.masters) {
+            if let Some(node) = part.node.take() {
+                node.shutdown().await;
+            }
+        }
+    }
+
+    async fn bind(&mut self, address: SocketAddr, delegate: &str) -> Result<Node, ClusterError> {
+        self.lives += 1;
+        let config = NodeConfig {
+            listen: address,
+            clock: self.clock.clone(),
+            delegate: Some(delegate.to_owned()),
+            check_machines: true,
+            ..NodeConfig::default()
+        };
+        let node = Node::bind(config).await.map_err(failed)?;
+        node.set_filter(Some(self.rules.filter()));
+        Ok(node)
+    }
+
+    fn seed(&self) -> u64 {
+        self.config.seed.wrapping_mul(1000).wrapping_add(self.lives)
+    }
+
+    async fn start_master(&mut self, index: usize) -> Result<(), ClusterError> {
+        let node = self.bind(self.masters[index].address, master::ACTOR).await?;
+        let start = master::Start { seed: self.seed(), ..master::Start::new(self.config.master.clone()) };
+        master::start(&node, start).map_err(failed)?;
+        self.masters[index] = Part { address: node.address(), node: Some(node) };
+        Ok(())
+    }
+
+    async fn start_agent(&mut self, index: usize) -> Result<(), ClusterError> {
+        let node = self.bind(self.agents[index].address, "slave(1)").await?;
+        let work_dir = agent_dir(&self.work_dir, index);
+        std::fs::create_dir_all(&work_dir).map_err(failed)?;
+        let info = AgentInfo {
+            hostname: "localhost".into(),
+            port: node.address().port(),
+            resources: self.config.resources.clone(),
+            attributes: Default::default(),
+            id: None,
+        };
+        let (containerizer, events) =
+            InProcess::new(work_dir.clone(), self.clock.clone(), self.seed(), self.config.executors.clone());
+        let leader = self.masters.first().map(|part| Pid::new(master::ACTOR, part.address));
+        let (_, master) = watch::channel(leader);
+        let start = agent::shell::Start {
+            config: AgentConfig::new(node.pid("slave(1)"), info, env!("CARGO_PKG_VERSION")),
+            seed: self.seed(),
+            containerizer,
+            events,
+            master,
+            work_dir,
+        };
+        agent::shell::start(&node, start).map_err(failed)?;
+        self.agents[index] = Part { address: node.address(), node: Some(node) };
+        Ok(())
+    }
+}
+
+fn stopped(parts: &[Part], kind: &'static str, index: usize) -> Result<(), ClusterError> {
+    match parts.get(index) {
+        None => Err(ClusterError::NoSuch { kind, index }),
+        Some(Part { node: Some(_), .. }) => Err(ClusterError::Already { kind, index, state: "running" }),
+        Some(_) => Ok(()),
+    }
+}
+
+async fn stop(parts: &mut [Part], kind: &'static str, index: usize) -> Result<(), ClusterError> {
+    let part = parts.get_mut(index).ok_or(ClusterError::NoSuch { kind, index })?;
+    match part.node.take() {
+        None => Err(ClusterError::Already { kind, index, state: "stopped" }),
+        Some(node) => {
+            node.shutdown().await;
+            Ok(())
+        }
+    }
+}

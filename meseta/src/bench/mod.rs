@@ -1,0 +1,49 @@
+//! `meseta bench`: what is measured, each benchmark a file. Numbers and sizes are those of the project's list of
+//! benchmarks (B6, B7, B16, ...).
+
+mod launch_rate;
+mod report;
+mod start;
+mod through_master;
+
+use std::error::Error;
+
+pub use report::{Conditions, Figure, keep};
+
+/// How long a run may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// All benchmarks together within a minute.
+    Quick,
+    /// As long as the sizes ask for.
+    Full,
+}
+
+/// One benchmark.
+pub struct Benchmark {
+    /// Such as `B6`.
+    pub name: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// Runs it.
+    pub run: fn(Effort) -> Result<Vec<Figure>, Box<dyn Error>>,
+}
+
+/// All of them.
+pub const ALL: &[Benchmark] = &[
+    Benchmark {
+        name: "B6",
+        summary: "tasks through the master: accept, agent, RUNNING, scheduler, acknowledgement; simulated agents",
+        run: through_master::run,
+    },
+    Benchmark {
+        name: "B7",
+        summary: "real processes on one agent: tasks of `true`, from launch to the terminal update",
+        run: launch_rate::run,
+    },
+    Benchmark {
+        name: "B16",
+        summary: "from nothing to the first RUNNING task by `meseta local`; size and memory of the program",
+        run: start::run,
+    },
+];

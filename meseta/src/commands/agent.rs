@@ -1,0 +1,148 @@
+//! `meseta agent`.
+
+use std::process::ExitCode;
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
+
+use agent::containerizer::{LauncherKind, ProcessConfig, ProcessContainerizer};
+use agent::core::AgentConfig;
+use agent::edge::probe;
+use agent::shell::{AgentHandle, Start};
+use libactor::{Node, Pid};
+use protocol::{AgentInfo, Attributes, Role};
+use tokio::sync::watch;
+
+use super::{Command, Failure, LOG_FLAGS, daemon};
+use crate::flags::{Arguments, Flag, FlagError, Flags, Kind, Surroundings};
+use crate::runtime;
+use crate::work_dir::WorkDir;
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "agent",
+    synopsis: "--master=HOST:PORT --work_dir=DIR [flags]",
+    summary: "run an agent",
+    flags: FLAGS,
+    hidden: false,
+    run: run_agent,
+};
+
+const FLAGS: &[Flag] = &[
+    Flag { name: "master", aliases: &[], kind: Kind::Text, default: None, help: "The master, host:port." },
+    Flag { name: "work_dir", aliases: &[], kind: Kind::Text, default: None, help: "Where it keeps its sandboxes." },
+    Flag { name: "ip", aliases: &[], kind: Kind::Text, default: Some("0.0.0.0"), help: "The address to listen on." },
+    Flag { name: "port", aliases: &[], kind: Kind::Port, default: Some("5051"), help: "The port to listen on; 0: any free one." },
+    Flag { name: "advertise_ip", aliases: &[], kind: Kind::Text, default: None, help: "The address that others reach it by; default: the one it listens on, or this host's." },
+    Flag { name: "advertise_port", aliases: &[], kind: Kind::Port, default: None, help: "The port that others reach it by." },
+    Flag { name: "hostname", aliases: &[], kind: Kind::Text, default: None, help: "The name that offers carry; default: the host's." },
+    Flag { name: "resources", aliases: &[], kind: Kind::Resources, default: None, help: "What it offers, such as cpus:4;mem:2048; what is not named is probed." },
+    Flag { name: "attributes", aliases: &[], kind: Kind::Attributes, default: None, help: "What tells it from other agents, such as rack:r1;zone:a." },
+    Flag { name: "default_role", aliases: &[], kind: Kind::Text, default: Some("*"), help: "The role of resources that name none." },
+    Flag { name: "executor_registration_timeout", aliases: &[], kind: Kind::Duration, default: Some("1mins"), help: "How long an executor has to register." },
+    Flag { name: "executor_shutdown_grace_period", aliases: &[], kind: Kind::Duration, default: Some("5secs"), help: "How long an executor has to shut down before it is killed." },
+    Flag { name: "registration_backoff_factor", aliases: &[], kind: Kind::Duration, default: Some("1secs"), help: "The first wait between attempts to register; it doubles up to a minute." },
+    Flag { name: "launcher", aliases: &[], kind: Kind::OneOf(&["auto", "linux", "posix"]), default: Some("auto"), help: "How process trees are kept together: linux by cgroup v2 (needs root), posix by subreaper; auto: the first that works." },
+    Flag { name: "cgroups_root", aliases: &[], kind: Kind::Text, default: Some("meseta"), help: "The cgroup below which those of containers are made." },
+    Flag { name: "switch_user", aliases: &[], kind: Kind::Switch, default: Some("true"), help: "Run tasks as the user that they name (needs root)." },
+    Flag { name: "flags_dir", aliases: &[], kind: Kind::Text, default: None, help: "A directory of files, one a flag; default: /etc/mesos-agent and /etc/mesos-slave, if they are there." },
+    LOG_FLAGS[0],
+    LOG_FLAGS[1],
+    LOG_FLAGS[2],
+];
+
+/// The name of the agent's actor. Source: Mesos.
+pub(super) const ACTOR: &str = "slave(1)";
+
+fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
+    let surroundings = Surroundings::of_process(&["/etc/mesos-agent", "/etc/mesos-slave"]);
+    let flags = Flags::load("agent", FLAGS, Arguments::None, words, &surroundings)?;
+    let listen = daemon::listen(&flags)?;
+    let work_dir = flags.needed("work_dir")?;
+    let master = master_address(&flags)?;
+    let work_dir = WorkDir::claim(Path::new(work_dir), "agent")?;
+    let level = daemon::log(&flags, "agent", None)?;
+    runtime::block_on(async {
+        let mut signals = runtime::EndSignals::listen()?;
+        let node = listen.bind(ACTOR).await?;
+        daemon::adjust_log_over_http(&node, level);
+        let config = settings(&flags, &node, work_dir.path())?;
+        daemon::log_flags(&flags);
+        tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
+        let mut containers = ProcessConfig::new(work_dir.path())?;
+        containers.kind = launcher(&flags);
+        if let Some(root) = flags.text("cgroups_root") {
+            containers.cgroups_root = root.to_owned();
+        }
+        let handle = start(&node, config, containers, master)?;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = handle.ended() => break ended,
+                signal = signals.next() => {
+                    tracing::info!(signal, "leaving; once more to kill at once");
+                    handle.leave().await;
+                }
+            }
+        };
+        node.shutdown().await;
+        if ended.failed {
+            return Err(ended.message.into());
+        }
+        tracing::info!("{}", ended.message);
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Starts an agent whose executors are processes.
+pub fn start(
+    node: &Node,
+    config: AgentConfig,
+    containers: ProcessConfig,
+    master: SocketAddr,
+) -> Result<AgentHandle, Failure> {
+    let work_dir = containers.work_dir.clone();
+    let (containerizer, events) = ProcessContainerizer::new(containers)?;
+    let (_, master) = watch::channel(Some(Pid::new(master::ACTOR, master)));
+    let seed = daemon::seed()?;
+    Ok(agent::shell::start(node, Start { config, seed, containerizer, events, master, work_dir })?)
+}
+
+fn launcher(flags: &Flags) -> LauncherKind {
+    match flags.text("launcher") {
+        Some("linux") => LauncherKind::Cgroup,
+        Some("posix") => LauncherKind::Posix,
+        _ => LauncherKind::Auto,
+    }
+}
+
+fn settings(flags: &Flags, node: &Node, work_dir: &Path) -> Result<AgentConfig, Failure> {
+    let role = Role::from(flags.text("default_role").unwrap_or(Role::DEFAULT));
+    protocol::validate::role(&role).map_err(|invalid| flags.refuse("default_role", invalid.to_string()))?;
+    let resources = probe::resources(flags.text("resources").unwrap_or_default(), &role, work_dir)?;
+    let info = AgentInfo {
+        hostname: daemon::hostname(flags),
+        port: node.address().port(),
+        resources,
+        attributes: flags.parsed::<Attributes>("attributes").unwrap_or_default(),
+        id: None,
+    };
+    let mut config = AgentConfig::new(node.pid(ACTOR), info, env!("CARGO_PKG_VERSION"));
+    let take = |name, into: &mut std::time::Duration| *into = flags.duration(name).unwrap_or(*into);
+    take("registration_backoff_factor", &mut config.registration_backoff_factor);
+    take("executor_registration_timeout", &mut config.executor_registration_timeout);
+    take("executor_shutdown_grace_period", &mut config.executor_shutdown_grace_period);
+    config.switch_user = flags.switch("switch_user");
+    Ok(config)
+}
+
+/// Where the master is: `host:port`, `ip:port`, or `master@ip:port`.
+fn master_address(flags: &Flags) -> Result<SocketAddr, FlagError> {
+    let text = flags.needed("master")?;
+    let address = text.strip_prefix("master@").unwrap_or(text);
+    let found = address
+        .to_socket_addrs()
+        .map_err(|error| flags.refuse("master", format!("expected host:port of a master that can be found ({error})")))?
+        .next();
+    found.ok_or_else(|| flags.refuse("master", "no address belongs to that name"))
+}

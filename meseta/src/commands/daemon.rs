@@ -1,0 +1,66 @@
+//! What the daemons' commands have in common.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use libactor::Node;
+
+use super::Failure;
+use crate::flags::{FlagError, Flags};
+use crate::logging::{self, LogConfig, LogError, LogLevel};
+use crate::runtime::Listen;
+
+/// Reads `--ip`, `--port`, `--advertise_ip`, `--advertise_port`.
+///
+/// # Errors
+/// An address can't be understood.
+pub fn listen(flags: &Flags) -> Result<Listen, FlagError> {
+    let address = |name: &'static str| {
+        let parse = |text: &str| text.parse::<IpAddr>();
+        flags.text(name).map(parse).transpose().map_err(|_| flags.refuse(name, "expected an IP address"))
+    };
+    Ok(Listen {
+        ip: address("ip")?.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)),
+        port: flags.parsed("port").unwrap_or(0),
+        advertise_ip: address("advertise_ip")?,
+        advertise_port: flags.parsed("advertise_port"),
+    })
+}
+
+/// Starts the log; `level` where the flags have none.
+///
+/// # Errors
+/// See [`LogError`].
+pub fn log(flags: &Flags, component: &str, level: Option<&str>) -> Result<LogLevel, LogError> {
+    let config = LogConfig {
+        level: flags.text("logging_level").or(level).unwrap_or("INFO").to_owned(),
+        quiet: flags.switch("quiet"),
+        directory: flags.text("log_dir").map(PathBuf::from),
+    };
+    logging::start(&config, component)
+}
+
+/// Lets `/logging/toggle` change the level.
+pub fn adjust_log_over_http(node: &Node, level: LogLevel) {
+    node.set_log_level_hook(move |wanted| level.set(wanted));
+}
+
+/// Says in the log what the daemon was started with.
+pub fn log_flags(flags: &Flags) {
+    let all: Vec<String> = flags.all().map(|(name, value)| format!("--{name}={value}")).collect();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "started with {}", all.join(" "));
+}
+
+/// `--hostname`, or the host's own name.
+pub fn hostname(flags: &Flags) -> String {
+    let own = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
+    flags.text("hostname").map(Into::into).or_else(own).unwrap_or_else(|| "localhost".into())
+}
+
+/// A number that differs from start to start.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn seed() -> Result<u64, Failure> {
+    getrandom::u64().map_err(|error| format!("the system gives no randomness: {error}").into())
+}

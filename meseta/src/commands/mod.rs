@@ -1,0 +1,81 @@
+//! What the binary can be asked to do: one file a command, each with its table of flags.
+
+mod agent;
+mod bench;
+mod daemon;
+pub mod help;
+mod launch;
+mod local;
+mod master;
+mod run;
+mod version;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use crate::flags::{Flag, Kind};
+
+pub use self::agent::start as start_agent;
+pub use self::daemon::seed;
+
+/// Why a command could not start or go on: printed as one line.
+pub type Failure = Box<dyn Error>;
+
+/// One command.
+pub struct Command {
+    /// As it is typed.
+    pub name: &'static str,
+    /// What follows it.
+    pub synopsis: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// Its flags.
+    pub flags: &'static [Flag],
+    /// Whether people type it.
+    pub hidden: bool,
+    /// Does it.
+    pub run: fn(&[String]) -> Result<ExitCode, Failure>,
+}
+
+/// All of them, in the order of `meseta help`.
+pub const ALL: &[&Command] = &[
+    &local::COMMAND,
+    &run::COMMAND,
+    &master::COMMAND,
+    &agent::COMMAND,
+    &bench::COMMAND,
+    &version::COMMAND,
+    &help::COMMAND,
+    &launch::COMMAND,
+];
+
+/// The command of a name.
+pub fn find(name: &str) -> Option<&'static Command> {
+    ALL.iter().copied().find(|command| command.name == name)
+}
+
+/// Says on standard error, in one line, what went wrong.
+#[expect(clippy::print_stderr, reason = "the one place where errors meet people")]
+pub fn complain(command: &str, problem: &str) {
+    let space = if command.is_empty() { "" } else { " " };
+    eprintln!("meseta{space}{command}: {}", problem.replace('\n', " "));
+}
+
+/// The flags that every daemon has.
+pub const LOG_FLAGS: [Flag; 3] = [
+    Flag {
+        name: "logging_level",
+        aliases: &[],
+        kind: Kind::Text,
+        default: Some("INFO"),
+        help: "INFO, WARNING, ERROR, DEBUG, or a filter such as libactor=debug,info.",
+    },
+    Flag { name: "quiet", aliases: &[], kind: Kind::Switch, default: Some("false"), help: "Log errors only." },
+    Flag {
+        name: "log_dir",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "Log into files of this directory instead of standard error.",
+    },
+];

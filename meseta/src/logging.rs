@@ -1,0 +1,105 @@
+//! The log: lines on standard error, or in a file of a directory. The one door to tracing-subscriber.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+
+/// What a log needs to know.
+#[derive(Debug, Default)]
+pub struct LogConfig {
+    /// `INFO`, `WARNING`, `ERROR`, as in Mesos, or a directive of tracing (`debug`, `libactor=trace,info`).
+    pub level: String,
+    /// Nothing but errors.
+    pub quiet: bool,
+    /// Write `<directory>/<component>.log` instead of standard error.
+    pub directory: Option<PathBuf>,
+}
+
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The level can't be understood.
+    #[error("flag '--logging_level' can't be '{level}': expected INFO, WARNING, ERROR, DEBUG or a filter such as libactor=debug,info")]
+    Level {
+        /// What was given.
+        level: String,
+    },
+    /// The file can't be opened.
+    #[error("log file {path} can't be written: {error}; give another --log_dir or mend its permissions")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// Changes the level while the program runs.
+#[derive(Clone, Debug)]
+pub struct LogLevel {
+    handle: reload::Handle<EnvFilter, Registry>,
+    initial: String,
+}
+
+impl LogLevel {
+    /// Sets a level for everything; `None`: back to what the flags said.
+    ///
+    /// # Errors
+    /// What was expected instead.
+    pub fn set(&self, level: Option<&str>) -> Result<(), String> {
+        let directive = level.map_or_else(|| self.initial.clone(), directive);
+        let filter = EnvFilter::try_new(&directive)
+            .map_err(|_| format!("'{directive}' is not a level: expected INFO, WARNING, ERROR, DEBUG or a filter"))?;
+        self.handle.reload(filter).map_err(|error| error.to_string())
+    }
+}
+
+/// Starts the log of this process.
+///
+/// # Errors
+/// See [`LogError`].
+pub fn start(config: &LogConfig, component: &str) -> Result<LogLevel, LogError> {
+    let directive = if config.quiet { "error".to_owned() } else { directive(&config.level) };
+    let refused = || LogError::Level { level: config.level.clone() };
+    let filter = EnvFilter::try_new(&directive).map_err(|_| refused())?;
+    let (filter, handle) = reload::Layer::new(filter);
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = match &config.directory {
+        None => {
+            let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+            registry.with(lines).try_init()
+        }
+        Some(directory) => {
+            let file = Mutex::new(Arc::new(open(directory, component)?));
+            registry.with(fmt::layer().with_writer(file).with_ansi(false)).try_init()
+        }
+    };
+    if let Err(error) = started {
+        // Only a test that starts two components in one process comes here: the first log serves both.
+        tracing::debug!(%error, "the log was started before");
+    }
+    Ok(LogLevel { handle, initial: directive })
+}
+
+fn open(directory: &Path, component: &str) -> Result<File, LogError> {
+    let path = directory.join(format!("{component}.log"));
+    std::fs::create_dir_all(directory)
+        .and_then(|()| OpenOptions::new().create(true).append(true).open(&path))
+        .map_err(|error| LogError::File { path, error })
+}
+
+/// Mesos's names of levels, or tracing's own directives.
+fn directive(level: &str) -> String {
+    match level.to_ascii_uppercase().as_str() {
+        "INFO" => "info".into(),
+        "WARNING" | "WARN" => "warn".into(),
+        "ERROR" | "FATAL" => "error".into(),
+        "DEBUG" => "debug".into(),
+        _ => level.to_owned(),
+    }
+}

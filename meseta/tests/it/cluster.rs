@@ -1,0 +1,126 @@
+//! A master, an agent and `meseta run`, each a process of its own.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Meseta, PATIENCE, TwoDaemons, start_agent, wait_until_gone};
+
+fn run(address: &str, words: &[&str]) -> Meseta {
+    let master = format!("--master={address}");
+    Meseta::start(&[&["run", &master, "--resources=cpus:0.1;mem:32"], words].concat())
+}
+
+#[test]
+fn a_job_of_several_tasks_runs_and_its_failure_is_the_exit_status() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = TwoDaemons::start(directory.path());
+    let (status, stdout, stderr) = run(&cluster.address, &["--instances=5", "--name=many", "--", "true"]).end();
+    assert_eq!(status.code(), Some(0), "{stdout:?} {stderr:?}");
+    for index in 0..5 {
+        let finished = format!("many-{index} TASK_FINISHED");
+        assert!(stdout.iter().any(|line| line.contains(&finished)), "{stdout:?}");
+    }
+    let (status, stdout, _) = run(&cluster.address, &["--command=exit 7"]).end();
+    assert_eq!(status.code(), Some(7), "{stdout:?}");
+    assert!(stdout.iter().any(|line| line.contains("TASK_FAILED") && line.contains("exited with status 7")), "{stdout:?}");
+    let (status, _, _) = run(&cluster.address, &["--env=GREETING=hello", "--command=test $GREETING = hello"]).end();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn an_interrupted_run_kills_its_task_even_one_that_ignores_it_and_hides() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = TwoDaemons::start(directory.path());
+    let script = "trap '' TERM; (setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' &) ; while :; do sleep 1; done";
+    let mark = "--env=MESETA_TEST_MARK=interrupted-run-551";
+    let mut job = run(&cluster.address, &[mark, "--kill_grace_period=100ms", &format!("--command={script}")]);
+    job.wait_for("TASK_RUNNING");
+    job.signal(Signal::SIGINT);
+    job.wait_for("TASK_KILLED");
+    let (status, ..) = job.end();
+    assert_eq!(status.code(), Some(130));
+    wait_until_gone("MESETA_TEST_MARK=interrupted-run-551");
+}
+
+#[test]
+fn the_loss_of_an_agent_killed_with_9_is_reported_and_its_tasks_do_not_outlive_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = TwoDaemons::start(directory.path());
+    let mark = "--env=MESETA_TEST_MARK=killed-agent-992";
+    let mut job = run(&cluster.address, &[mark, "--command=sleep 1000"]);
+    job.wait_for("TASK_RUNNING");
+    cluster.agent.signal(Signal::SIGKILL);
+    job.wait_for("TASK_LOST");
+    let (status, ..) = job.end();
+    assert_eq!(status.code(), Some(1));
+    wait_until_gone("MESETA_TEST_MARK=killed-agent-992");
+    // Another agent takes its place, in the same directory.
+    let _agent = start_agent(directory.path(), &cluster.address);
+    let (status, stdout, _) = run(&cluster.address, &["--", "true"]).end();
+    assert_eq!(status.code(), Some(0), "{stdout:?}");
+}
+
+#[test]
+fn daemons_end_cleanly_when_told_to_and_take_their_tasks_along() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = TwoDaemons::start(directory.path());
+    let mark = "--env=MESETA_TEST_MARK=clean-end-17";
+    let mut job = run(&cluster.address, &[mark, "--command=sleep 1000"]);
+    job.wait_for("TASK_RUNNING");
+    cluster.agent.signal(Signal::SIGTERM);
+    let (status, _, stderr) = cluster.agent.end();
+    assert_eq!(status.code(), Some(0), "{stderr:?}");
+    wait_until_gone("MESETA_TEST_MARK=clean-end-17");
+    cluster.master.signal(Signal::SIGTERM);
+    let (status, _, stderr) = cluster.master.end();
+    assert_eq!(status.code(), Some(0), "{stderr:?}");
+}
+
+#[test]
+fn garbage_on_the_port_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = TwoDaemons::start(directory.path());
+    let noise: Vec<u8> = (0..100_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for (beginning, rest) in [(&b""[..], &noise[..]), (b"GET / HT", &noise), (b"POST /master/x HTTP/1.1\r\n", &noise), (b"\0\0\0\0", &[])] {
+        let mut socket = TcpStream::connect(&cluster.address).unwrap();
+        socket.write_all(beginning).unwrap();
+        // The node may close while we write: that is its right.
+        socket.write_all(rest).ok();
+    }
+    let (status, stdout, _) = run(&cluster.address, &["--", "true"]).end();
+    assert_eq!(status.code(), Some(0), "{stdout:?}");
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn operators_can_look_at_the_master_over_http() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = TwoDaemons::start(directory.path());
+    for (path, expected) in [
+        ("/health", ""),
+        ("/master/health", ""),
+        ("/state", "\"slaves\""),
+        ("/master/state", "\"frameworks\""),
+        ("/version", "\"version\""),
+        ("/metrics/snapshot", "\"master/"),
+        ("/metrics", "# TYPE"),
+        ("/__processes__", "master"),
+        ("/help", "/state"),
+    ] {
+        let answer = get(&cluster.address, path);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        assert!(answer.contains(expected), "{path}: {answer}");
+    }
+    assert!(get(&cluster.address, "/nonexistent").starts_with("HTTP/1.1 404 "));
+    assert!(get(&cluster.address, "/master/../etc/passwd").starts_with("HTTP/1.1 404 "));
+}

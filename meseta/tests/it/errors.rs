@@ -1,0 +1,85 @@
+//! What can't start says why in one line, exits with 1, and leaves nothing half-started.
+
+use std::net::TcpListener;
+
+use crate::support::Meseta;
+
+fn refused(words: &[&str]) -> String {
+    let (status, stdout, stderr) = Meseta::start(words).end();
+    assert_eq!(status.code(), Some(1), "{words:?}: {stderr:?}");
+    assert!(stdout.is_empty(), "{words:?}: {stdout:?}");
+    assert_eq!(stderr.len(), 1, "{words:?}: one line: {stderr:#?}");
+    stderr.into_iter().next().unwrap()
+}
+
+#[test]
+fn unknown_commands_and_flags_and_bad_values() {
+    for (words, expected) in [
+        (&["mastr"][..], "meseta: there is no command 'mastr'"),
+        (&["master", "--prot=1"], "unknown flag '--prot' (command line), did you mean '--port'?"),
+        (&["master", "--port=99999"], "can't be '99999'"),
+        (&["master"], "flag '--work_dir' is needed"),
+        (&["master", "--work_dir=/tmp", "--offer_timeout=soon"], "flag '--offer_timeout' (command line) can't be 'soon'"),
+        (&["agent", "--work_dir=/tmp"], "flag '--master' is needed"),
+        (&["agent", "--work_dir=/tmp", "--master=127.0.0.1:1", "--resources=cpus"], "flag '--resources'"),
+        (&["local", "--agents=many"], "expected a whole number"),
+        (&["run", "--master=127.0.0.1:1"], "nothing to run"),
+        (&["run", "--", "true"], "flag '--master' is needed"),
+        (&["run", "--master=no port here", "--", "true"], "--master"),
+    ] {
+        let said = refused(words);
+        assert!(said.contains(expected), "{words:?}: {said}");
+    }
+}
+
+#[test]
+fn flags_from_the_environment_are_checked_too() {
+    let environment = [("MESOS_ALLOCATION_INTERVAL", "often"), ("MESOS_WORK_DIR", "/tmp")];
+    let (status, _, stderr) = Meseta::start_with(&["master"], &environment).end();
+    assert_eq!(status.code(), Some(1));
+    assert!(stderr[0].contains("environment variable MESOS_ALLOCATION_INTERVAL"), "{stderr:?}");
+}
+
+#[test]
+fn a_port_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("--port={}", taken.local_addr().unwrap().port());
+    let directory = tempfile::tempdir().unwrap();
+    let work_dir = format!("--work_dir={}", directory.path().display());
+    for command in ["master", "agent", "local"] {
+        let mut words = vec![command, &port, "--ip=127.0.0.1"];
+        match command {
+            "master" => words.push(&work_dir),
+            "agent" => words.extend([work_dir.as_str(), "--master=127.0.0.1:1"]),
+            _ => {}
+        }
+        let said = refused(&words);
+        assert!(said.contains("the port is in use") && said.contains("--port"), "{said}");
+    }
+}
+
+#[test]
+fn a_work_directory_that_cannot_be_made() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let work_dir = format!("--work_dir={}/below", file.path().display());
+    let said = refused(&["master", &work_dir, "--port=0"]);
+    assert!(said.contains("can't be written") && said.contains("--work_dir"), "{said}");
+}
+
+#[test]
+fn a_work_directory_that_another_master_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_master, _) = crate::support::start_master(directory.path());
+    let work_dir = format!("--work_dir={}", directory.path().join("master").display());
+    let said = refused(&["master", &work_dir, "--port=0", "--ip=127.0.0.1"]);
+    assert!(said.contains("in use by another master"), "{said}");
+}
+
+#[test]
+fn help_and_version_are_there_for_every_command() {
+    for words in [&["help"][..], &["--help"], &["version"], &["help", "master"], &["agent", "--help"], &["help", "run"]] {
+        let (status, stdout, stderr) = Meseta::start(words).end();
+        assert_eq!(status.code(), Some(0), "{words:?}: {stderr:?}");
+        assert!(!stdout.is_empty() && stderr.is_empty(), "{words:?}");
+    }
+}
