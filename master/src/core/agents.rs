@@ -262,7 +262,7 @@ impl Master {
         let total = info.resources.clone();
         let agent = Agent::new(id.clone(), info, pid.clone(), version, turn.now);
         self.agents.insert(id.clone(), agent);
-        self.bind(turn, &id, pid.clone());
+        self.bind(&id, pid.clone());
         self.allocator.add_agent(&id, total, &BTreeMap::new());
         self.counters.count("slave_registrations");
         let ping_timeout = self.config.total_ping_timeout();
@@ -271,13 +271,12 @@ impl Master {
         self.allocate_soon(turn.now);
     }
 
-    /// An agent speaks from this address from now on.
-    pub(super) fn bind(&mut self, turn: &mut Turn<'_>, id: &AgentId, pid: Pid) {
+    /// An agent speaks from this address, which is linked, from now on.
+    pub(super) fn bind(&mut self, id: &AgentId, pid: Pid) {
         if let Some(agent) = self.agents.get_mut(id) {
             agent.pid = pid.clone();
         }
-        self.agent_pids.insert(pid.clone(), id.clone());
-        turn.link(pid);
+        self.agent_pids.insert(pid, id.clone());
     }
 
     /// It does so no more.

@@ -117,7 +117,8 @@ impl Master {
         let linked = self.agents.get(id).is_some_and(|agent| agent.connected && agent.pid == back.pid);
         if !linked {
             self.unbind(turn, id);
-            self.bind(turn, id, back.pid.clone());
+            self.bind(id, back.pid.clone());
+            turn.link(back.pid.clone());
         }
         let Some(agent) = self.agents.get_mut(id) else { return };
         let named: BTreeSet<_> = back
@@ -171,7 +172,7 @@ impl Master {
         if let Some(agent) = self.agents.get_mut(&id) {
             agent.reregistered_at = Some(turn.now);
         }
-        self.bind(turn, &id, back.pid.clone());
+        self.bind(&id, back.pid.clone());
         self.settle(turn, &id, back);
     }
 
