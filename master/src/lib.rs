@@ -13,4 +13,4 @@ pub mod registry;
 mod shell;
 
 pub use edge::snapshot::{FrameworkView, Snapshot};
-pub use shell::{ACTOR, MasterHandle, Start, start};
+pub use shell::{MasterHandle, NAME, Start, start};

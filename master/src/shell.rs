@@ -1,17 +1,15 @@
 //! The machine at work: an actor that feeds it, and what carries out what it asks for.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use libactor::http::{HttpRequest, HttpResponse, StatusCode};
 use libactor::shell::{self, Accept, Edge, ShellHandle, ShellInstall};
 use libactor::{Me, Node, Pid, SpawnError, Time};
-use protocol::Role;
 use protocol::messages::{AgentCall, SchedulerCall};
 use serde_json::{Value, json};
 
-use crate::core::allocator::{Allocator as _, AllocatorConfig, Hierarchical};
+use crate::core::allocator::{AllocatorConfig, Hierarchical};
 use crate::core::{Input, Master, MasterConfig, Output};
 use crate::edge::metrics::MasterMetrics;
 use crate::edge::snapshot::Snapshot;
@@ -21,7 +19,7 @@ use crate::edge::view::View;
 use crate::registry::{InMemory, Registry};
 
 /// The name of the master's actor.
-pub const ACTOR: &str = "master";
+pub const NAME: &str = "master";
 
 /// Messages that wait for the master; a sender that can wait does so beyond it. Ours: some seconds of work.
 const MAILBOX: usize = 64 * 1024;
@@ -30,10 +28,6 @@ const MAILBOX: usize = 64 * 1024;
 pub struct Start {
     /// The machine's settings; `pid` is set by [`start`].
     pub config: MasterConfig,
-    /// The allocator's; its allocation interval is the machine's.
-    pub allocator: AllocatorConfig,
-    /// Weights of roles, in thousandths; a role that is not named weighs 1000.
-    pub weights: BTreeMap<Role, u64>,
     /// Differs from start to start: the master's identity comes from it.
     pub seed: u64,
     /// Where operations are made durable.
@@ -41,24 +35,15 @@ pub struct Start {
 }
 
 impl Start {
-    /// With the allocator's defaults, no weights, a fixed seed and a registry that dies with the master.
-    pub fn new(config: MasterConfig) -> Self {
-        Self {
-            config,
-            allocator: AllocatorConfig::default(),
-            weights: BTreeMap::new(),
-            seed: 1,
-            registry: Box::new(InMemory::default()),
-        }
+    /// A master whose registry dies with it.
+    pub fn in_memory(config: MasterConfig, seed: u64) -> Self {
+        Self { config, seed, registry: Box::new(InMemory::default()) }
     }
 }
 
 impl fmt::Debug for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Start")
-            .field("config", &self.config)
-            .field("allocator", &self.allocator)
-            .finish_non_exhaustive()
+        f.debug_struct("Start").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -94,24 +79,24 @@ impl fmt::Debug for MasterHandle {
     }
 }
 
-/// Starts a master on a node, within the node's `LocalSet`. The node's `delegate` should be [`ACTOR`], so that `/state` is
+/// Starts a master on a node, within the node's `LocalSet`. The node's `delegate` should be [`NAME`], so that `/state` is
 /// found as well as `/master/state`.
 ///
 /// # Errors
 /// The node has a master already, or is shutting down.
 pub fn start(node: &Node, start: Start) -> Result<MasterHandle, SpawnError> {
-    let Start { mut config, allocator, weights, seed, registry } = start;
-    config.pid = node.pid(ACTOR).to_string();
-    let allocator = AllocatorConfig { allocation_interval: config.allocation_interval, ..allocator };
-    let mut allocator = Hierarchical::new(allocator, seed);
-    allocator.set_weights(&weights);
+    let Start { mut config, seed, registry } = start;
+    config.pid = node.pid(NAME).to_string();
+    let allocator_config =
+        AllocatorConfig { allocation_interval: config.allocation_interval, ..config.allocator.clone() };
+    let allocator = Box::new(Hierarchical::new(allocator_config, seed));
     let version = json!({ "version": config.version });
-    let machine = Master::new(config, seed, node.clock().now(), Box::new(allocator));
+    let machine = Master::new(config, seed, node.clock().now(), allocator);
     let view = Arc::new(View::default());
     let edge =
         MasterEdge { registry, metrics: MasterMetrics::new(node.metrics()), view: view.clone(), shell: None };
     let shown = view.clone();
-    let (pid, _) = shell::spawn(node, ACTOR, machine, edge, move |install| {
+    let (pid, _) = shell::spawn(node, NAME, machine, edge, move |install| {
         install.mailbox(MAILBOX);
         install.message::<SchedulerCall>();
         install.message::<AgentCall>();

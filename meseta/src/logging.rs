@@ -24,7 +24,9 @@ pub struct LogConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The level can't be understood.
-    #[error("flag '--logging_level' can't be '{level}': expected INFO, WARNING, ERROR, DEBUG or a filter such as libactor=debug,info")]
+    #[error(
+        "flag '--logging_level' can't be '{level}': expected INFO, WARNING, ERROR, DEBUG or a filter such as libactor=debug,info"
+    )]
     Level {
         /// What was given.
         level: String,
@@ -53,8 +55,9 @@ impl LogLevel {
     /// What was expected instead.
     pub fn set(&self, level: Option<&str>) -> Result<(), String> {
         let directive = level.map_or_else(|| self.initial.clone(), directive);
-        let filter = EnvFilter::try_new(&directive)
-            .map_err(|_| format!("'{directive}' is not a level: expected INFO, WARNING, ERROR, DEBUG or a filter"))?;
+        let filter = EnvFilter::try_new(&directive).map_err(|_| {
+            format!("'{directive}' is not a level: expected INFO, WARNING, ERROR, DEBUG or a filter")
+        })?;
         self.handle.reload(filter).map_err(|error| error.to_string())
     }
 }

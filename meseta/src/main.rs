@@ -17,7 +17,8 @@ mod work_dir;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let (name, words) = match words.split_first() {
         Some((name, words)) => (name.as_str(), words),
         None => ("help", &[][..]),

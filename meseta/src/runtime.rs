@@ -79,12 +79,19 @@ impl Listen {
                 Some(SocketAddr::new(ip, port.unwrap_or(self.port)))
             }
         };
-        let config = NodeConfig { listen, advertise, delegate: Some(delegate.to_owned()), ..NodeConfig::default() };
+        let config =
+            NodeConfig { listen, advertise, delegate: Some(delegate.to_owned()), ..NodeConfig::default() };
         Node::bind(config).await.map_err(|BindError::Listen { source, .. }| {
             refused(match source.kind() {
-                io::ErrorKind::AddrInUse => "the port is in use; stop what uses it or give another --port".into(),
-                io::ErrorKind::AddrNotAvailable => "this machine has no such address; give another --ip".into(),
-                io::ErrorKind::PermissionDenied => "the port needs more rights; give a --port above 1023".into(),
+                io::ErrorKind::AddrInUse => {
+                    "the port is in use; stop what uses it or give another --port".into()
+                }
+                io::ErrorKind::AddrNotAvailable => {
+                    "this machine has no such address; give another --ip".into()
+                }
+                io::ErrorKind::PermissionDenied => {
+                    "the port needs more rights; give a --port above 1023".into()
+                }
                 _ => source.to_string(),
             })
         })

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum WorkDirError {
     /// It can't be made or written to.
-    #[error("work directory {path} can't be written: {error}; give another with --work_dir or mend its permissions")]
+    #[error(
+        "work directory {path} can't be written: {error}; give another with --work_dir or mend its permissions"
+    )]
     NotWritable {
         /// Which.
         path: PathBuf,
@@ -16,7 +18,9 @@ pub enum WorkDirError {
         error: io::Error,
     },
     /// Another process has it.
-    #[error("work directory {path} is in use by another {component}; stop that one or give another --work_dir")]
+    #[error(
+        "work directory {path} is in use by another {component}; stop that one or give another --work_dir"
+    )]
     InUse {
         /// Which.
         path: PathBuf,

@@ -151,7 +151,8 @@ impl Launch {
         let variable = |wanted: &str| {
             environment.iter().rev().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
         };
-        let session = SessionConfig::from_variables(variable, self.seed).map_err(|error| error.to_string())?;
+        let session =
+            SessionConfig::from_variables(variable, self.seed).map_err(|error| error.to_string())?;
         if self.spec.command_executor {
             let config = NodeConfig { clock: self.clock.clone(), ..NodeConfig::default() };
             let node = Node::bind(config).await.map_err(|error| error.to_string())?;
@@ -168,7 +169,10 @@ impl Launch {
         }
         let made = (self.executors)(&self.spec.executor);
         let executor = made.ok_or_else(|| {
-            format!("the test makes no executor '{}': see ClusterConfig::executors", self.spec.executor.executor_id)
+            format!(
+                "the test makes no executor '{}': see ClusterConfig::executors",
+                self.spec.executor.executor_id
+            )
         })?;
         let driver = ExecutorDriver::with_config(executor, session);
         driver.start();

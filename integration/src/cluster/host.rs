@@ -36,6 +36,7 @@ struct Part {
 
 pub(super) struct Host {
     config: ClusterConfig,
+    seed: u64,
     clock: Clock,
     rules: Rules,
     work_dir: PathBuf,
@@ -54,8 +55,14 @@ fn failed(error: impl ToString) -> ClusterError {
 }
 
 impl Host {
-    pub(super) fn new(config: ClusterConfig, clock: Clock, rules: Rules, work_dir: PathBuf) -> Self {
-        Self { config, clock, rules, work_dir, masters: Vec::new(), agents: Vec::new(), lives: 0 }
+    pub(super) fn new(
+        config: ClusterConfig,
+        seed: u64,
+        clock: Clock,
+        rules: Rules,
+        work_dir: PathBuf,
+    ) -> Self {
+        Self { config, seed, clock, rules, work_dir, masters: Vec::new(), agents: Vec::new(), lives: 0 }
     }
 
     /// Starts everything, says where the masters are, and carries orders out until the end.
@@ -100,8 +107,12 @@ impl Host {
         // Who asked and has gone meanwhile misses an answer only.
         while let Some(order) = orders.recv().await {
             match order {
-                Order::StopMaster { index, answer } => drop(answer.send(stop(&mut self.masters, "master", index).await)),
-                Order::StopAgent { index, answer } => drop(answer.send(stop(&mut self.agents, "agent", index).await)),
+                Order::StopMaster { index, answer } => {
+                    drop(answer.send(stop(&mut self.masters, "master", index).await))
+                }
+                Order::StopAgent { index, answer } => {
+                    drop(answer.send(stop(&mut self.agents, "agent", index).await))
+                }
                 Order::StartMaster { index, answer } => {
                     let may = stopped(&self.masters, "master", index);
                     let result = match may {
@@ -151,12 +162,12 @@ impl Host {
     }
 
     fn seed(&self) -> u64 {
-        self.config.seed.wrapping_mul(1000).wrapping_add(self.lives)
+        self.seed.wrapping_add(self.lives << 32)
     }
 
     async fn start_master(&mut self, index: usize) -> Result<(), ClusterError> {
-        let node = self.bind(self.masters[index].address, master::ACTOR).await?;
-        let start = master::Start { seed: self.seed(), ..master::Start::new(self.config.master.clone()) };
+        let node = self.bind(self.masters[index].address, master::NAME).await?;
+        let start = master::Start::in_memory(self.config.master.clone(), self.seed());
         master::start(&node, start).map_err(failed)?;
         self.masters[index] = Part { address: node.address(), node: Some(node) };
         Ok(())
@@ -175,7 +186,7 @@ impl Host {
         };
         let (containerizer, events) =
             InProcess::new(work_dir.clone(), self.clock.clone(), self.seed(), self.config.executors.clone());
-        let leader = self.masters.first().map(|part| Pid::new(master::ACTOR, part.address));
+        let leader = self.masters.first().map(|part| Pid::new(master::NAME, part.address));
         let (_, master) = watch::channel(leader);
         let start = agent::shell::Start {
             config: AgentConfig::new(node.pid("slave(1)"), info, env!("CARGO_PKG_VERSION")),

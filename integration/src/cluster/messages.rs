@@ -1,6 +1,6 @@
 //! What a test wants to know of messages, or to keep from arriving.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -74,10 +74,7 @@ pub struct Watch(Receiver<Seen>);
 impl Watch {
     /// The next one; `None` if none comes in time.
     pub fn next(&self, patience: Duration) -> Option<Seen> {
-        match self.0.recv_timeout(patience) {
-            Ok(seen) => Some(seen),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.0.recv_timeout(patience).ok()
     }
 }
 
@@ -160,11 +157,18 @@ mod tests {
         let rules = Rules::default();
         let watch = rules.watch(Messages::named("a"));
         rules.drop(Messages::named("a").to("x@"), 2);
-        let verdicts: Vec<_> = [("a", "y@127.0.0.1:1"), ("a", "x@127.0.0.1:1"), ("b", "x@127.0.0.1:1"), ("a", "x@127.0.0.1:1"), ("a", "x@127.0.0.1:1")]
-            .map(|(message, to)| deliver(&rules, message, to))
-            .into();
+        let verdicts: Vec<_> = [
+            ("a", "y@127.0.0.1:1"),
+            ("a", "x@127.0.0.1:1"),
+            ("b", "x@127.0.0.1:1"),
+            ("a", "x@127.0.0.1:1"),
+            ("a", "x@127.0.0.1:1"),
+        ]
+        .map(|(message, to)| deliver(&rules, message, to))
+        .into();
         assert_eq!(verdicts, [Verdict::Pass, Verdict::Drop, Verdict::Pass, Verdict::Drop, Verdict::Pass]);
-        let seen: Vec<bool> = std::iter::from_fn(|| watch.next(Duration::ZERO)).map(|seen| seen.dropped).collect();
+        let seen: Vec<bool> =
+            std::iter::from_fn(|| watch.next(Duration::ZERO)).map(|seen| seen.dropped).collect();
         assert_eq!(seen, [false, true, true, false]);
     }
 }

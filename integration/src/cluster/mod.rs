@@ -78,8 +78,6 @@ pub struct ClusterConfig {
     pub master: master::core::MasterConfig,
     /// Makes custom executors.
     pub executors: ExecutorFactory,
-    /// The same seed gives the same ids.
-    pub seed: u64,
 }
 
 impl Default for ClusterConfig {
@@ -91,7 +89,6 @@ impl Default for ClusterConfig {
             resources: "cpus:4;mem:4096;disk:10240;ports:[31000-32000]".parse().expect("resources"),
             master: master::core::MasterConfig::default(),
             executors: Arc::new(|_| None),
-            seed: 1,
         }
     }
 }
@@ -102,7 +99,6 @@ impl fmt::Debug for ClusterConfig {
             .field("masters", &self.masters)
             .field("agents", &self.agents)
             .field("resources", &self.resources)
-            .field("seed", &self.seed)
             .finish_non_exhaustive()
     }
 }
@@ -157,13 +153,16 @@ impl Cluster {
         if config.masters == 0 {
             return Err(failed(&"a cluster has at least one master"));
         }
-        let work_dir = tempfile::Builder::new().prefix("meseta-cluster-").tempdir().map_err(|e| failed(&e))?;
+        let work_dir =
+            tempfile::Builder::new().prefix("meseta-cluster-").tempdir().map_err(|e| failed(&e))?;
         let clock = Clock::manual(Clock::real().now());
         clock.resume();
         let messages = messages::Rules::default();
         let (orders, receiver) = mpsc::channel(MAX_ORDERS);
         let (ready, started) = sync_channel(1);
-        let host = Host::new(config, clock.clone(), messages.clone(), work_dir.path().to_owned());
+        // Containers of two clusters must not have the same ids: a container's processes are found by them.
+        let seed = getrandom::u64().map_err(|error| failed(&error))?;
+        let host = Host::new(config, seed, clock.clone(), messages.clone(), work_dir.path().to_owned());
         let thread = std::thread::Builder::new()
             .name("meseta-cluster".into())
             .spawn(move || host.run(receiver, ready))

@@ -55,9 +55,10 @@ pub struct Cluster {
 
 impl Cluster {
     /// Makes a cluster whose shape, work and faults all come from a seed. `keep`: how many lines of the trace to keep.
-    pub fn new(seed: u64, keep: usize) -> Self {
+    /// `shared_fate`: see [`Network::shared_fate`].
+    pub fn new(seed: u64, keep: usize, shared_fate: bool) -> Self {
         let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mut world = World::new(seed, Network::default());
+        let mut world = World::new(seed, Network { shared_fate, ..Network::default() });
         world.keep_trace(keep);
         let start = world.now();
         let mut cluster = Self {

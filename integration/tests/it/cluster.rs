@@ -113,7 +113,8 @@ fn a_cluster_starts_in_a_tenth_of_a_second_and_ends_without_leaks() {
     let mut best = Duration::MAX;
     for _ in 0..5 {
         let begin = clock.now();
-        let cluster = Cluster::start(ClusterConfig { masters: 3, agents: 5, ..ClusterConfig::default() }).unwrap();
+        let cluster =
+            Cluster::start(ClusterConfig { masters: 3, agents: 5, ..ClusterConfig::default() }).unwrap();
         best = best.min(clock.now().since(begin));
         let directory = cluster.work_dir().to_owned();
         assert!(directory.exists());
@@ -143,10 +144,13 @@ fn a_lost_status_update_is_sent_again_after_ten_seconds_of_the_clusters_time() {
     let (scheduler, heard) = One::new("sleep 1000");
     let (_driver, framework_id) = {
         let driver = driver(&cluster, scheduler, FrameworkInfo::new("test"));
-        (driver, wait_for(&heard, |told| match told {
-            Told::Registered(id) => Some(id.clone()),
-            _ => None,
-        }))
+        (
+            driver,
+            wait_for(&heard, |told| match told {
+                Told::Registered(id) => Some(id.clone()),
+                _ => None,
+            }),
+        )
     };
     assert!(!framework_id.as_str().is_empty());
     wait_for_state(&heard, TaskState::Running);

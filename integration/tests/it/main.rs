@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 
 mod agent_drill;
-mod scheduler_drill;
 mod cluster;
+mod scheduler_drill;
 mod simulation;
 mod tidy;

@@ -10,8 +10,21 @@ const LONG_FILES: &[(&str, &str)] = &[];
 
 /// What a core may not name: it can't wait, read a clock, roll dice, touch a file, or depend on hash order.
 const BANNED_IN_CORES: &[&str] = &[
-    "tokio::", "actix::", "axum::", "std::fs", "std::net", "std::thread", "Instant::now", "SystemTime", "HashMap",
-    "HashSet", "getrandom", "async fn", ".await", " f64", " f32",
+    "tokio::",
+    "actix::",
+    "axum::",
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "Instant::now",
+    "SystemTime",
+    "HashMap",
+    "HashSet",
+    "getrandom",
+    "async fn",
+    ".await",
+    " f64",
+    " f32",
 ];
 
 /// Outside crates and the one place that may name each.
@@ -19,7 +32,17 @@ const DOORS: &[(&str, &[&str])] = &[
     ("bincode::", &["libactor/src/codec.rs"]),
     ("tracing_subscriber::", &["meseta/src/logging.rs"]),
     ("axum::", &["libactor/src/http"]),
-    ("nix::", &["agent/src/containerizer", "agent/src/launch", "agent/src/edge", "executor/src", "meseta/src", "integration/"]),
+    (
+        "nix::",
+        &[
+            "agent/src/containerizer",
+            "agent/src/launch",
+            "agent/src/edge",
+            "executor/src",
+            "meseta/src",
+            "integration/",
+        ],
+    ),
 ];
 
 /// Components that never import each other.
@@ -83,7 +106,9 @@ fn files_are_short() {
 #[test]
 fn cores_do_not_reach_out() {
     let mut problems = Vec::new();
-    for (path, text) in sources().iter().filter(|(path, _)| path.contains("/src/core/") && !path.ends_with("tests.rs")) {
+    for (path, text) in
+        sources().iter().filter(|(path, _)| path.contains("/src/core/") && !path.ends_with("tests.rs"))
+    {
         for (number, line) in code(text) {
             for banned in BANNED_IN_CORES.iter().filter(|banned| line.contains(**banned)) {
                 problems.push(format!("{path}:{}: a core names '{}'", number + 1, banned.trim()));
@@ -96,7 +121,9 @@ fn cores_do_not_reach_out() {
 #[test]
 fn each_outside_crate_has_one_door() {
     let mut problems = Vec::new();
-    for (path, text) in sources().iter().filter(|(path, _)| !path.contains("/tests/") && !path.ends_with("tests.rs")) {
+    for (path, text) in
+        sources().iter().filter(|(path, _)| !path.contains("/tests/") && !path.ends_with("tests.rs"))
+    {
         for (number, line) in code(text) {
             for (name, doors) in DOORS {
                 if line.contains(name) && !doors.iter().any(|door| path.starts_with(door)) {
@@ -112,7 +139,8 @@ fn each_outside_crate_has_one_door() {
 fn components_do_not_import_each_other() {
     let mut problems = Vec::new();
     for (path, text) in sources() {
-        let Some(own) = APART.iter().find(|name| path.starts_with(&format!("{}/", name.replace('_', "-")))) else {
+        let Some(own) = APART.iter().find(|name| path.starts_with(&format!("{}/", name.replace('_', "-"))))
+        else {
             continue;
         };
         for (number, line) in code(&text) {
@@ -131,7 +159,8 @@ fn components_do_not_import_each_other() {
 #[test]
 fn nothing_is_left_to_be_done() {
     let mut problems = Vec::new();
-    let marks = [concat!("to", "do!("), concat!("unimpl", "emented!("), concat!("FIX", "ME"), concat!("XX", "X")];
+    let marks =
+        [concat!("to", "do!("), concat!("unimpl", "emented!("), concat!("FIX", "ME"), concat!("XX", "X")];
     for (path, text) in sources() {
         for (number, line) in text.lines().enumerate() {
             if marks.iter().any(|mark| line.contains(mark)) {

@@ -47,6 +47,10 @@ pub struct Network {
     pub silence: Duration,
     /// A connection that can't be made within this time has failed.
     pub connect_timeout: Duration,
+    /// Whether the two connections of a pair of processes live and die together: who gives one up gives both up, and a
+    /// new life is heard only after the end of the old one is reported. Without it one side may think the other gone
+    /// that hears nothing of it.
+    pub shared_fate: bool,
     /// What happens to single messages; nothing, where connections are what they should be.
     pub hostile: Hostile,
 }
@@ -76,6 +80,7 @@ impl Default for Network {
             local_delay: Delay::even(Duration::from_micros(5), Duration::from_micros(200)),
             silence: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(5),
+            shared_fate: true,
             hostile: Hostile::default(),
         }
     }

@@ -18,6 +18,8 @@ pub(super) struct Process<M> {
     pub(super) dialed: BTreeMap<SocketAddr, End>,
     /// The newest connection that each peer has dialed to it.
     pub(super) accepted: BTreeMap<SocketAddr, u64>,
+    /// The newest of them that it has given up.
+    pub(super) refused: BTreeMap<SocketAddr, u64>,
     /// Connections up to this number belong to an earlier life.
     pub(super) floor: u64,
     /// Links that its actors hold: watcher, target.
@@ -147,6 +149,7 @@ impl<M> Process<M> {
             inbox: VecDeque::new(),
             dialed: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            refused: BTreeMap::new(),
             floor,
             links: BTreeSet::new(),
             watchers: BTreeSet::new(),

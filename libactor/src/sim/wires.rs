@@ -148,6 +148,9 @@ impl<M: Clone + Debug + 'static> World<M> {
                     process.accepted.remove(&way.dialer);
                     process.watchers.retain(|(_, watcher)| watcher.address() != way.dialer);
                 }
+                if self.network.shared_fate {
+                    self.break_open(way.acceptor, way.dialer);
+                }
             }
         }
     }
@@ -163,12 +166,17 @@ impl<M: Clone + Debug + 'static> World<M> {
         let process = self.processes.get_mut(&way.acceptor).filter(|process| process.alive);
         if let Some(process) = process
             && epoch > process.floor
+            && process.refused.get(&way.dialer).is_none_or(|refused| *refused < epoch)
         {
             let newest = process.accepted.get(&way.dialer).copied();
             if newest == Some(epoch) {
                 return true;
             }
             if newest.is_none_or(|newest| newest < epoch) {
+                if self.network.shared_fate {
+                    self.break_with_former(way, newest.is_some());
+                }
+                let process = self.processes.get_mut(&way.acceptor).expect("it was there");
                 process.watchers.retain(|(_, watcher)| watcher.address() != way.dialer);
                 process.accepted.insert(way.dialer, epoch);
                 return true;
@@ -181,17 +189,42 @@ impl<M: Clone + Debug + 'static> World<M> {
         false
     }
 
+    /// A peer dials anew. What was dialed to it before the former connection broke, or to a former life of it, is over.
+    fn break_with_former(&mut self, way: Way, dialed_before: bool) {
+        let floor = self.processes.get(&way.dialer).map_or(0, |process| process.floor);
+        let open = self.processes.get(&way.acceptor).and_then(|process| process.open(way.dialer));
+        if open.is_some_and(|open| dialed_before || open <= floor) {
+            self.break_open(way.acceptor, way.dialer);
+        }
+    }
+
+    /// Gives the connection to a peer up, if there is one.
+    fn break_open(&mut self, at: SocketAddr, peer: SocketAddr) {
+        let open = self.processes.get(&at).and_then(|process| process.open(peer));
+        if let Some(epoch) = open {
+            self.break_dialed(at, peer, epoch, true);
+        }
+    }
+
     /// A dialer gives a connection up: what was linked by it has exited. `tell`: the other end hears of it, after what
     /// was sent, less a tail.
     pub(super) fn break_dialed(&mut self, at: SocketAddr, peer: SocketAddr, epoch: u64, tell: bool) {
         let Some(process) = self.processes.get_mut(&at) else { return };
         let Some(end) = process.dialed.get_mut(&peer).filter(|end| end.open == Some(epoch)) else { return };
         end.open = None;
+        let accepted = self.network.shared_fate.then(|| process.accepted.remove(&peer)).flatten();
+        if let Some(accepted) = accepted {
+            process.refused.insert(peer, accepted);
+            process.watchers.retain(|(_, watcher)| watcher.address() != peer);
+        }
         let lost: Vec<(Pid, Pid)> =
             process.links.iter().filter(|(_, target)| target.address() == peer).cloned().collect();
         self.trace.record(self.now, format_args!("{at} gives up connection {epoch} to {peer}"));
         if tell {
             self.close_pipe(Way::forth(at, peer), epoch, true);
+        }
+        if let Some(accepted) = accepted {
+            self.close_pipe(Way::back(peer, at), accepted, false);
         }
         for (watcher, target) in lost {
             self.report_exited(&watcher, &target);

@@ -1,7 +1,11 @@
 //! What an operator may set.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use protocol::Role;
+
+use super::allocator::AllocatorConfig;
 use super::limits;
 
 /// Settings of a master. The defaults are Mesos's.
@@ -31,6 +35,10 @@ pub struct MasterConfig {
     pub max_completed_tasks_per_framework: usize,
     /// Tasks on unreachable agents that are remembered. `--max_unreachable_tasks_per_framework`.
     pub max_unreachable_tasks_per_framework: usize,
+    /// What the allocator is made with; its allocation interval is the one above.
+    pub allocator: AllocatorConfig,
+    /// Weights of roles, in thousandths; a role that is not named weighs 1000. `--weights`.
+    pub weights: BTreeMap<Role, u64>,
 }
 
 impl Default for MasterConfig {
@@ -48,6 +56,8 @@ impl Default for MasterConfig {
             max_completed_frameworks: limits::MAX_COMPLETED_FRAMEWORKS,
             max_completed_tasks_per_framework: limits::MAX_COMPLETED_TASKS_PER_FRAMEWORK,
             max_unreachable_tasks_per_framework: limits::MAX_UNREACHABLE_TASKS_PER_FRAMEWORK,
+            allocator: AllocatorConfig::default(),
+            weights: BTreeMap::new(),
         }
     }
 }

@@ -147,7 +147,7 @@ impl Turn<'_> {
 
 impl Master {
     /// A master that knows nothing yet. The seed gives its identity; no two lives may have the same.
-    pub fn new(config: MasterConfig, seed: u64, now: Time, allocator: Box<dyn Allocator>) -> Self {
+    pub fn new(config: MasterConfig, seed: u64, now: Time, mut allocator: Box<dyn Allocator>) -> Self {
         let id = MasterId::from(Uuid::from_random(Random::new(seed).next_u128()).to_string());
         let info = MasterInfo {
             id,
@@ -155,6 +155,7 @@ impl Master {
             hostname: config.hostname.clone(),
             version: config.version.clone(),
         };
+        allocator.set_weights(&config.weights);
         let mut timers = Timers::default();
         timers.set(Timer::Batch, now + config.allocation_interval);
         Self {

@@ -62,8 +62,8 @@ fn run(test: impl AsyncFnOnce(Node, Node, MasterHandle)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
         let (here, there) = (node().await, node().await);
-        let handle = master::start(&here, Start::new(MasterConfig::default())).expect("it starts");
-        assert!(master::start(&here, Start::new(MasterConfig::default())).is_err(), "one a node");
+        let handle = master::start(&here, Start::in_memory(MasterConfig::default(), 7)).expect("it starts");
+        assert!(master::start(&here, Start::in_memory(MasterConfig::default(), 7)).is_err(), "one a node");
         test(here.clone(), there.clone(), handle).await;
         there.shutdown().await;
         here.shutdown().await;

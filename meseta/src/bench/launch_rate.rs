@@ -28,13 +28,22 @@ pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
     let kernel = kernel_alone(tasks)?;
     let (elapsed, latencies) = runtime::block_on(through_agent(tasks))?;
     let rate = |duration: Duration| tasks as f64 / duration.as_secs_f64();
-    let figure = |params: String, value: f64, unit| Figure { name: "B7", params, value, unit, percentiles_ms: None };
+    let figure =
+        |params: String, value: f64, unit| Figure { name: "B7", params, value, unit, percentiles_ms: None };
     Ok(vec![
         Figure {
             percentiles_ms: percentiles_ms(latencies),
-            ..figure(format!("{tasks} x true, one agent, launch to terminal update"), rate(elapsed), "tasks/s")
+            ..figure(
+                format!("{tasks} x true, one agent, launch to terminal update"),
+                rate(elapsed),
+                "tasks/s",
+            )
         },
-        figure(format!("{tasks} x true, spawn and wait, one after another, no cluster"), rate(kernel), "tasks/s"),
+        figure(
+            format!("{tasks} x true, spawn and wait, one after another, no cluster"),
+            rate(kernel),
+            "tasks/s",
+        ),
         figure(
             format!("{tasks} x true, part of what spawn and wait alone allow"),
             kernel.as_secs_f64() / elapsed.as_secs_f64() * 100.0,
@@ -64,9 +73,12 @@ async fn through_agent(tasks: u64) -> Result<(Duration, Vec<Duration>), Box<dyn 
     measured
 }
 
-async fn in_directory(tasks: u64, directory: &std::path::Path) -> Result<(Duration, Vec<Duration>), Box<dyn Error>> {
+async fn in_directory(
+    tasks: u64,
+    directory: &std::path::Path,
+) -> Result<(Duration, Vec<Duration>), Box<dyn Error>> {
     let node = Node::bind(NodeConfig::default()).await?;
-    master::start(&node, master::Start::new(master::core::MasterConfig::default()))?;
+    master::start(&node, master::Start::in_memory(master::core::MasterConfig::default(), 1))?;
     let agent_node = Node::bind(NodeConfig::default()).await?;
     let info = AgentInfo {
         hostname: "localhost".into(),

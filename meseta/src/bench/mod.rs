@@ -19,6 +19,9 @@ pub enum Effort {
     Full,
 }
 
+/// What a run found, or why it could not.
+pub type Findings = Result<Vec<Figure>, Box<dyn Error>>;
+
 /// One benchmark.
 pub struct Benchmark {
     /// Such as `B6`.
@@ -26,7 +29,7 @@ pub struct Benchmark {
     /// One line.
     pub summary: &'static str,
     /// Runs it.
-    pub run: fn(Effort) -> Result<Vec<Figure>, Box<dyn Error>>,
+    pub run: fn(Effort) -> Findings,
 }
 
 /// All of them.

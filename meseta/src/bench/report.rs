@@ -41,7 +41,10 @@ impl Conditions {
             .output()
             .ok()
             .filter(|output| output.status.success())
-            .map_or_else(|| "unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+            .map_or_else(
+                || "unknown".into(),
+                |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+            );
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpuinfo
             .lines()
@@ -107,7 +110,9 @@ pub fn keep(path: &Path, lines: &[Value]) -> io::Result<()> {
         .collect();
     kept.extend(lines.iter().cloned());
     kept.sort_by_key(|line| (line["name"].to_string(), line["params"].to_string()));
-    let mut body = String::from("\n| benchmark | parameters | value | p50 / p99 ms | load | commit |\n|---|---|---|---|---|---|\n");
+    let mut body = String::from(
+        "\n| benchmark | parameters | value | p50 / p99 ms | load | commit |\n|---|---|---|---|---|---|\n",
+    );
     for line in &kept {
         let text = |key: &str| match &line[key] {
             Value::String(text) => text.clone(),
@@ -143,7 +148,8 @@ mod tests {
     fn a_new_line_takes_the_place_of_the_old_one_and_the_rest_stays() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("# Benchmarks\nwords\n{BEGIN}\n{END}\nmore words\n")).unwrap();
-        let line = |params: &str, value: f64| json!({"name": "B6", "params": params, "value": value, "unit": "1/s"});
+        let line =
+            |params: &str, value: f64| json!({"name": "B6", "params": params, "value": value, "unit": "1/s"});
         keep(file.path(), &[line("a", 1.0), line("b", 2.0)]).unwrap();
         keep(file.path(), &[line("a", 3.0)]).unwrap();
         let text = std::fs::read_to_string(file.path()).unwrap();

@@ -37,7 +37,11 @@ pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
     Ok(vec![
         Figure {
             percentiles_ms: percentiles_ms(times),
-            ..figure(&format!("local, 2 agents, to the first RUNNING, {runs} runs"), median.as_secs_f64() * 1e3, "ms")
+            ..figure(
+                &format!("local, 2 agents, to the first RUNNING, {runs} runs"),
+                median.as_secs_f64() * 1e3,
+                "ms",
+            )
         },
         figure("size of the program", size, "MB"),
         figure("resident memory of an idle master", master, "MiB"),

@@ -9,8 +9,8 @@ use actix::{Actor, Context};
 use libactor::{Clock, Me, Node, NodeConfig, Pid, Receive, Time};
 use protocol::messages::{AgentCall, AgentEvent, Call, Event, SchedulerCall};
 use protocol::{
-    AgentId, AgentInfo, Attributes, CommandInfo, Filters, FrameworkId, FrameworkInfo, Operation, Resources, Source,
-    StatusUpdate, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
+    AgentId, AgentInfo, Attributes, CommandInfo, Filters, FrameworkId, FrameworkInfo, Operation, Resources,
+    Source, StatusUpdate, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
 };
 use tokio::sync::mpsc;
 
@@ -81,7 +81,7 @@ enum Mark {
 
 async fn measure(agents: usize) -> Result<Measured, Box<dyn Error>> {
     let node = Node::bind(NodeConfig::default()).await?;
-    let start = master::Start::new(master::core::MasterConfig::default());
+    let start = master::Start::in_memory(master::core::MasterConfig::default(), 1);
     let master = master::start(&node, start)?.pid().clone();
     // Every actor reports each task twice at most.
     let (marks, mut reports) = mpsc::channel(agents * (2 * TASKS_PER_AGENT + 1));
@@ -103,7 +103,14 @@ async fn measure(agents: usize) -> Result<Measured, Box<dyn Error>> {
     let (asked, at) = (master.clone(), clock.clone());
     node.spawn(
         "scheduler",
-        move |me| SimulatedScheduler { me, master: asked, framework_id: None, accepted: BTreeMap::new(), clock: at, marks },
+        move |me| SimulatedScheduler {
+            me,
+            master: asked,
+            framework_id: None,
+            accepted: BTreeMap::new(),
+            clock: at,
+            marks,
+        },
         |install| {
             install.mailbox(agents * (TASKS_PER_AGENT + 1)).message::<Event>();
         },
@@ -193,7 +200,8 @@ impl Receive<AgentEvent> for SimulatedAgent {
                 let Some(framework_id) = framework.id else { return };
                 self.updates += 1;
                 let mut status = TaskStatus::new(task.task_id, TaskState::Running, Source::Executor);
-                status.uuid = Some(Uuid::from_random(((self.index as u128) << 64) | u128::from(self.updates)));
+                status.uuid =
+                    Some(Uuid::from_random(((self.index as u128) << 64) | u128::from(self.updates)));
                 status.agent_id = self.agent_id.clone();
                 let update = StatusUpdate { framework_id, status, latest_state: TaskState::Running };
                 self.tell(AgentCall::Update(update));
@@ -232,7 +240,11 @@ impl SimulatedScheduler {
         let tasks: Vec<TaskInfo> = (0..TASKS_PER_AGENT).map(task).collect();
         self.accepted.extend(tasks.iter().map(|task| (task.task_id.clone(), now)));
         let filters = Filters { refuse: Duration::from_secs(3600) };
-        self.call(Call::Accept { offer_ids: vec![offer.id], operations: vec![Operation::Launch { tasks }], filters });
+        self.call(Call::Accept {
+            offer_ids: vec![offer.id],
+            operations: vec![Operation::Launch { tasks }],
+            filters,
+        });
     }
 }
 

@@ -30,22 +30,118 @@ pub const COMMAND: Command = Command {
 
 const FLAGS: &[Flag] = &[
     Flag { name: "master", aliases: &[], kind: Kind::Text, default: None, help: "The master, host:port." },
-    Flag { name: "work_dir", aliases: &[], kind: Kind::Text, default: None, help: "Where it keeps its sandboxes." },
-    Flag { name: "ip", aliases: &[], kind: Kind::Text, default: Some("0.0.0.0"), help: "The address to listen on." },
-    Flag { name: "port", aliases: &[], kind: Kind::Port, default: Some("5051"), help: "The port to listen on; 0: any free one." },
-    Flag { name: "advertise_ip", aliases: &[], kind: Kind::Text, default: None, help: "The address that others reach it by; default: the one it listens on, or this host's." },
-    Flag { name: "advertise_port", aliases: &[], kind: Kind::Port, default: None, help: "The port that others reach it by." },
-    Flag { name: "hostname", aliases: &[], kind: Kind::Text, default: None, help: "The name that offers carry; default: the host's." },
-    Flag { name: "resources", aliases: &[], kind: Kind::Resources, default: None, help: "What it offers, such as cpus:4;mem:2048; what is not named is probed." },
-    Flag { name: "attributes", aliases: &[], kind: Kind::Attributes, default: None, help: "What tells it from other agents, such as rack:r1;zone:a." },
-    Flag { name: "default_role", aliases: &[], kind: Kind::Text, default: Some("*"), help: "The role of resources that name none." },
-    Flag { name: "executor_registration_timeout", aliases: &[], kind: Kind::Duration, default: Some("1mins"), help: "How long an executor has to register." },
-    Flag { name: "executor_shutdown_grace_period", aliases: &[], kind: Kind::Duration, default: Some("5secs"), help: "How long an executor has to shut down before it is killed." },
-    Flag { name: "registration_backoff_factor", aliases: &[], kind: Kind::Duration, default: Some("1secs"), help: "The first wait between attempts to register; it doubles up to a minute." },
-    Flag { name: "launcher", aliases: &[], kind: Kind::OneOf(&["auto", "linux", "posix"]), default: Some("auto"), help: "How process trees are kept together: linux by cgroup v2 (needs root), posix by subreaper; auto: the first that works." },
-    Flag { name: "cgroups_root", aliases: &[], kind: Kind::Text, default: Some("meseta"), help: "The cgroup below which those of containers are made." },
-    Flag { name: "switch_user", aliases: &[], kind: Kind::Switch, default: Some("true"), help: "Run tasks as the user that they name (needs root)." },
-    Flag { name: "flags_dir", aliases: &[], kind: Kind::Text, default: None, help: "A directory of files, one a flag; default: /etc/mesos-agent and /etc/mesos-slave, if they are there." },
+    Flag {
+        name: "work_dir",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "Where it keeps its sandboxes.",
+    },
+    Flag {
+        name: "ip",
+        aliases: &[],
+        kind: Kind::Text,
+        default: Some("0.0.0.0"),
+        help: "The address to listen on.",
+    },
+    Flag {
+        name: "port",
+        aliases: &[],
+        kind: Kind::Port,
+        default: Some("5051"),
+        help: "The port to listen on; 0: any free one.",
+    },
+    Flag {
+        name: "advertise_ip",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "The address that others reach it by; default: the one it listens on, or this host's.",
+    },
+    Flag {
+        name: "advertise_port",
+        aliases: &[],
+        kind: Kind::Port,
+        default: None,
+        help: "The port that others reach it by.",
+    },
+    Flag {
+        name: "hostname",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "The name that offers carry; default: the host's.",
+    },
+    Flag {
+        name: "resources",
+        aliases: &[],
+        kind: Kind::Resources,
+        default: None,
+        help: "What it offers, such as cpus:4;mem:2048; what is not named is probed.",
+    },
+    Flag {
+        name: "attributes",
+        aliases: &[],
+        kind: Kind::Attributes,
+        default: None,
+        help: "What tells it from other agents, such as rack:r1;zone:a.",
+    },
+    Flag {
+        name: "default_role",
+        aliases: &[],
+        kind: Kind::Text,
+        default: Some("*"),
+        help: "The role of resources that name none.",
+    },
+    Flag {
+        name: "executor_registration_timeout",
+        aliases: &[],
+        kind: Kind::Duration,
+        default: Some("1mins"),
+        help: "How long an executor has to register.",
+    },
+    Flag {
+        name: "executor_shutdown_grace_period",
+        aliases: &[],
+        kind: Kind::Duration,
+        default: Some("5secs"),
+        help: "How long an executor has to shut down before it is killed.",
+    },
+    Flag {
+        name: "registration_backoff_factor",
+        aliases: &[],
+        kind: Kind::Duration,
+        default: Some("1secs"),
+        help: "The first wait between attempts to register; it doubles up to a minute.",
+    },
+    Flag {
+        name: "launcher",
+        aliases: &[],
+        kind: Kind::OneOf(&["auto", "linux", "posix"]),
+        default: Some("auto"),
+        help: "How process trees are kept together: linux by cgroup v2 (needs root), posix by subreaper; auto: the first that works.",
+    },
+    Flag {
+        name: "cgroups_root",
+        aliases: &[],
+        kind: Kind::Text,
+        default: Some("meseta"),
+        help: "The cgroup below which those of containers are made.",
+    },
+    Flag {
+        name: "switch_user",
+        aliases: &[],
+        kind: Kind::Switch,
+        default: Some("true"),
+        help: "Run tasks as the user that they name (needs root).",
+    },
+    Flag {
+        name: "flags_dir",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "A directory of files, one a flag; default: /etc/mesos-agent and /etc/mesos-slave, if they are there.",
+    },
     LOG_FLAGS[0],
     LOG_FLAGS[1],
     LOG_FLAGS[2],
@@ -103,7 +199,7 @@ pub fn start(
 ) -> Result<AgentHandle, Failure> {
     let work_dir = containers.work_dir.clone();
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
-    let (_, master) = watch::channel(Some(Pid::new(master::ACTOR, master)));
+    let (_, master) = watch::channel(Some(Pid::new(master::NAME, master)));
     let seed = daemon::seed()?;
     Ok(agent::shell::start(node, Start { config, seed, containerizer, events, master, work_dir })?)
 }
@@ -142,7 +238,9 @@ fn master_address(flags: &Flags) -> Result<SocketAddr, FlagError> {
     let address = text.strip_prefix("master@").unwrap_or(text);
     let found = address
         .to_socket_addrs()
-        .map_err(|error| flags.refuse("master", format!("expected host:port of a master that can be found ({error})")))?
+        .map_err(|error| {
+            flags.refuse("master", format!("expected host:port of a master that can be found ({error})"))
+        })?
         .next();
     found.ok_or_else(|| flags.refuse("master", "no address belongs to that name"))
 }

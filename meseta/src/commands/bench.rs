@@ -25,7 +25,13 @@ const FLAGS: &[Flag] = &[
         default: Some("false"),
         help: "Small sizes: all benchmarks within a minute.",
     },
-    Flag { name: "full", aliases: &[], kind: Kind::Switch, default: Some("false"), help: "Full sizes (the default)." },
+    Flag {
+        name: "full",
+        aliases: &[],
+        kind: Kind::Switch,
+        default: Some("false"),
+        help: "Full sizes (the default).",
+    },
     Flag {
         name: "json",
         aliases: &[],
@@ -45,12 +51,14 @@ const FLAGS: &[Flag] = &[
 #[expect(clippy::print_stdout, reason = "the command's product")]
 fn bench(words: &[String]) -> Result<ExitCode, Failure> {
     // Names and flags may come in any order: both are short.
-    let (names, flags): (Vec<String>, Vec<String>) = words.iter().cloned().partition(|word| !word.starts_with('-'));
+    let (names, flags): (Vec<String>, Vec<String>) =
+        words.iter().cloned().partition(|word| !word.starts_with('-'));
     let flags = Flags::load("bench", FLAGS, Arguments::None, &flags, &Surroundings::of_process(&[]))?;
     let effort = if flags.switch("quick") { Effort::Quick } else { Effort::Full };
     let known = |name: &String| ALL.iter().any(|benchmark| benchmark.name.eq_ignore_ascii_case(name));
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
-        let all: Vec<_> = ALL.iter().map(|benchmark| format!("{} ({})", benchmark.name, benchmark.summary)).collect();
+        let all: Vec<_> =
+            ALL.iter().map(|benchmark| format!("{} ({})", benchmark.name, benchmark.summary)).collect();
         return Err(format!("there is no benchmark '{unknown}'; there are {}", all.join(", ")).into());
     }
     let wanted = |name: &str| names.is_empty() || names.iter().any(|given| given.eq_ignore_ascii_case(name));
@@ -68,7 +76,8 @@ fn bench(words: &[String]) -> Result<ExitCode, Failure> {
         }
     }
     if let Some(path) = flags.text("keep") {
-        keep(Path::new(path), &lines).map_err(|error| format!("cannot keep the figures in {path}: {error}"))?;
+        keep(Path::new(path), &lines)
+            .map_err(|error| format!("cannot keep the figures in {path}: {error}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

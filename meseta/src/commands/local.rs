@@ -13,8 +13,8 @@ use libactor::Node;
 use master::core::MasterConfig;
 use protocol::resources::{Ranges, Value};
 use protocol::{
-    AgentInfo, Attributes, CommandInfo, FrameworkId, FrameworkInfo, KillPolicy, Resource, Resources, Role, Scalar,
-    TaskState, TaskStatus,
+    AgentInfo, Attributes, CommandInfo, FrameworkId, FrameworkInfo, KillPolicy, Resource, Resources, Role,
+    Scalar, TaskState, TaskStatus,
 };
 use scheduler_driver::SchedulerDriver;
 
@@ -39,15 +39,69 @@ pub const COMMAND: Command = Command {
 const DEFAULT_PORT: u16 = 5050;
 
 const FLAGS: &[Flag] = &[
-    Flag { name: "run", aliases: &[], kind: Kind::Text, default: None, help: "Run this shell command as a task, stream its output, and exit with its status." },
-    Flag { name: "agents", aliases: &["num_slaves", "num_agents"], kind: Kind::Number, default: Some("2"), help: "How many agents." },
-    Flag { name: "ip", aliases: &[], kind: Kind::Text, default: Some("127.0.0.1"), help: "The address to listen on." },
-    Flag { name: "port", aliases: &[], kind: Kind::Port, default: None, help: "The master's port; 0: any free one. Default: 5050, or any free one with --run." },
-    Flag { name: "work_dir", aliases: &[], kind: Kind::Text, default: None, help: "Where sandboxes are kept; default: a directory that is removed at the end." },
-    Flag { name: "resources", aliases: &[], kind: Kind::Resources, default: None, help: "What each agent offers; default: its part of this machine." },
-    Flag { name: "task_resources", aliases: &[], kind: Kind::Resources, default: Some("cpus:0.1;mem:32"), help: "What the task of --run uses." },
-    Flag { name: "verbose", aliases: &[], kind: Kind::Switch, default: Some("false"), help: "With --run: print the changes of the task's state." },
-    Flag { name: "logging_level", aliases: &[], kind: Kind::Text, default: None, help: "As for a master; default: INFO, or WARNING with --run." },
+    Flag {
+        name: "run",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "Run this shell command as a task, stream its output, and exit with its status.",
+    },
+    Flag {
+        name: "agents",
+        aliases: &["num_slaves", "num_agents"],
+        kind: Kind::Number,
+        default: Some("2"),
+        help: "How many agents.",
+    },
+    Flag {
+        name: "ip",
+        aliases: &[],
+        kind: Kind::Text,
+        default: Some("127.0.0.1"),
+        help: "The address to listen on.",
+    },
+    Flag {
+        name: "port",
+        aliases: &[],
+        kind: Kind::Port,
+        default: None,
+        help: "The master's port; 0: any free one. Default: 5050, or any free one with --run.",
+    },
+    Flag {
+        name: "work_dir",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "Where sandboxes are kept; default: a directory that is removed at the end.",
+    },
+    Flag {
+        name: "resources",
+        aliases: &[],
+        kind: Kind::Resources,
+        default: None,
+        help: "What each agent offers; default: its part of this machine.",
+    },
+    Flag {
+        name: "task_resources",
+        aliases: &[],
+        kind: Kind::Resources,
+        default: Some("cpus:0.1;mem:32"),
+        help: "What the task of --run uses.",
+    },
+    Flag {
+        name: "verbose",
+        aliases: &[],
+        kind: Kind::Switch,
+        default: Some("false"),
+        help: "With --run: print the changes of the task's state.",
+    },
+    Flag {
+        name: "logging_level",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "As for a master; default: INFO, or WARNING with --run.",
+    },
     LOG_FLAGS[1],
     LOG_FLAGS[2],
 ];
@@ -125,15 +179,13 @@ struct LocalCluster {
 
 impl LocalCluster {
     async fn start(flags: &Flags, listen: Listen, agents: u64, directory: PathBuf) -> Result<Self, Failure> {
-        let master = listen.bind(master::ACTOR).await?;
-        let mut start = master::Start::new(MasterConfig {
+        let master = listen.bind(master::NAME).await?;
+        let config = MasterConfig {
             hostname: daemon::hostname(flags),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..MasterConfig::default()
-        });
-        start.seed = daemon::seed()?;
-        start.config.pid = master.pid(master::ACTOR).to_string();
-        let handle = master::start(&master, start)?;
+        };
+        let handle = master::start(&master, master::Start::in_memory(config, daemon::seed()?))?;
         tracing::info!(directory = %directory.display(), "listening on {}", handle.pid());
         let mut cluster = Self { master, agents: Vec::new() };
         for index in 0..agents {
@@ -153,8 +205,10 @@ impl LocalCluster {
         let work_dir = directory.join(format!("agent-{index}"));
         std::fs::create_dir_all(&work_dir)?;
         let node = Listen { port: 0, advertise_port: None, ..listen }.bind(super::agent::ACTOR).await?;
-        let probed = probe::resources(flags.text("resources").unwrap_or_default(), &Role::default(), &work_dir)?;
-        let resources = if flags.text("resources").is_some() { probed } else { share(&probed, index, agents) };
+        let probed =
+            probe::resources(flags.text("resources").unwrap_or_default(), &Role::default(), &work_dir)?;
+        let resources =
+            if flags.text("resources").is_some() { probed } else { share(&probed, index, agents) };
         let info = AgentInfo {
             hostname: daemon::hostname(flags),
             port: node.address().port(),
@@ -284,7 +338,9 @@ impl Report for Streamed<'_> {
         let Some(sandbox) = sandbox.filter(|_| self.output.is_none()) else { return };
         match Follower::start(&sandbox) {
             Ok(follower) => self.output = Some(follower),
-            Err(error) => self.note(&format!("the task's output in {} can't be read: {error}", sandbox.display())),
+            Err(error) => {
+                self.note(&format!("the task's output in {} can't be read: {error}", sandbox.display()))
+            }
         }
     }
 

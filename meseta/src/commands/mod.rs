@@ -70,7 +70,13 @@ pub const LOG_FLAGS: [Flag; 3] = [
         default: Some("INFO"),
         help: "INFO, WARNING, ERROR, DEBUG, or a filter such as libactor=debug,info.",
     },
-    Flag { name: "quiet", aliases: &[], kind: Kind::Switch, default: Some("false"), help: "Log errors only." },
+    Flag {
+        name: "quiet",
+        aliases: &[],
+        kind: Kind::Switch,
+        default: Some("false"),
+        help: "Log errors only.",
+    },
     Flag {
         name: "log_dir",
         aliases: &[],

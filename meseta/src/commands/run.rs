@@ -24,15 +24,63 @@ pub const COMMAND: Command = Command {
 
 const FLAGS: &[Flag] = &[
     Flag { name: "master", aliases: &[], kind: Kind::Text, default: None, help: "The master, host:port." },
-    Flag { name: "command", aliases: &[], kind: Kind::Text, default: None, help: "A shell command; or give a program and its arguments after the flags." },
-    Flag { name: "name", aliases: &[], kind: Kind::Text, default: None, help: "The task's name and id; default: the program's with a random end." },
-    Flag { name: "resources", aliases: &[], kind: Kind::Resources, default: Some("cpus:1;mem:128"), help: "What each task uses." },
-    Flag { name: "env", aliases: &["environment"], kind: Kind::Text, default: None, help: "Environment variables, NAME=VALUE joined by commas, or a JSON object." },
-    Flag { name: "instances", aliases: &[], kind: Kind::Number, default: Some("1"), help: "How many such tasks." },
+    Flag {
+        name: "command",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "A shell command; or give a program and its arguments after the flags.",
+    },
+    Flag {
+        name: "name",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "The task's name and id; default: the program's with a random end.",
+    },
+    Flag {
+        name: "resources",
+        aliases: &[],
+        kind: Kind::Resources,
+        default: Some("cpus:1;mem:128"),
+        help: "What each task uses.",
+    },
+    Flag {
+        name: "env",
+        aliases: &["environment"],
+        kind: Kind::Text,
+        default: None,
+        help: "Environment variables, NAME=VALUE joined by commas, or a JSON object.",
+    },
+    Flag {
+        name: "instances",
+        aliases: &[],
+        kind: Kind::Number,
+        default: Some("1"),
+        help: "How many such tasks.",
+    },
     Flag { name: "role", aliases: &[], kind: Kind::Text, default: Some("*"), help: "The role to run as." },
-    Flag { name: "user", aliases: &[], kind: Kind::Text, default: None, help: "The user that runs the command; default: the agent's." },
-    Flag { name: "kill_grace_period", aliases: &[], kind: Kind::Duration, default: Some("3secs"), help: "Between TERM and KILL when the task is killed." },
-    Flag { name: "logging_level", aliases: &[], kind: Kind::Text, default: Some("WARNING"), help: "As for a master." },
+    Flag {
+        name: "user",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "The user that runs the command; default: the agent's.",
+    },
+    Flag {
+        name: "kill_grace_period",
+        aliases: &[],
+        kind: Kind::Duration,
+        default: Some("3secs"),
+        help: "Between TERM and KILL when the task is killed.",
+    },
+    Flag {
+        name: "logging_level",
+        aliases: &[],
+        kind: Kind::Text,
+        default: Some("WARNING"),
+        help: "As for a master.",
+    },
     LOG_FLAGS[1],
     LOG_FLAGS[2],
 ];
@@ -60,7 +108,9 @@ fn run_command(words: &[String]) -> Result<ExitCode, Failure> {
 fn job(flags: &Flags) -> Result<JobSpec, Failure> {
     let (command, program) = match (flags.text("command"), flags.rest.split_first()) {
         (Some(text), None) => (CommandInfo::shell(text), "command"),
-        (None, Some((program, _))) => (CommandInfo::argv(program, flags.rest.iter().cloned()), program.as_str()),
+        (None, Some((program, _))) => {
+            (CommandInfo::argv(program, flags.rest.iter().cloned()), program.as_str())
+        }
         (Some(_), Some((stray, _))) => {
             return Err(format!("--command and '{stray}' both say what to run; give one of them").into());
         }
@@ -77,9 +127,11 @@ fn job(flags: &Flags) -> Result<JobSpec, Failure> {
             format!("{program}-{:08x}", daemon::seed()? as u32)
         }
     };
-    protocol::validate::task_id(&name.as_str().into()).map_err(|invalid| flags.refuse("name", invalid.to_string()))?;
+    protocol::validate::task_id(&name.as_str().into())
+        .map_err(|invalid| flags.refuse("name", invalid.to_string()))?;
     let resources = Resources::parse(flags.text("resources").unwrap_or_default())?;
-    let mut command = environment(flags)?.into_iter().fold(command, |command, (name, value)| command.env(name, value));
+    let mut command =
+        environment(flags)?.into_iter().fold(command, |command, (name, value)| command.env(name, value));
     command.user = flags.text("user").map(Into::into);
     let grace = flags.duration("kill_grace_period").unwrap_or(Duration::from_secs(3));
     Ok(JobSpec { name, command, resources, instances, kill_policy: KillPolicy { grace_period: Some(grace) } })
@@ -98,7 +150,8 @@ fn environment(flags: &Flags) -> Result<Vec<(String, String)>, FlagError> {
     let Some(text) = flags.text("env") else { return Ok(Vec::new()) };
     let refuse = || flags.refuse("env", "expected NAME=VALUE,... or a JSON object of texts");
     if text.trim_start().starts_with('{') {
-        let object: std::collections::BTreeMap<String, String> = serde_json::from_str(text).map_err(|_| refuse())?;
+        let object: std::collections::BTreeMap<String, String> =
+            serde_json::from_str(text).map_err(|_| refuse())?;
         return Ok(object.into_iter().collect());
     }
     text.split(',')

@@ -124,13 +124,13 @@ impl Flags {
         surroundings: &Surroundings,
     ) -> Result<Self, FlagError> {
         let mut flags = Self { values: BTreeMap::new(), declared, rest: Vec::new() };
-        flags.from_words(command, arguments, words)?;
-        flags.from_environment(surroundings)?;
+        flags.read_words(command, arguments, words)?;
+        flags.read_environment(surroundings)?;
         match flags.values.get("flags_dir").map(|(directory, _)| PathBuf::from(directory)) {
-            Some(directory) => flags.from_directory(command, &directory, true)?,
+            Some(directory) => flags.read_directory(command, &directory, true)?,
             None => {
                 for directory in &surroundings.directories {
-                    flags.from_directory(command, directory, false)?;
+                    flags.read_directory(command, directory, false)?;
                 }
             }
         }
@@ -142,7 +142,7 @@ impl Flags {
         Ok(flags)
     }
 
-    fn from_words(
+    fn read_words(
         &mut self,
         command: &'static str,
         arguments: Arguments,
@@ -185,9 +185,10 @@ impl Flags {
                 (Some(_), _, true) => {
                     return Err(self.unknown(format!("--{name} with a value"), place, command));
                 }
-                (None, _, _) => {
-                    words.next().cloned().ok_or(FlagError::NoValue { name: flag.name, place: place.clone() })?
-                }
+                (None, _, _) => words
+                    .next()
+                    .cloned()
+                    .ok_or(FlagError::NoValue { name: flag.name, place: place.clone() })?,
             };
             self.values.remove(flag.name);
             self.put(flag, value, place)?;
@@ -195,7 +196,7 @@ impl Flags {
         Ok(())
     }
 
-    fn from_environment(&mut self, surroundings: &Surroundings) -> Result<(), FlagError> {
+    fn read_environment(&mut self, surroundings: &Surroundings) -> Result<(), FlagError> {
         for flag in self.declared {
             for name in std::iter::once(&flag.name).chain(flag.aliases) {
                 let variable = format!("MESOS_{}", name.to_uppercase());
@@ -207,7 +208,12 @@ impl Flags {
         Ok(())
     }
 
-    fn from_directory(&mut self, command: &'static str, directory: &Path, needed: bool) -> Result<(), FlagError> {
+    fn read_directory(
+        &mut self,
+        command: &'static str,
+        directory: &Path,
+        needed: bool,
+    ) -> Result<(), FlagError> {
         let purpose = || format!("flags of 'meseta {command}'");
         let failed =
             |path: &Path, error| FlagError::File { path: path.to_owned(), purpose: purpose(), error };
@@ -404,7 +410,9 @@ mod tests {
     #[test]
     fn both_forms_of_values_and_both_spellings_of_names_are_read() {
         let none = Surroundings::default();
-        for words in [&["--work_dir", "/x"][..], &["--work_dir=/x"], &["--work-dir=/x"], &["--work-dir", "/x"]] {
+        for words in
+            [&["--work_dir", "/x"][..], &["--work_dir=/x"], &["--work-dir=/x"], &["--work-dir", "/x"]]
+        {
             assert_eq!(load(words, &none).unwrap().text("work_dir"), Some("/x"));
         }
         assert_eq!(load(&["--port=1", "--port=2"], &none).unwrap().text("port"), Some("2"), "the last wins");
@@ -416,13 +424,18 @@ mod tests {
         std::fs::write(file.path(), "7777\n").unwrap();
         let flags = load(&[&format!("--port=file://{}", file.path().display())], &Surroundings::default());
         assert_eq!(flags.unwrap().text("port"), Some("7777"));
-        assert!(error(&["--port=file:///nonexistent"]).contains("cannot read /nonexistent (value of --port)"));
+        assert!(
+            error(&["--port=file:///nonexistent"]).contains("cannot read /nonexistent (value of --port)")
+        );
     }
 
     #[test]
     fn what_is_wrong_is_said_in_one_line_with_a_remedy() {
         for (words, expected) in [
-            (&["--prot=1"][..], "unknown flag '--prot' (command line), did you mean '--port'?; see 'meseta help master'"),
+            (
+                &["--prot=1"][..],
+                "unknown flag '--prot' (command line), did you mean '--port'?; see 'meseta help master'",
+            ),
             (&["--zzzzzzzzzz"], "unknown flag '--zzzzzzzzzz' (command line); see 'meseta help master'"),
             (&["-p"], "unknown flag '-p' (command line)"),
             (&["--work_dir"], "flag '--work_dir' (command line) needs a value: --work_dir=VALUE"),
@@ -441,16 +454,19 @@ mod tests {
     fn a_file_that_names_no_flag_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("prot"), "1").unwrap();
-        let surroundings = Surroundings { directories: vec![directory.path().into()], ..Surroundings::default() };
+        let surroundings =
+            Surroundings { directories: vec![directory.path().into()], ..Surroundings::default() };
         let said = load(&[], &surroundings).unwrap_err().to_string();
-        assert!(said.contains("unknown flag 'prot' (file ") && said.contains("did you mean '--port'?"), "{said}");
+        assert!(
+            said.contains("unknown flag 'prot' (file ") && said.contains("did you mean '--port'?"),
+            "{said}"
+        );
     }
 
     #[test]
     fn trailing_words_belong_to_the_command_that_takes_them() {
         let words: Vec<String> = ["--port=1", "sleep", "--x", "1"].map(Into::into).into();
-        let flags =
-            Flags::load("run", FLAGS, Arguments::Trailing, &words, &Surroundings::default()).unwrap();
+        let flags = Flags::load("run", FLAGS, Arguments::Trailing, &words, &Surroundings::default()).unwrap();
         assert_eq!(flags.rest, ["sleep", "--x", "1"]);
     }
 }

@@ -35,8 +35,9 @@ impl Follower {
         };
         let files = [watched("stdout")?, watched("stderr")?];
         let (closed, open) = io::pipe()?;
-        let thread =
-            std::thread::Builder::new().name("output".into()).spawn(move || follow(&inotify, &closed, files))?;
+        let thread = std::thread::Builder::new()
+            .name("output".into())
+            .spawn(move || follow(&inotify, &closed, files))?;
         Ok(Self { open, thread })
     }
 
@@ -46,7 +47,9 @@ impl Follower {
     /// A file can't be read, or this process's output is closed.
     pub fn finish(self) -> io::Result<()> {
         drop(self.open);
-        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that copies output has panicked")))
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread that copies output has panicked")))
     }
 }
 
@@ -58,7 +61,8 @@ fn follow(inotify: &Inotify, closed: &PipeReader, [mut stdout, mut stderr]: [Fil
         if ended {
             return Ok(());
         }
-        let mut waited = [PollFd::new(inotify.as_fd(), PollFlags::POLLIN), PollFd::new(closed.as_fd(), PollFlags::POLLIN)];
+        let mut waited =
+            [PollFd::new(inotify.as_fd(), PollFlags::POLLIN), PollFd::new(closed.as_fd(), PollFlags::POLLIN)];
         match poll(&mut waited, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),

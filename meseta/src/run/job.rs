@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{
-    CommandInfo, KillPolicy, Offer, Reason, Resources, TaskId, TaskInfo, TaskState, TaskStatus,
-};
+use protocol::{CommandInfo, KillPolicy, Offer, Reason, Resources, TaskId, TaskInfo, TaskState, TaskStatus};
 
 /// What is to be run.
 #[derive(Clone, Debug)]
@@ -151,7 +149,10 @@ mod tests {
         assert_eq!(job.launch(&offer("cpus:2.5;mem:1000")).len(), 2);
         assert_eq!(job.launch(&offer("cpus:9;mem:9")).len(), 0);
         let rest = job.launch(&offer("cpus:9;mem:900"));
-        assert_eq!(rest.iter().map(|task| task.task_id.as_str()).collect::<Vec<_>>(), ["job-2", "job-3", "job-4"]);
+        assert_eq!(
+            rest.iter().map(|task| task.task_id.as_str()).collect::<Vec<_>>(),
+            ["job-2", "job-3", "job-4"]
+        );
         assert!(!job.wants_offers() && job.outcome().is_none());
     }
 

@@ -16,7 +16,8 @@ fn run(address: &str, words: &[&str]) -> Meseta {
 fn a_job_of_several_tasks_runs_and_its_failure_is_the_exit_status() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = TwoDaemons::start(directory.path());
-    let (status, stdout, stderr) = run(&cluster.address, &["--instances=5", "--name=many", "--", "true"]).end();
+    let (status, stdout, stderr) =
+        run(&cluster.address, &["--instances=5", "--name=many", "--", "true"]).end();
     assert_eq!(status.code(), Some(0), "{stdout:?} {stderr:?}");
     for index in 0..5 {
         let finished = format!("many-{index} TASK_FINISHED");
@@ -24,8 +25,12 @@ fn a_job_of_several_tasks_runs_and_its_failure_is_the_exit_status() {
     }
     let (status, stdout, _) = run(&cluster.address, &["--command=exit 7"]).end();
     assert_eq!(status.code(), Some(7), "{stdout:?}");
-    assert!(stdout.iter().any(|line| line.contains("TASK_FAILED") && line.contains("exited with status 7")), "{stdout:?}");
-    let (status, _, _) = run(&cluster.address, &["--env=GREETING=hello", "--command=test $GREETING = hello"]).end();
+    assert!(
+        stdout.iter().any(|line| line.contains("TASK_FAILED") && line.contains("exited with status 7")),
+        "{stdout:?}"
+    );
+    let (status, _, _) =
+        run(&cluster.address, &["--env=GREETING=hello", "--command=test $GREETING = hello"]).end();
     assert_eq!(status.code(), Some(0));
 }
 
@@ -83,7 +88,12 @@ fn garbage_on_the_port_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = TwoDaemons::start(directory.path());
     let noise: Vec<u8> = (0..100_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    for (beginning, rest) in [(&b""[..], &noise[..]), (b"GET / HT", &noise), (b"POST /master/x HTTP/1.1\r\n", &noise), (b"\0\0\0\0", &[])] {
+    for (beginning, rest) in [
+        (&b""[..], &noise[..]),
+        (b"GET / HT", &noise),
+        (b"POST /master/x HTTP/1.1\r\n", &noise),
+        (b"\0\0\0\0", &[]),
+    ] {
         let mut socket = TcpStream::connect(&cluster.address).unwrap();
         socket.write_all(beginning).unwrap();
         // The node may close while we write: that is its right.

@@ -19,7 +19,10 @@ fn unknown_commands_and_flags_and_bad_values() {
         (&["master", "--prot=1"], "unknown flag '--prot' (command line), did you mean '--port'?"),
         (&["master", "--port=99999"], "can't be '99999'"),
         (&["master"], "flag '--work_dir' is needed"),
-        (&["master", "--work_dir=/tmp", "--offer_timeout=soon"], "flag '--offer_timeout' (command line) can't be 'soon'"),
+        (
+            &["master", "--work_dir=/tmp", "--offer_timeout=soon"],
+            "flag '--offer_timeout' (command line) can't be 'soon'",
+        ),
         (&["agent", "--work_dir=/tmp"], "flag '--master' is needed"),
         (&["agent", "--work_dir=/tmp", "--master=127.0.0.1:1", "--resources=cpus"], "flag '--resources'"),
         (&["local", "--agents=many"], "expected a whole number"),
@@ -77,7 +80,14 @@ fn a_work_directory_that_another_master_holds() {
 
 #[test]
 fn help_and_version_are_there_for_every_command() {
-    for words in [&["help"][..], &["--help"], &["version"], &["help", "master"], &["agent", "--help"], &["help", "run"]] {
+    for words in [
+        &["help"][..],
+        &["--help"],
+        &["version"],
+        &["help", "master"],
+        &["agent", "--help"],
+        &["help", "run"],
+    ] {
         let (status, stdout, stderr) = Meseta::start(words).end();
         assert_eq!(status.code(), Some(0), "{words:?}: {stderr:?}");
         assert!(!stdout.is_empty() && stderr.is_empty(), "{words:?}");

@@ -14,7 +14,8 @@ fn the_readme_command_prints_what_the_task_says_and_exits_with_its_status() {
 
 #[test]
 fn standard_error_and_failures_come_through() {
-    let (status, stdout, stderr) = Meseta::start(&["local", "--run", "echo out; echo err >&2; exit 42"]).end();
+    let (status, stdout, stderr) =
+        Meseta::start(&["local", "--run", "echo out; echo err >&2; exit 42"]).end();
     assert_eq!(status.code(), Some(42), "{stderr:?}");
     assert_eq!(stdout, ["out"]);
     assert!(stderr.iter().any(|line| line == "err"), "{stderr:?}");
@@ -55,7 +56,8 @@ fn without_a_job_it_serves_until_it_is_told_to_end() {
     }
     let address = pid.split_once('@').unwrap().1.to_owned();
     let master = format!("--master={address}");
-    let (status, stdout, stderr) = Meseta::start(&["run", &master, "--resources=cpus:0.1;mem:32", "--", "true"]).end();
+    let (status, stdout, stderr) =
+        Meseta::start(&["run", &master, "--resources=cpus:0.1;mem:32", "--", "true"]).end();
     assert_eq!(status.code(), Some(0), "{stdout:?} {stderr:?}");
     local.signal(Signal::SIGTERM);
     let (status, _, stderr) = local.end();

@@ -40,10 +40,8 @@ impl Meseta {
         command.envs(environment.iter().copied());
         let mut child = command.spawn().unwrap();
         let (sender, lines) = sync_channel(100_000);
-        let outputs: [(bool, Box<dyn Read + Send>); 2] = [
-            (false, Box::new(child.stdout.take().unwrap())),
-            (true, Box::new(child.stderr.take().unwrap())),
-        ];
+        let outputs: [(bool, Box<dyn Read + Send>); 2] =
+            [(false, Box::new(child.stdout.take().unwrap())), (true, Box::new(child.stderr.take().unwrap()))];
         for (from_stderr, output) in outputs {
             let sender = sender.clone();
             std::thread::spawn(move || {
@@ -73,8 +71,12 @@ impl Meseta {
                         return rest.split_whitespace().next().unwrap_or_default().to_owned();
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("no '{text}' in {PATIENCE:?}; seen: {:#?}", self.seen),
-                Err(RecvTimeoutError::Disconnected) => panic!("ended without '{text}'; seen: {:#?}", self.seen),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("no '{text}' in {PATIENCE:?}; seen: {:#?}", self.seen)
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("ended without '{text}'; seen: {:#?}", self.seen)
+                }
             }
         }
     }
@@ -153,7 +155,8 @@ pub(crate) fn start_master(directory: &Path) -> (Meseta, String) {
 pub(crate) fn start_agent(directory: &Path, address: &str) -> Meseta {
     let work_dir = format!("--work_dir={}", directory.join("agent").display());
     let master = format!("--master={address}");
-    let words = ["agent", &work_dir, &master, "--ip=127.0.0.1", "--port=0", "--resources=cpus:4;mem:1024;disk:1024"];
+    let words =
+        ["agent", &work_dir, &master, "--ip=127.0.0.1", "--port=0", "--resources=cpus:4;mem:1024;disk:1024"];
     let mut agent = Meseta::start(&words);
     agent.wait_for("registered agent_id=");
     agent
