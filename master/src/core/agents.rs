@@ -141,6 +141,22 @@ impl Agent {
             .map(|((_, executor_id), _)| executor_id)
     }
 
+    /// Counts a task that is being killed. What it holds may have been given to another one meanwhile: then it holds
+    /// nothing here.
+    pub(super) fn add_orphan(&mut self, key: &(FrameworkId, TaskId), orphan: &Orphan) {
+        if self.orphans.contains_key(key) {
+            return;
+        }
+        let mut orphan = orphan.clone();
+        let used = self.used.clone() + orphan.resources.clone();
+        if self.info.resources.contains(&used) {
+            self.used = used;
+        } else {
+            orphan.resources = Resources::new();
+        }
+        self.orphans.insert(key.clone(), orphan);
+    }
+
     /// Drops executors and orphans of a framework that is removed; says whether there were any.
     pub(super) fn forget_framework(&mut self, framework_id: &FrameworkId) -> bool {
         let before = self.executors.len() + self.orphans.len();
