@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::messages::AgentEvent;
-use protocol::{AgentId, FrameworkId, Source, StatusUpdate, TaskId, TaskState, TaskStatus, Uuid};
+use protocol::{AgentId, ExecutorId, FrameworkId, Source, StatusUpdate, TaskId, TaskState, TaskStatus, Uuid};
 
 use super::tasks::{as_seen_by, keep_status};
 use super::{Master, Turn};
@@ -42,10 +42,9 @@ impl Master {
             return;
         }
         self.counters.count("invalid_status_updates");
-        let over = framework.completed.get(&task_id).is_some_and(|task| task.agent_id == *agent_id)
-            || framework.tasks.contains_key(&task_id);
-        if over {
-            // The framework knows how this task ended: an end is final, and the agent must not say it for ever.
+        if framework.knows_end(&task_id, agent_id) {
+            // An end is final: the agent must not say anything of it for ever. Where the launch overtook the news that
+            // the agent was lost, it must not run it either.
             self.end_what_is_over(turn, agent_id, &framework_id, &status, latest_state);
             self.acknowledge_for(turn, agent_id, framework_id, task_id, status.uuid);
         } else if let Some(pid) = framework.pid.clone() {
@@ -54,8 +53,8 @@ impl Master {
         }
     }
 
-    /// A task was lost for its framework while it was on its way to its agent, which runs it: it is ended, and so is a
-    /// custom executor that was started for it and is not counted here.
+    /// Ends a task that was lost for its framework while it was on its way to its agent, and a custom executor that was
+    /// started for it and is not counted here.
     fn end_what_is_over(
         &self,
         turn: &mut Turn<'_>,
@@ -66,13 +65,13 @@ impl Master {
     ) {
         let (framework_id, task_id) = (framework_id.clone(), status.task_id.clone());
         let Some(framework) = self.frameworks.get(&framework_id) else { return };
-        let Some(task) = framework.completed.get(&task_id).filter(|task| task.agent_id == *agent_id) else {
-            return;
+        let over = framework.completed.get(&task_id).filter(|task| task.agent_id == *agent_id);
+        let executor_id = over.filter(|task| !task.command_executor).map(|task| task.executor_id.clone());
+        let counted = |executor_id: &ExecutorId| {
+            let key = (framework_id.clone(), executor_id.clone());
+            self.agents.get(agent_id).is_some_and(|agent| agent.executors.contains_key(&key))
         };
-        let key = (framework_id.clone(), task.executor_id.clone());
-        let counted = self.agents.get(agent_id).is_some_and(|agent| agent.executors.contains_key(&key));
-        if !counted && !task.command_executor {
-            let executor_id = task.executor_id.clone();
+        if let Some(executor_id) = executor_id.filter(|executor_id| !counted(executor_id)) {
             self.tell_agent(turn, agent_id, AgentEvent::ShutdownExecutor { framework_id, executor_id });
         } else if !latest_state.is_terminal() {
             let kill = AgentEvent::KillTask { framework_id, task_id, kill_policy: None };
