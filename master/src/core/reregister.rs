@@ -124,18 +124,29 @@ impl Master {
             self.bind(id, back.pid.clone());
             turn.link(back.pid.clone());
         }
-        let Some(agent) = self.agents.get_mut(id) else { return };
         let named: BTreeSet<_> = back
             .executors
             .iter()
             .map(|(owner, executor)| (owner.clone(), executor.executor_id.clone()))
             .collect();
-        let ended: Vec<_> = agent.executors.keys().filter(|key| !named.contains(key)).cloned().collect();
+        let expected = self.executors_in_use(id);
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        // What the agent says may be older than a task on its way there: that task's executor is not over yet.
+        for (key, executor) in &mut agent.executors {
+            executor.doubtful = !named.contains(key);
+        }
+        let ended: Vec<_> = agent
+            .executors
+            .keys()
+            .filter(|key| !named.contains(key) && !expected.contains(key))
+            .cloned()
+            .collect();
         let alive: BTreeSet<_> =
             back.tasks.iter().map(|task| (task.framework_id.clone(), task.task_id.clone())).collect();
         let gone: Vec<_> = agent.orphans.keys().filter(|key| !alive.contains(key)).cloned().collect();
         agent.connected = true;
-        agent.heard = false;
+        // An agent that has an id registers anew only in a new life.
+        agent.heard = true;
         agent.doubted_at = None;
         agent.ponged = true;
         agent.missed_pings = 0;
@@ -153,6 +164,33 @@ impl Master {
         self.timers.cancel(&Timer::Reregister(id.clone()));
         self.allocator.remove_agent(id);
         self.settle(turn, id, back);
+    }
+
+    /// The custom executors that tasks on an agent which have not ended need.
+    fn executors_in_use(&self, id: &AgentId) -> BTreeSet<(FrameworkId, ExecutorId)> {
+        let Some(agent) = self.agents.get(id) else { return BTreeSet::new() };
+        let records = agent.tasks.iter().filter_map(|(framework_id, task_id)| {
+            let record = self.frameworks.get(framework_id)?.tasks.get(task_id)?;
+            let needed = record.holds() && !record.task.command_executor;
+            needed.then(|| (framework_id.clone(), record.task.executor_id.clone()))
+        });
+        records.collect()
+    }
+
+    /// A task has ended whose executor its agent did not name when it came back. If nothing else needs that executor
+    /// it never was.
+    pub(super) fn settle_doubt(
+        &mut self,
+        turn: &Turn<'_>,
+        id: &AgentId,
+        framework_id: &FrameworkId,
+        of: &ExecutorId,
+    ) {
+        let key = (framework_id.clone(), of.clone());
+        let doubtful = |agent: &Agent| agent.executors.get(&key).is_some_and(|executor| executor.doubtful);
+        if self.agents.get(id).is_some_and(doubtful) && !self.executors_in_use(id).contains(&key) {
+            self.drop_executor(turn, id, framework_id, of);
+        }
     }
 
     /// The registry knows that an agent is there which this master did not have.
@@ -175,6 +213,7 @@ impl Master {
         self.agents.insert(id.clone(), agent);
         if let Some(agent) = self.agents.get_mut(&id) {
             agent.reregistered_at = Some(turn.now);
+            agent.heard = true;
         }
         self.bind(&id, back.pid.clone());
         self.settle(turn, &id, back);
@@ -247,7 +286,7 @@ impl Master {
         }
         let role = role_of(&executor.resources, &framework.info, framework.first_role());
         agent.used += &executor.resources;
-        agent.executors.insert(key, ExecutorRecord { info: Arc::new(executor), role });
+        agent.executors.insert(key, ExecutorRecord { info: Arc::new(executor), role, doubtful: false });
     }
 
     fn adopt_task(&mut self, turn: &mut Turn<'_>, agent_id: &AgentId, mut task: Task, kill: &mut Kill) {
@@ -360,8 +399,8 @@ mod tests {
     use std::time::Duration;
 
     use libactor::{Machine, Time};
+    use protocol::TaskState;
     use protocol::messages::{AgentCall, Call, Event, SchedulerCall};
-    use protocol::{ExecutorId, TaskState};
 
     use super::super::allocator::{AllocatorConfig, Hierarchical};
     use super::super::{Input, MasterConfig, Output};
