@@ -53,12 +53,14 @@ impl Invariant for Updates {
                 let Some(uuid) = status.uuid else { return };
                 self.delivered(&status.task_id, uuid);
             }
-            Seen::Sent { message: Message::Scheduler(SchedulerCall { call, .. }), .. } => {
-                if let Call::Acknowledge { task_id, uuid, .. } = call {
-                    let stream = self.streams.entry(task_id.clone()).or_default();
-                    assert!(stream.delivered.contains(uuid), "{uuid} of {task_id} is acknowledged unseen");
-                    stream.acknowledged.insert(*uuid);
-                }
+            Seen::Sent {
+                message:
+                    Message::Scheduler(SchedulerCall { call: Call::Acknowledge { task_id, uuid, .. }, .. }),
+                ..
+            } => {
+                let stream = self.streams.entry(task_id.clone()).or_default();
+                assert!(stream.delivered.contains(uuid), "{uuid} of {task_id} is acknowledged unseen");
+                stream.acknowledged.insert(*uuid);
             }
             Seen::Delivered { message: Message::AgentEvent(event), .. } => {
                 if let AgentEvent::Acknowledge { framework_id, task_id, uuid } = event
