@@ -7,11 +7,12 @@ use std::time::Duration;
 use libactor::Time;
 use protocol::messages::{AgentCall, ExecutorEvent};
 use protocol::{
-    AgentId, Capability, ContainerId, FrameworkId, Reason, Source, StatusUpdate, Task, TaskId, TaskState,
-    TaskStatus, UnixTime, Uuid,
+    AgentId, ContainerId, FrameworkId, Reason, Source, StatusUpdate, Task, TaskId, TaskState, TaskStatus,
+    UnixTime, Uuid,
 };
 
 use super::Output;
+use super::launch::dropped_for;
 use super::limits::{MAX_PENDING_UPDATES, MAX_REMEMBERED_UUIDS, MAX_UPDATE_RETRY, MIN_UPDATE_RETRY};
 use super::registration::Phase;
 use super::state::{Agent, Timer};
@@ -169,10 +170,8 @@ impl Agent {
     /// TASK_DROPPED for those that understand it. A framework of which nothing is here is taken for one that does:
     /// the master, which knows it, says TASK_LOST in its place where it must.
     fn dropped_state(&self, framework_id: &FrameworkId) -> TaskState {
-        match self.frameworks.get(framework_id) {
-            Some(framework) if !framework.info.can(Capability::PartitionAware) => TaskState::Lost,
-            _ => TaskState::Dropped,
-        }
+        let framework = self.frameworks.get(framework_id);
+        framework.map_or(TaskState::Dropped, |framework| dropped_for(&framework.info))
     }
 
     /// Puts a status into the stream of its task, and sends it if none is outstanding.
@@ -212,7 +211,7 @@ impl Agent {
         }
     }
 
-    fn count(&mut self, state: TaskState) {
+    pub(super) fn count(&mut self, state: TaskState) {
         let counter = match state {
             TaskState::Finished => &mut self.counters.tasks_finished,
             TaskState::Failed => &mut self.counters.tasks_failed,
