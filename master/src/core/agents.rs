@@ -141,6 +141,22 @@ impl Agent {
             .map(|((_, executor_id), _)| executor_id)
     }
 
+    /// Counts a task that is being killed. What it holds may have been given to another one meanwhile: then it holds
+    /// nothing here.
+    pub(super) fn add_orphan(&mut self, key: &(FrameworkId, TaskId), orphan: &Orphan) {
+        if self.orphans.contains_key(key) {
+            return;
+        }
+        let mut orphan = orphan.clone();
+        let used = self.used.clone() + orphan.resources.clone();
+        if self.info.resources.contains(&used) {
+            self.used = used;
+        } else {
+            orphan.resources = Resources::new();
+        }
+        self.orphans.insert(key.clone(), orphan);
+    }
+
     /// Drops executors and orphans of a framework that is removed; says whether there were any.
     pub(super) fn forget_framework(&mut self, framework_id: &FrameworkId) -> bool {
         let before = self.executors.len() + self.orphans.len();
@@ -213,12 +229,6 @@ impl Master {
         turn.apply(Operation::AdmitAgent { agent: info });
     }
 
-    /// A process has ended while the registry decides on it: what is decided is not for the next one at its address.
-    pub(super) fn abandon(&mut self, pid: &Pid) {
-        self.admitting.retain(|_, admission| admission.pid != *pid);
-        self.reregistering.retain(|_, back| back.pid != *pid);
-    }
-
     /// Whether a connected agent that asks to be admitted is in a new life, of which the link does not know. If it has
     /// said nothing since it was told that it is registered, it has not heard it: it is told again. Else it may be a
     /// message that was under way for long: it is told to register again, which one that lives on does at once.
@@ -239,6 +249,12 @@ impl Master {
                 false
             }
         }
+    }
+
+    /// A process has ended while the registry decides on it: what is decided is not for the next one at its address.
+    pub(super) fn abandon(&mut self, pid: &Pid) {
+        self.admitting.retain(|_, admission| admission.pid != *pid);
+        self.reregistering.retain(|_, back| back.pid != *pid);
     }
 
     /// The registry holds what it was asked to.
@@ -262,7 +278,7 @@ impl Master {
         let total = info.resources.clone();
         let agent = Agent::new(id.clone(), info, pid.clone(), version, turn.now);
         self.agents.insert(id.clone(), agent);
-        self.bind(turn, &id, pid.clone());
+        self.bind(&id, pid.clone());
         self.allocator.add_agent(&id, total, &BTreeMap::new());
         self.counters.count("slave_registrations");
         let ping_timeout = self.config.total_ping_timeout();
@@ -271,13 +287,12 @@ impl Master {
         self.allocate_soon(turn.now);
     }
 
-    /// An agent speaks from this address from now on.
-    pub(super) fn bind(&mut self, turn: &mut Turn<'_>, id: &AgentId, pid: Pid) {
+    /// An agent speaks from this address, which is linked, from now on.
+    pub(super) fn bind(&mut self, id: &AgentId, pid: Pid) {
         if let Some(agent) = self.agents.get_mut(id) {
             agent.pid = pid.clone();
         }
-        self.agent_pids.insert(pid.clone(), id.clone());
-        turn.link(pid);
+        self.agent_pids.insert(pid, id.clone());
     }
 
     /// It does so no more.

@@ -17,7 +17,7 @@ use std::time::Duration;
 use libactor::{Pid, Time};
 use protocol::messages::{AgentEvent, Event};
 use protocol::{
-    Capability, FrameworkId, FrameworkInfo, OfferId, Reason, Role, Source, Task, TaskId, TaskState,
+    AgentId, Capability, FrameworkId, FrameworkInfo, OfferId, Reason, Role, Source, Task, TaskId, TaskState,
     TaskStatus,
 };
 
@@ -63,6 +63,14 @@ impl Framework {
             gpus: self.info.can(Capability::GpuResources),
             active: self.pid.is_some(),
         }
+    }
+
+    /// Whether it was told that a task of this agent has ended, or uses the id for another one by now.
+    pub(super) fn knows_end(&self, task_id: &TaskId, agent_id: &AgentId) -> bool {
+        let elsewhere = self.tasks.get(task_id).is_some_and(|record| record.task.agent_id != *agent_id);
+        elsewhere
+            || (!self.tasks.contains_key(task_id)
+                && self.completed.get(task_id).is_some_and(|task| task.agent_id == *agent_id))
     }
 
     /// The role that a task of an unknown past is counted for.

@@ -40,7 +40,7 @@ pub(super) struct Reregistration {
 /// What an agent is to end because its frameworks were told that it has.
 #[derive(Default)]
 struct Kill {
-    tasks: Vec<(FrameworkId, TaskId)>,
+    tasks: Vec<((FrameworkId, TaskId), Orphan)>,
     /// Unless they run something else.
     executors: BTreeSet<(FrameworkId, ExecutorId)>,
 }
@@ -102,7 +102,11 @@ impl Master {
         // What is of removed frameworks is about to be killed; its resources may be in use again.
         let stays = |owner: &FrameworkId| !self.is_removed_framework(owner);
         let executors = back.executors.iter().filter(|(owner, _)| stays(owner)).map(|(_, executor)| executor);
-        let tasks = back.tasks.iter().filter(|task| stays(&task.framework_id));
+        let over = |task: &&Task| {
+            let framework = self.frameworks.get(&task.framework_id);
+            framework.is_some_and(|framework| framework.knows_end(&task.task_id, id))
+        };
+        let tasks = back.tasks.iter().filter(|task| stays(&task.framework_id) && !over(task));
         validate::fits(&back.info.resources, tasks.chain(rest), executors)
     }
 
@@ -117,7 +121,8 @@ impl Master {
         let linked = self.agents.get(id).is_some_and(|agent| agent.connected && agent.pid == back.pid);
         if !linked {
             self.unbind(turn, id);
-            self.bind(turn, id, back.pid.clone());
+            self.bind(id, back.pid.clone());
+            turn.link(back.pid.clone());
         }
         let Some(agent) = self.agents.get_mut(id) else { return };
         let named: BTreeSet<_> = back
@@ -171,7 +176,7 @@ impl Master {
         if let Some(agent) = self.agents.get_mut(&id) {
             agent.reregistered_at = Some(turn.now);
         }
-        self.bind(turn, &id, back.pid.clone());
+        self.bind(&id, back.pid.clone());
         self.settle(turn, &id, back);
     }
 
@@ -195,6 +200,11 @@ impl Master {
             named.insert((task.framework_id.clone(), task.task_id.clone()));
             self.adopt_task(turn, id, task, &mut kill);
         }
+        if let Some(agent) = self.agents.get_mut(id) {
+            for (key, orphan) in &kill.tasks {
+                agent.add_orphan(key, orphan);
+            }
+        }
         let used = self.used_on(id);
         self.allocator.add_agent(id, info.resources.clone(), &used);
         self.counters.count("slave_reregistrations");
@@ -206,7 +216,7 @@ impl Master {
         for framework_id in over {
             turn.tell_agent(pid.clone(), AgentEvent::ShutdownFramework { framework_id });
         }
-        for (framework_id, task_id) in kill.tasks {
+        for ((framework_id, task_id), _) in kill.tasks {
             turn.tell_agent(pid.clone(), AgentEvent::KillTask { framework_id, task_id, kill_policy: None });
         }
         for (framework_id, executor_id) in kill.executors {
@@ -248,18 +258,13 @@ impl Master {
         if agent.tasks.contains(&key) {
             return;
         }
-        let ended = framework.completed.get(&key.1).is_some_and(|ended| ended.agent_id == *agent_id);
-        if ended || framework.tasks.contains_key(&key.1) || agent.orphans.contains_key(&key) {
+        if agent.orphans.contains_key(&key) || framework.knows_end(&key.1, agent_id) {
             if !task.state.is_terminal() {
-                if !agent.orphans.contains_key(&key) {
-                    let role = role_of(&task.resources, &framework.info, framework.first_role());
-                    agent.used += &task.resources;
-                    agent.orphans.insert(key.clone(), Orphan { role, resources: task.resources });
-                }
+                let role = role_of(&task.resources, &framework.info, framework.first_role());
                 if !task.command_executor {
                     kill.executors.insert((key.0.clone(), task.executor_id));
                 }
-                kill.tasks.push(key);
+                kill.tasks.push((key, Orphan { role, resources: task.resources }));
             }
             return;
         }
@@ -267,22 +272,26 @@ impl Master {
             Some(record) if record.task.agent_id == *agent_id => framework.unreachable.remove(&key.1),
             _ => None,
         };
-        if before.is_some()
-            && !task.state.is_terminal()
-            && let Some(pid) = framework.pid.clone()
-        {
-            let mut status = TaskStatus::new(key.1.clone(), task.state, Source::Master)
-                .because(Reason::AgentReregistered, "Agent reregistered");
-            status.agent_id = Some(agent_id.clone());
-            status.executor_id = Some(task.executor_id.clone());
-            status.timestamp = Some(turn.unix_time());
-            turn.update(pid, status);
-        }
-        let (role, asked) = match before {
+        let back = before.is_some();
+        let (role, kill) = match before {
             Some(record) => (record.role, record.kill),
             None => (role_of(&task.resources, &framework.info, framework.first_role()), None),
         };
-        self.add_task(TaskRecord { task: Arc::new(task), role, kill: asked, unreachable_since: None });
+        let record = TaskRecord { task: Arc::new(task), role, kill, unreachable_since: None };
+        // What no update has told yet, updates will tell.
+        let state = record.told();
+        if back
+            && !state.is_terminal()
+            && let Some(pid) = framework.pid.clone()
+        {
+            let mut status = TaskStatus::new(key.1, state, Source::Master)
+                .because(Reason::AgentReregistered, "Agent reregistered");
+            status.agent_id = Some(agent_id.clone());
+            status.executor_id = Some(record.task.executor_id.clone());
+            status.timestamp = Some(turn.unix_time());
+            turn.update(pid, status);
+        }
+        self.add_task(record);
     }
 
     /// Whether an executor has a task that its framework counts on.

@@ -42,10 +42,14 @@ impl Master {
             return;
         }
         self.counters.count("invalid_status_updates");
-        let over = framework.completed.get(&task_id).is_some_and(|task| task.agent_id == *agent_id)
-            || framework.tasks.contains_key(&task_id);
-        if over {
-            // The framework knows how this task ended: an end is final, and the agent must not say it for ever.
+        if framework.knows_end(&task_id, agent_id) {
+            // An end is final: the agent must not say anything of it for ever. Where the launch overtook the news that
+            // the agent was lost, it must not run it either.
+            if !latest_state.is_terminal() {
+                let (framework_id, task_id) = (framework_id.clone(), task_id.clone());
+                let kill = AgentEvent::KillTask { framework_id, task_id, kill_policy: None };
+                self.tell_agent(turn, agent_id, kill);
+            }
             self.acknowledge_for(turn, agent_id, framework_id, task_id, status.uuid);
         } else if let Some(pid) = framework.pid.clone() {
             status.state = as_seen_by(&framework.info, status.state);

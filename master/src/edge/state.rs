@@ -223,3 +223,73 @@ fn shouted(name: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::allocator::{AllocatorConfig, Hierarchical};
+    use crate::core::{Input, Master, MasterConfig};
+    use libactor::Machine;
+    use protocol::messages::{AgentCall, Call, SchedulerCall};
+    use protocol::{AgentInfo, Attribute, Attributes, FrameworkInfo};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn state_has_the_names_that_clients_look_for() {
+        let now = Time::from_nanos(1_500_000_000);
+        let allocator = Box::new(Hierarchical::new(AllocatorConfig::default(), 1));
+        let mut master = Master::new(MasterConfig::default(), 1, now, allocator);
+        let agent = AgentInfo {
+            hostname: "h1".to_owned(),
+            port: 5051,
+            resources: "cpus:4;cpus(prod):2;mem:1024;ports:[1-9]".parse().expect("resources"),
+            attributes: Attributes(vec![Attribute {
+                name: "rack".to_owned(),
+                value: AttributeValue::Text("r1".to_owned()),
+            }]),
+            id: None,
+        };
+        let call = Call::Subscribe { framework: FrameworkInfo::new("f"), suppressed_roles: BTreeSet::new() };
+        let inputs = [
+            Input::Scheduler {
+                from: "s@10.0.0.1:1".parse().expect("an address"),
+                call: SchedulerCall { framework_id: None, call },
+            },
+            Input::Agent {
+                from: "a@10.0.0.2:2".parse().expect("an address"),
+                call: AgentCall::Register { agent, version: "1".to_owned() },
+            },
+        ];
+        let mut out = Vec::new();
+        for input in inputs {
+            master.handle(now, input, &mut out);
+        }
+        for output in std::mem::take(&mut out) {
+            if let crate::core::Output::Apply { operation } = output {
+                master.handle(now, Input::Applied { operation }, &mut out);
+            }
+        }
+        master.tick(now, &mut out);
+        let state = state(&Snapshot::take(&master, now));
+        assert_eq!(state["activated_slaves"], 1);
+        assert_eq!(state["start_time"], 1.5);
+        let slave = &state["slaves"][0];
+        assert_eq!(slave["pid"], "a@10.0.0.2:2");
+        assert_eq!(slave["attributes"]["rack"], "r1");
+        assert_eq!(
+            slave["resources"],
+            json!({ "cpus": 6.0, "gpus": 0.0, "mem": 1024.0, "disk": 0.0, "ports": "[1-9]" })
+        );
+        assert_eq!(slave["reserved_resources"]["prod"]["cpus"], 2.0);
+        assert_eq!(slave["unreserved_resources"]["cpus"], 4.0);
+        let framework = &state["frameworks"][0];
+        assert_eq!(framework["role"], "*");
+        assert_eq!(framework["offered_resources"]["cpus"], 4.0);
+        assert_eq!(framework["offers"][0]["slave_id"], slave["id"]);
+    }
+
+    #[test]
+    fn names_are_shouted_as_mesos_does() {
+        assert_eq!(shouted("PartitionAware"), "PARTITION_AWARE");
+    }
+}

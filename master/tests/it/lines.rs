@@ -1,0 +1,113 @@
+//! What a machine asks for, as lines of golden scripts.
+
+use libactor::{Pid, Time};
+use master::registry::Operation;
+use protocol::messages::{AgentEvent, Event};
+use protocol::{AgentInfo, Source, TaskStatus};
+
+use crate::script::START;
+
+pub(crate) fn event_lines(to: &Pid, event: Event) -> Vec<String> {
+    let to = to.name();
+    let line = match event {
+        Event::Subscribed { framework_id, resubscribed, .. } => {
+            format!("subscribed {framework_id}{}", if resubscribed { " again" } else { "" })
+        }
+        Event::Offers(offers) => {
+            return offers
+                .into_iter()
+                .map(|offer| {
+                    let executors: Vec<_> = offer.executor_ids.iter().map(ToString::to_string).collect();
+                    let executors = match executors.is_empty() {
+                        true => String::new(),
+                        false => format!(" executors={}", executors.join(",")),
+                    };
+                    let what = format!("{} for {}: {}", offer.agent_id, offer.role, offer.resources);
+                    format!("{to} <- offer {} {what}{executors}", offer.id)
+                })
+                .collect();
+        }
+        Event::Rescind(id) => format!("rescind {id}"),
+        Event::Update(status) => status_text(&status),
+        Event::Message { agent_id, executor_id, data } => {
+            format!("message {agent_id} {executor_id} {}", String::from_utf8_lossy(&data))
+        }
+        Event::Failure { agent_id, executor_id: None, .. } => format!("lost agent {agent_id}"),
+        Event::Failure { agent_id, executor_id: Some(id), status } => {
+            format!("lost executor {id} of {agent_id} status {}", status.unwrap_or_default())
+        }
+        Event::Error(text) => format!("error '{text}'"),
+        Event::Heartbeat => "heartbeat".to_owned(),
+    };
+    vec![format!("{to} <- {line}")]
+}
+
+fn status_text(status: &TaskStatus) -> String {
+    let mut text = format!("{} {}", status.state, status.task_id);
+    if let Some(agent_id) = &status.agent_id {
+        text += &format!(" @{agent_id}");
+    }
+    if let Some(uuid) = &status.uuid {
+        text += &format!(" u{}", uuid.0[15]);
+    }
+    if status.source == Source::Master {
+        text += " by master";
+    }
+    if let Some(reason) = status.reason {
+        text += &format!(" {}", reason.name());
+    }
+    if let Some(message) = &status.message {
+        text += &format!(" '{message}'");
+    }
+    if let Some(since) = status.unreachable_time {
+        text += &format!(" since {}s", (Time::from_nanos(since.0)).since(Time::default() + START).as_secs());
+    }
+    text
+}
+
+pub(crate) fn agent_event_line(to: &Pid, event: AgentEvent) -> String {
+    let text = match event {
+        AgentEvent::Registered { agent_id, ping_timeout } => {
+            format!("registered {agent_id} ping_timeout={}s", ping_timeout.as_secs())
+        }
+        AgentEvent::Reregistered { agent_id, reconcile, .. } => {
+            let tasks: Vec<_> = reconcile.iter().map(|(owner, task)| format!(" {owner}/{task}")).collect();
+            let reconcile =
+                if tasks.is_empty() { String::new() } else { format!(" reconcile{}", tasks.concat()) };
+            format!("reregistered {agent_id}{reconcile}")
+        }
+        AgentEvent::Ping { connected } => format!("ping connected={connected}"),
+        AgentEvent::RunTask { framework, task } => {
+            let id = framework.id.map(|id| id.to_string()).unwrap_or_default();
+            let mut text = format!("run {id}/{} {}", task.task_id, task.resources);
+            if let Some(executor) = task.executor {
+                let owner = executor.framework_id.map(|id| id.to_string()).unwrap_or_default();
+                text += &format!(" on {owner}/{} {}", executor.executor_id, executor.resources);
+            }
+            text
+        }
+        AgentEvent::KillTask { framework_id, task_id, .. } => format!("kill {framework_id}/{task_id}"),
+        AgentEvent::Acknowledge { framework_id, task_id, uuid } => {
+            format!("ack {framework_id}/{task_id} u{}", uuid.0[15])
+        }
+        AgentEvent::Message { framework_id, executor_id, data } => {
+            format!("message {framework_id}/{executor_id} {}", String::from_utf8_lossy(&data))
+        }
+        AgentEvent::ShutdownExecutor { framework_id, executor_id } => {
+            format!("shutdown executor {framework_id}/{executor_id}")
+        }
+        AgentEvent::ShutdownFramework { framework_id } => format!("shutdown framework {framework_id}"),
+        AgentEvent::Shutdown { message } => format!("shutdown '{message}'"),
+    };
+    format!("{} <- {text}", to.name())
+}
+
+pub(crate) fn operation_line(operation: &Operation) -> String {
+    let id = |agent: &AgentInfo| agent.id.as_ref().map(ToString::to_string).unwrap_or_default();
+    match operation {
+        Operation::AdmitAgent { agent } => format!("apply admit {}", id(agent)),
+        Operation::MarkAgentUnreachable { agent_id, .. } => format!("apply unreachable {agent_id}"),
+        Operation::MarkAgentReachable { agent } => format!("apply reachable {}", id(agent)),
+        Operation::RemoveAgent { agent_id } => format!("apply remove {agent_id}"),
+    }
+}
