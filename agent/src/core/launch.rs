@@ -293,7 +293,7 @@ mod tests {
             id: None,
         };
         let mut agent = Agent::new(AgentConfig::new(own, info, ""), 1, Time::default());
-        let mut feed = |agent: &mut Agent, event| {
+        let feed = |agent: &mut Agent, event| {
             let mut out = Vec::new();
             agent.handle(Time::default(), Input::Master { from: master.clone(), event }, &mut out);
             out

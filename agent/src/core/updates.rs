@@ -7,8 +7,8 @@ use std::time::Duration;
 use libactor::Time;
 use protocol::messages::{AgentCall, ExecutorEvent};
 use protocol::{
-    AgentId, ContainerId, FrameworkId, Reason, Source, StatusUpdate, Task, TaskId, TaskState, TaskStatus,
-    UnixTime, Uuid,
+    AgentId, ContainerId, FrameworkId, FrameworkInfo, Reason, Source, StatusUpdate, Task, TaskId, TaskState,
+    TaskStatus, UnixTime, Uuid,
 };
 
 use super::Output;
@@ -289,29 +289,40 @@ impl Agent {
 
     /// The master is back: what is outstanding is sent at once.
     pub(super) fn resume_updates(&mut self, now: Time, out: &mut Vec<Output>) {
-        for stream in self.streams.values_mut() {
-            stream.retry = MIN_UPDATE_RETRY;
-        }
         let keys: Vec<_> = self.streams.keys().cloned().collect();
+        self.send_again(now, keys, out);
+    }
+
+    /// A framework has subscribed again: what it missed is sent at once.
+    pub(super) fn framework_is_back(&mut self, now: Time, info: FrameworkInfo, out: &mut Vec<Output>) {
+        let Some(framework_id) = info.id.clone() else { return };
+        let Some(framework) = self.frameworks.get_mut(&framework_id) else { return };
+        framework.info = info;
+        self.send_again(now, self.streams_of(&framework_id), out);
+    }
+
+    fn send_again(&mut self, now: Time, keys: Vec<(FrameworkId, TaskId)>, out: &mut Vec<Output>) {
         for (framework_id, task_id) in keys {
-            self.forward(now, framework_id, task_id, out);
+            let key = (framework_id, task_id);
+            if let Some(stream) = self.streams.get_mut(&key) {
+                stream.retry = MIN_UPDATE_RETRY;
+            }
+            self.forward(now, key.0, key.1, out);
         }
     }
 
     /// Forgets what nobody will acknowledge.
     pub(super) fn drop_streams_of(&mut self, framework_id: &FrameworkId) {
-        let first = (framework_id.clone(), TaskId::from(""));
-        let keys: Vec<_> = self
-            .streams
-            .range(first..)
-            .map(|(key, _)| key)
-            .take_while(|key| key.0 == *framework_id)
-            .cloned()
-            .collect();
-        for key in keys {
+        for key in self.streams_of(framework_id) {
             self.streams.remove(&key);
             self.timers.cancel(&Timer::Retry(key.0, key.1));
         }
+    }
+
+    fn streams_of(&self, framework_id: &FrameworkId) -> Vec<(FrameworkId, TaskId)> {
+        let first = (framework_id.clone(), TaskId::from(""));
+        let keys = self.streams.range(first..).map(|(key, _)| key);
+        keys.take_while(|key| key.0 == *framework_id).cloned().collect()
     }
 
     pub(super) fn agent_id(&self) -> AgentId {

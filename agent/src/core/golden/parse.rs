@@ -107,6 +107,7 @@ fn event(world: &World, words: &[&str]) -> AgentEvent {
             framework_id: (*framework).into(),
             executor_id: (*executor).into(),
         },
+        ["update-framework", id] => AgentEvent::UpdateFramework { framework: framework(id) },
         ["shutdown-framework", framework] => {
             AgentEvent::ShutdownFramework { framework_id: (*framework).into() }
         }
