@@ -198,7 +198,7 @@ impl Agent {
         self.end_if_empty(out);
     }
 
-    fn report_executor_exit(
+    pub(super) fn report_executor_exit(
         &self,
         framework_id: &FrameworkId,
         executor_id: &ExecutorId,

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use libactor::Time;
-use protocol::messages::ExecutorEvent;
+use protocol::messages::{AgentCall, ExecutorEvent};
 use protocol::notation::Span;
 use protocol::resources::Scalar;
 use protocol::validate;
 use protocol::{
-    CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason, Resource,
-    Resources, Task, TaskId, TaskInfo, TaskState, Uuid,
+    Capability, CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason,
+    Resource, Resources, Source, StatusUpdate, Task, TaskId, TaskInfo, TaskState, TaskStatus, UnixTime, Uuid,
 };
 
 use super::limits::{COMMAND_EXECUTOR_CPUS_MILLIS, COMMAND_EXECUTOR_MEM_MB, MAX_TASKS};
@@ -45,12 +45,17 @@ impl Agent {
             return;
         }
         let executor_id = task.executor_id();
+        if self.frameworks.values().map(|framework| framework.tasks.len()).sum::<usize>() >= MAX_TASKS {
+            self.turn_away(now, &framework, framework_id, &task, out);
+            return;
+        }
         if let Err((state, reason, message)) = self.refuses(&framework, &framework_id, &executor_id, &task) {
             // A refused task is known, as ended, until the framework has acknowledged it.
             let record = Task::new(framework_id.clone(), &task, TaskState::Staging);
             self.enter_framework(framework, &framework_id).tasks.insert(task.task_id.clone(), record);
             let end = End { state, reason, message: &message };
             self.report_end(now, &framework_id, &task.task_id, end, out);
+            self.report_no_executor(&framework_id, &task, out);
             return;
         }
         let framework = self.enter_framework(framework, &framework_id);
@@ -74,24 +79,16 @@ impl Agent {
         executor_id: &ExecutorId,
         task: &TaskInfo,
     ) -> Result<(), (TaskState, Reason, String)> {
-        let dropped = match framework.can(protocol::Capability::PartitionAware) {
-            true => TaskState::Dropped,
-            false => TaskState::Lost,
-        };
         let valid = validate::framework_id(framework_id).and_then(|()| validate::task(task));
         if let Err(problem) = valid {
             return Err((TaskState::Error, Reason::TaskInvalid, problem.to_string()));
-        }
-        let held: usize = self.frameworks.values().map(|framework| framework.tasks.len()).sum();
-        if held >= MAX_TASKS {
-            let message = format!("the agent holds {held} tasks already");
-            return Err((dropped, Reason::ContainerLaunchFailed, message));
         }
         let executor =
             self.frameworks.get(framework_id).and_then(|framework| framework.executors.get(executor_id));
         match executor {
             Some(Executor { state: ExecutorState::Terminating(_), .. }) => {
-                Err((dropped, Reason::ExecutorTerminated, "the executor is terminating".to_string()))
+                let message = "the executor is terminating".to_string();
+                Err((dropped_for(framework), Reason::ExecutorTerminated, message))
             }
             Some(executor) if executor.command_executor != task.executor.is_none() => {
                 let message =
@@ -99,6 +96,39 @@ impl Agent {
                 Err((TaskState::Error, Reason::TaskInvalid, message))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The agent is full: of a task that comes then it keeps nothing, and it says so once, without a uuid.
+    fn turn_away(
+        &mut self,
+        now: Time,
+        framework: &FrameworkInfo,
+        framework_id: FrameworkId,
+        task: &TaskInfo,
+        out: &mut Vec<Output>,
+    ) {
+        let state = dropped_for(framework);
+        let message = format!("the agent holds {MAX_TASKS} tasks already");
+        let mut status = TaskStatus::new(task.task_id.clone(), state, Source::Agent)
+            .because(Reason::ContainerLaunchFailed, message);
+        status.agent_id = self.id.clone();
+        status.timestamp = Some(UnixTime(now.as_nanos()));
+        self.count(state);
+        self.report_no_executor(&framework_id, task, out);
+        if let Some(to) = self.master().cloned() {
+            let update = StatusUpdate { framework_id, status, latest_state: state };
+            out.push(Output::ToMaster { to, call: AgentCall::Update(update) });
+        }
+    }
+
+    /// The master counts a custom executor from the task that brings it: one that is not started for a refused task
+    /// is told to have ended.
+    fn report_no_executor(&self, framework_id: &FrameworkId, task: &TaskInfo, out: &mut Vec<Output>) {
+        let Some(wanted) = &task.executor else { return };
+        let there = self.executor(framework_id, &wanted.executor_id);
+        if there.is_none_or(|there| there.command_executor) {
+            self.report_executor_exit(framework_id, &wanted.executor_id, NEVER_STARTED, out);
         }
     }
 
@@ -214,6 +244,14 @@ impl Agent {
     }
 }
 
+/// How a framework is told of a task that never started.
+pub(super) fn dropped_for(framework: &FrameworkInfo) -> TaskState {
+    match framework.can(Capability::PartitionAware) {
+        true => TaskState::Dropped,
+        false => TaskState::Lost,
+    }
+}
+
 /// The executor that the agent makes for a command task. It runs inside the launcher: its command is never executed.
 /// What it costs is not charged to the framework.
 fn command_executor_info(framework_id: &FrameworkId, task: &TaskInfo) -> ExecutorInfo {
@@ -232,4 +270,58 @@ fn command_executor_info(framework_id: &FrameworkId, task: &TaskInfo) -> Executo
     .collect::<Resources>();
     info.shutdown_grace_period = None;
     info
+}
+
+#[cfg(test)]
+mod tests {
+    use libactor::{Machine, Pid};
+    use protocol::AgentInfo;
+    use protocol::messages::AgentEvent;
+
+    use super::super::{AgentConfig, Input};
+    use super::*;
+
+    #[test]
+    fn a_full_agent_keeps_nothing_of_what_it_turns_away() {
+        let (own, master): (Pid, Pid) =
+            ("slave(1)@10.0.0.9:5051".parse().unwrap(), "master@10.0.0.1:5050".parse().unwrap());
+        let info = AgentInfo {
+            hostname: "host".into(),
+            port: 5051,
+            resources: "cpus:4".parse().unwrap(),
+            attributes: Default::default(),
+            id: None,
+        };
+        let mut agent = Agent::new(AgentConfig::new(own, info, ""), 1, Time::default());
+        let feed = |agent: &mut Agent, event| {
+            let mut out = Vec::new();
+            agent.handle(Time::default(), Input::Master { from: master.clone(), event }, &mut out);
+            out
+        };
+        agent.handle(
+            Time::default(),
+            Input::MasterDetected { master: Some(master.clone()) },
+            &mut Vec::new(),
+        );
+        feed(&mut agent, AgentEvent::Registered { agent_id: "S0".into(), ping_timeout: Default::default() });
+        let framework = FrameworkInfo { id: Some("F".into()), ..FrameworkInfo::new("f") };
+        let task = |id: &str| {
+            let executor = ExecutorInfo::new("E", CommandInfo::shell("true"));
+            TaskInfo::with_executor(id, "S0".into(), "cpus:1".parse().unwrap(), executor)
+        };
+        let known = Task::new("F".into(), &task("t"), TaskState::Running);
+        let tasks = (0..MAX_TASKS).map(|number| (TaskId::from(format!("t{number}")), known.clone()));
+        agent.enter_framework(framework.clone(), &"F".into()).tasks = tasks.collect();
+        let out = feed(&mut agent, AgentEvent::RunTask { framework, task: task("one more") });
+        let [
+            Output::ToMaster { call: AgentCall::ExecutorExited { .. }, .. },
+            Output::ToMaster { call: AgentCall::Update(update), .. },
+        ] = out.as_slice()
+        else {
+            panic!("{out:?}")
+        };
+        assert_eq!((update.status.state, update.status.uuid), (TaskState::Lost, None));
+        assert_eq!(agent.frameworks[&FrameworkId::from("F")].tasks.len(), MAX_TASKS);
+        assert!(agent.streams.is_empty() && agent.containers.is_empty());
+    }
 }

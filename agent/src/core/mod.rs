@@ -93,6 +93,7 @@ impl Agent {
             AgentEvent::Message { framework_id, executor_id, data } => {
                 self.message_to_executor(&framework_id, &executor_id, data, out);
             }
+            AgentEvent::UpdateFramework { framework } => self.framework_is_back(now, framework, out),
             AgentEvent::ShutdownExecutor { framework_id, executor_id } => {
                 self.shutdown_executor(now, &framework_id, &executor_id, out);
             }

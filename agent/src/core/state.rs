@@ -47,7 +47,7 @@ pub(super) enum Timer {
 /// A framework with something on this agent.
 #[derive(Clone, Debug)]
 pub struct Framework {
-    /// As the master gave it with the newest task; `id` is set.
+    /// As the master gave it last; `id` is set.
     pub info: FrameworkInfo,
     /// Those whose container is not gone.
     pub executors: BTreeMap<ExecutorId, Executor>,

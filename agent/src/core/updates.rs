@@ -7,11 +7,12 @@ use std::time::Duration;
 use libactor::Time;
 use protocol::messages::{AgentCall, ExecutorEvent};
 use protocol::{
-    AgentId, Capability, ContainerId, FrameworkId, Reason, Source, StatusUpdate, Task, TaskId, TaskState,
+    AgentId, ContainerId, FrameworkId, FrameworkInfo, Reason, Source, StatusUpdate, Task, TaskId, TaskState,
     TaskStatus, UnixTime, Uuid,
 };
 
 use super::Output;
+use super::launch::dropped_for;
 use super::limits::{MAX_PENDING_UPDATES, MAX_REMEMBERED_UUIDS, MAX_UPDATE_RETRY, MIN_UPDATE_RETRY};
 use super::registration::Phase;
 use super::state::{Agent, Timer};
@@ -169,10 +170,8 @@ impl Agent {
     /// TASK_DROPPED for those that understand it. A framework of which nothing is here is taken for one that does:
     /// the master, which knows it, says TASK_LOST in its place where it must.
     fn dropped_state(&self, framework_id: &FrameworkId) -> TaskState {
-        match self.frameworks.get(framework_id) {
-            Some(framework) if !framework.info.can(Capability::PartitionAware) => TaskState::Lost,
-            _ => TaskState::Dropped,
-        }
+        let framework = self.frameworks.get(framework_id);
+        framework.map_or(TaskState::Dropped, |framework| dropped_for(&framework.info))
     }
 
     /// Puts a status into the stream of its task, and sends it if none is outstanding.
@@ -212,7 +211,7 @@ impl Agent {
         }
     }
 
-    fn count(&mut self, state: TaskState) {
+    pub(super) fn count(&mut self, state: TaskState) {
         let counter = match state {
             TaskState::Finished => &mut self.counters.tasks_finished,
             TaskState::Failed => &mut self.counters.tasks_failed,
@@ -290,29 +289,40 @@ impl Agent {
 
     /// The master is back: what is outstanding is sent at once.
     pub(super) fn resume_updates(&mut self, now: Time, out: &mut Vec<Output>) {
-        for stream in self.streams.values_mut() {
-            stream.retry = MIN_UPDATE_RETRY;
-        }
         let keys: Vec<_> = self.streams.keys().cloned().collect();
+        self.send_again(now, keys, out);
+    }
+
+    /// A framework has subscribed again: what it missed is sent at once.
+    pub(super) fn framework_is_back(&mut self, now: Time, info: FrameworkInfo, out: &mut Vec<Output>) {
+        let Some(framework_id) = info.id.clone() else { return };
+        let Some(framework) = self.frameworks.get_mut(&framework_id) else { return };
+        framework.info = info;
+        self.send_again(now, self.streams_of(&framework_id), out);
+    }
+
+    fn send_again(&mut self, now: Time, keys: Vec<(FrameworkId, TaskId)>, out: &mut Vec<Output>) {
         for (framework_id, task_id) in keys {
-            self.forward(now, framework_id, task_id, out);
+            let key = (framework_id, task_id);
+            if let Some(stream) = self.streams.get_mut(&key) {
+                stream.retry = MIN_UPDATE_RETRY;
+            }
+            self.forward(now, key.0, key.1, out);
         }
     }
 
     /// Forgets what nobody will acknowledge.
     pub(super) fn drop_streams_of(&mut self, framework_id: &FrameworkId) {
-        let first = (framework_id.clone(), TaskId::from(""));
-        let keys: Vec<_> = self
-            .streams
-            .range(first..)
-            .map(|(key, _)| key)
-            .take_while(|key| key.0 == *framework_id)
-            .cloned()
-            .collect();
-        for key in keys {
+        for key in self.streams_of(framework_id) {
             self.streams.remove(&key);
             self.timers.cancel(&Timer::Retry(key.0, key.1));
         }
+    }
+
+    fn streams_of(&self, framework_id: &FrameworkId) -> Vec<(FrameworkId, TaskId)> {
+        let first = (framework_id.clone(), TaskId::from(""));
+        let keys = self.streams.range(first..).map(|(key, _)| key);
+        keys.take_while(|key| key.0 == *framework_id).cloned().collect()
     }
 
     pub(super) fn agent_id(&self) -> AgentId {

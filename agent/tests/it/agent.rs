@@ -200,7 +200,6 @@ async fn life_of_a_task() {
 }
 
 #[tokio::test]
-#[ignore = "until nodes serve HTTP"]
 async fn the_state_is_shown_over_http() {
     let pages = async {
         let world = World::new().await;

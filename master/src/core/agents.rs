@@ -135,6 +135,14 @@ impl Agent {
         self.connected && self.leaving.is_none()
     }
 
+    /// Whether tasks or executors of a framework are here.
+    pub(super) fn works_for(&self, framework_id: &FrameworkId) -> bool {
+        let first = (framework_id.clone(), TaskId::from(""));
+        let next = self.tasks.range(first..).next();
+        next.is_some_and(|(owner, _)| owner == framework_id)
+            || self.executors_of(framework_id).next().is_some()
+    }
+
     /// The custom executors of one framework.
     pub fn executors_of(&self, framework_id: &FrameworkId) -> impl Iterator<Item = &ExecutorId> {
         self.executors

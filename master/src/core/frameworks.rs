@@ -246,8 +246,18 @@ impl Master {
         framework.suppressed = suppressed;
         framework.pid = Some(from.clone());
         let demand = framework.demand();
+        let info = framework.info.clone();
         self.allocator.update_framework(id, demand);
         self.answer_subscription(turn, from, id.clone(), again);
+        self.tell_agents_of(turn, info);
+    }
+
+    /// Agents that work for a framework learn that somebody listens again.
+    fn tell_agents_of(&self, turn: &mut Turn<'_>, info: FrameworkInfo) {
+        let Some(id) = &info.id else { return };
+        for agent in self.agents.values().filter(|agent| agent.connected && agent.works_for(id)) {
+            turn.tell_agent(agent.pid.clone(), AgentEvent::UpdateFramework { framework: info.clone() });
+        }
     }
 
     /// Its scheduler is gone: it gets no offers, and its tasks go on for a while.

@@ -96,6 +96,9 @@ pub(crate) fn agent_event_line(to: &Pid, event: AgentEvent) -> String {
         AgentEvent::ShutdownExecutor { framework_id, executor_id } => {
             format!("shutdown executor {framework_id}/{executor_id}")
         }
+        AgentEvent::UpdateFramework { framework } => {
+            format!("update framework {}", framework.id.map(|id| id.to_string()).unwrap_or_default())
+        }
         AgentEvent::ShutdownFramework { framework_id } => format!("shutdown framework {framework_id}"),
         AgentEvent::Shutdown { message } => format!("shutdown '{message}'"),
     };

@@ -118,6 +118,12 @@ pub enum AgentEvent {
         /// What.
         data: Bytes,
     },
+    /// A framework of tasks there has subscribed again: updates of these tasks that wait for an acknowledgement are
+    /// sent again at once.
+    UpdateFramework {
+        /// As it describes itself now; `id` is set.
+        framework: FrameworkInfo,
+    },
     /// Shut an executor down.
     ShutdownExecutor {
         /// Whose.

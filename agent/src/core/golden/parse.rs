@@ -67,8 +67,9 @@ fn event(world: &World, words: &[&str]) -> AgentEvent {
         },
         ["ping"] => AgentEvent::Ping { connected: true },
         ["ping", "disconnected"] => AgentEvent::Ping { connected: false },
-        ["run", framework_id, task, "executor", id] => {
-            let mut executor = ExecutorInfo::new(*id, CommandInfo::shell("./run").env("COLOUR", "red"));
+        ["run", framework_id, task, kind @ ("executor" | "bad-executor"), id] => {
+            let command = if *kind == "executor" { "./run" } else { "a\0b" };
+            let mut executor = ExecutorInfo::new(*id, CommandInfo::shell(command).env("COLOUR", "red"));
             executor.resources = "cpus:0.5".parse().unwrap();
             let resources = "cpus:1".parse().unwrap();
             let task = TaskInfo::with_executor(*task, "S0".into(), resources, executor);
@@ -106,6 +107,7 @@ fn event(world: &World, words: &[&str]) -> AgentEvent {
             framework_id: (*framework).into(),
             executor_id: (*executor).into(),
         },
+        ["update-framework", id] => AgentEvent::UpdateFramework { framework: framework(id) },
         ["shutdown-framework", framework] => {
             AgentEvent::ShutdownFramework { framework_id: (*framework).into() }
         }
