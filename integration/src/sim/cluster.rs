@@ -24,11 +24,11 @@ const FAULTS: Duration = Duration::from_secs(180);
 /// How long frameworks go on launching without faults.
 const BUSY: Duration = Duration::from_secs(30);
 /// How long all may take to come to rest: the longest timeout that a fault may have started, and some.
-const REST: Duration = Duration::from_secs(900);
+const REST: Duration = Duration::from_secs(600);
 /// How long the killing of all that is left may take.
-const END: Duration = Duration::from_secs(300);
+const END: Duration = Duration::from_secs(200);
 /// How often the whole cluster is looked at.
-const SLICE: Duration = Duration::from_millis(500);
+const SLICE: Duration = Duration::from_secs(1);
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -165,7 +165,8 @@ impl Host for MasterHost {
         let mut out = Vec::new();
         self.machine.tick(now, &mut out);
         self.carry_out(now, out, cx);
-        while let Some((_, operation)) = self.applying.pop_front_if(|(at, _)| *at <= now) {
+        while self.applying.front().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, operation)) = self.applying.pop_front() else { return };
             self.registry.borrow_mut().apply(&operation);
             self.feed(now, Input::Applied { operation }, cx);
         }

@@ -195,7 +195,9 @@ impl Master {
                     agent.used += &resources;
                     executor.resources = resources;
                     let info: Arc<ExecutorInfo> = Arc::new(executor.clone());
-                    agent.executors.insert(key, ExecutorRecord { info, role: pool.role.clone() });
+                    agent
+                        .executors
+                        .insert(key, ExecutorRecord { info, role: pool.role.clone(), doubtful: false });
                 }
                 (None, Some(running)) => executor.resources = running.info.resources.clone(),
                 (None, None) => {}

@@ -77,6 +77,8 @@ pub struct ExecutorRecord {
     pub info: Arc<ExecutorInfo>,
     /// The role that its resources were offered for.
     pub role: Role,
+    /// Its agent has come back without naming it, and nothing was heard of it since.
+    pub doubtful: bool,
 }
 
 /// What is left of a task that is lost for its framework and not yet ended on its agent.

@@ -131,18 +131,29 @@ impl Master {
             self.bind(id, back.pid.clone());
             turn.link(back.pid.clone());
         }
-        let Some(agent) = self.agents.get_mut(id) else { return };
         let named: BTreeSet<_> = back
             .executors
             .iter()
             .map(|(owner, executor)| (owner.clone(), executor.executor_id.clone()))
             .collect();
-        let ended: Vec<_> = agent.executors.keys().filter(|key| !named.contains(key)).cloned().collect();
+        let expected = self.executors_in_use(id);
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        // What the agent says may be older than a task on its way there: that task's executor is not over yet.
+        for (key, executor) in &mut agent.executors {
+            executor.doubtful = !named.contains(key);
+        }
+        let ended: Vec<_> = agent
+            .executors
+            .keys()
+            .filter(|key| !named.contains(key) && !expected.contains(key))
+            .cloned()
+            .collect();
         let alive: BTreeSet<_> =
             back.tasks.iter().map(|task| (task.framework_id.clone(), task.task_id.clone())).collect();
         let gone: Vec<_> = agent.orphans.keys().filter(|key| !alive.contains(key)).cloned().collect();
         agent.connected = true;
-        agent.heard = false;
+        // An agent that has an id registers anew only in a new life.
+        agent.heard = true;
         agent.doubted_at = None;
         agent.ponged = true;
         agent.missed_pings = 0;
@@ -160,6 +171,33 @@ impl Master {
         self.timers.cancel(&Timer::Reregister(id.clone()));
         self.allocator.remove_agent(id);
         self.settle(turn, id, back);
+    }
+
+    /// The custom executors that tasks on an agent which have not ended need.
+    fn executors_in_use(&self, id: &AgentId) -> BTreeSet<(FrameworkId, ExecutorId)> {
+        let Some(agent) = self.agents.get(id) else { return BTreeSet::new() };
+        let records = agent.tasks.iter().filter_map(|(framework_id, task_id)| {
+            let record = self.frameworks.get(framework_id)?.tasks.get(task_id)?;
+            let needed = record.holds() && !record.task.command_executor;
+            needed.then(|| (framework_id.clone(), record.task.executor_id.clone()))
+        });
+        records.collect()
+    }
+
+    /// A task has ended whose executor its agent did not name when it came back. If nothing else needs that executor
+    /// it never was.
+    pub(super) fn settle_doubt(
+        &mut self,
+        turn: &Turn<'_>,
+        id: &AgentId,
+        framework_id: &FrameworkId,
+        of: &ExecutorId,
+    ) {
+        let key = (framework_id.clone(), of.clone());
+        let doubtful = |agent: &Agent| agent.executors.get(&key).is_some_and(|executor| executor.doubtful);
+        if self.agents.get(id).is_some_and(doubtful) && !self.executors_in_use(id).contains(&key) {
+            self.drop_executor(turn, id, framework_id, of);
+        }
     }
 
     /// The registry knows that an agent is there which this master did not have.
@@ -182,6 +220,7 @@ impl Master {
         self.agents.insert(id.clone(), agent);
         if let Some(agent) = self.agents.get_mut(&id) {
             agent.reregistered_at = Some(turn.now);
+            agent.heard = true;
         }
         self.bind(&id, back.pid.clone());
         self.settle(turn, &id, back);
@@ -258,7 +297,7 @@ impl Master {
         }
         let role = role_of(&executor.resources, &framework.info, framework.first_role());
         agent.used += &executor.resources;
-        agent.executors.insert(key, ExecutorRecord { info: Arc::new(executor), role });
+        agent.executors.insert(key, ExecutorRecord { info: Arc::new(executor), role, doubtful: false });
     }
 
     fn adopt_task(&mut self, turn: &mut Turn<'_>, agent_id: &AgentId, mut task: Task, kill: &mut Kill) {
@@ -367,139 +406,4 @@ fn role_of(resources: &Resources, framework: &FrameworkInfo, first: Role) -> Rol
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use libactor::{Machine, Time};
-    use protocol::messages::{AgentCall, Call, Event, SchedulerCall};
-    use protocol::{ExecutorId, TaskState};
-
-    use super::super::allocator::{AllocatorConfig, Hierarchical};
-    use super::super::{Input, MasterConfig, Output};
-    use super::*;
-
-    const NOW: Time = Time::from_nanos(1_000_000_000);
-
-    fn master() -> Master {
-        let allocator = Box::new(Hierarchical::new(AllocatorConfig::default(), 1));
-        Master::new(MasterConfig::default(), 1, NOW, allocator)
-    }
-
-    fn info(id: Option<&str>) -> AgentInfo {
-        AgentInfo {
-            hostname: "host".to_owned(),
-            port: 5051,
-            resources: "cpus:4;mem:4096".parse().unwrap(),
-            attributes: Default::default(),
-            id: id.map(AgentId::from),
-        }
-    }
-
-    fn agent_pid() -> Pid {
-        "slave(1)@10.0.0.2:5051".parse().unwrap()
-    }
-
-    fn feed(master: &mut Master, input: Input) -> Vec<Output> {
-        let mut out = Vec::new();
-        master.handle(NOW, input, &mut out);
-        master.check();
-        out
-    }
-
-    fn agent(master: &mut Master, call: AgentCall) -> Vec<Output> {
-        feed(master, Input::Agent { from: agent_pid(), call })
-    }
-
-    fn operations(out: &[Output]) -> Vec<Operation> {
-        let applied = out.iter().filter_map(|output| match output {
-            Output::Apply { operation } => Some(operation.clone()),
-            _ => None,
-        });
-        applied.collect()
-    }
-
-    fn register() -> AgentCall {
-        AgentCall::Register { agent: info(None), version: String::new() }
-    }
-
-    fn reregister(id: &str, tasks: Vec<Task>) -> AgentCall {
-        let frameworks = Vec::new();
-        AgentCall::Reregister {
-            agent: info(Some(id)),
-            version: String::new(),
-            executors: Vec::new(),
-            tasks,
-            frameworks,
-        }
-    }
-
-    /// Found by simulation: the next life took over the identity of the one before, and was registered twice.
-    #[test]
-    fn a_return_that_is_still_being_decided_is_not_for_the_next_life_at_that_address() {
-        let mut master = master();
-        let returning = operations(&agent(&mut master, reregister("S1", Vec::new())));
-        let admitting = operations(&agent(&mut master, register()));
-        for operation in returning {
-            let out = feed(&mut master, Input::Applied { operation });
-            assert!(!out.iter().any(|output| matches!(output, Output::ToAgent { .. })), "{out:?}");
-        }
-        assert!(master.agents().is_empty(), "S1 is waited for");
-        for operation in admitting {
-            feed(&mut master, Input::Applied { operation });
-        }
-        assert_eq!(master.agents().len(), 1);
-        assert!(!master.agents().contains_key(&AgentId::from("S1")));
-        let mut out = Vec::new();
-        let later = NOW + master.config().agent_reregister_timeout + Duration::from_secs(1);
-        master.tick(later, &mut out);
-        let unreachable = |operation: &Operation| matches!(operation, Operation::MarkAgentUnreachable { agent_id, .. } if agent_id.as_str() == "S1");
-        assert!(operations(&out).iter().any(unreachable), "nobody came: {out:?}");
-    }
-
-    #[test]
-    fn an_agent_that_ends_while_it_is_being_admitted_is_taken_out_again() {
-        let mut master = master();
-        let out = agent(&mut master, register());
-        assert!(out.iter().any(|output| matches!(output, Output::Link { pid } if *pid == agent_pid())));
-        feed(&mut master, Input::Exited { pid: agent_pid() });
-        let out = feed(&mut master, Input::Applied { operation: operations(&out).remove(0) });
-        assert!(matches!(operations(&out).as_slice(), [Operation::RemoveAgent { .. }]), "{out:?}");
-        assert!(master.agents().is_empty());
-    }
-
-    /// Found by simulation: TASK_FINISHED by reconciliation, and then TASK_STARTING by the task's updates.
-    #[test]
-    fn what_no_update_has_told_yet_is_not_told_by_reconciliation() {
-        let mut master = master();
-        let scheduler: Pid = "scheduler@10.0.0.3:6000".parse().unwrap();
-        let framework = FrameworkInfo { id: Some("F".into()), ..FrameworkInfo::new("f") };
-        let call = |call| SchedulerCall { framework_id: Some("F".into()), call };
-        let subscribe = call(Call::Subscribe { framework, suppressed_roles: BTreeSet::new() });
-        feed(&mut master, Input::Scheduler { from: scheduler.clone(), call: subscribe });
-        let task = Task {
-            name: String::new(),
-            task_id: "t".into(),
-            framework_id: "F".into(),
-            executor_id: ExecutorId::from("t"),
-            command_executor: true,
-            agent_id: "S1".into(),
-            state: TaskState::Finished,
-            resources: "cpus:1".parse().unwrap(),
-            statuses: Vec::new(),
-            status_update_state: None,
-            status_update_uuid: None,
-            user: None,
-            labels: Vec::new(),
-            kill_policy: None,
-        };
-        let out = agent(&mut master, reregister("S1", vec![task]));
-        feed(&mut master, Input::Applied { operation: operations(&out).remove(0) });
-        let reconcile = call(Call::Reconcile { tasks: Vec::new() });
-        let out = feed(&mut master, Input::Scheduler { from: scheduler, call: reconcile });
-        let told = |output: &Output| match output {
-            Output::ToScheduler { event: Event::Update(status), .. } => Some(status.state),
-            _ => None,
-        };
-        assert_eq!(out.iter().find_map(told), Some(TaskState::Staging));
-    }
-}
+mod tests;

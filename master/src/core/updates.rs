@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::messages::AgentEvent;
-use protocol::{AgentId, FrameworkId, StatusUpdate, TaskId, TaskState, TaskStatus, Uuid};
+use protocol::{AgentId, ExecutorId, FrameworkId, Source, StatusUpdate, TaskId, TaskState, TaskStatus, Uuid};
 
 use super::tasks::{as_seen_by, keep_status};
 use super::{Master, Turn, validate};
@@ -50,15 +50,37 @@ impl Master {
         if framework.knows_end(&task_id, agent_id) {
             // An end is final: the agent must not say anything of it for ever. Where the launch overtook the news that
             // the agent was lost, it must not run it either.
-            if !latest_state.is_terminal() {
-                let (framework_id, task_id) = (framework_id.clone(), task_id.clone());
-                let kill = AgentEvent::KillTask { framework_id, task_id, kill_policy: None };
-                self.tell_agent(turn, agent_id, kill);
-            }
+            self.end_what_is_over(turn, agent_id, &framework_id, &status, latest_state);
             self.acknowledge_for(turn, agent_id, framework_id, task_id, status.uuid);
         } else if let Some(pid) = framework.pid.clone() {
             status.state = as_seen_by(&framework.info, status.state);
             turn.update(pid, status);
+        }
+    }
+
+    /// Ends a task that was lost for its framework while it was on its way to its agent, and a custom executor that was
+    /// started for it and is not counted here.
+    fn end_what_is_over(
+        &self,
+        turn: &mut Turn<'_>,
+        agent_id: &AgentId,
+        framework_id: &FrameworkId,
+        status: &TaskStatus,
+        latest_state: TaskState,
+    ) {
+        let (framework_id, task_id) = (framework_id.clone(), status.task_id.clone());
+        let Some(framework) = self.frameworks.get(&framework_id) else { return };
+        let over = framework.completed.get(&task_id).filter(|task| task.agent_id == *agent_id);
+        let executor_id = over.filter(|task| !task.command_executor).map(|task| task.executor_id.clone());
+        let counted = |executor_id: &ExecutorId| {
+            let key = (framework_id.clone(), executor_id.clone());
+            self.agents.get(agent_id).is_some_and(|agent| agent.executors.contains_key(&key))
+        };
+        if let Some(executor_id) = executor_id.filter(|executor_id| !counted(executor_id)) {
+            self.tell_agent(turn, agent_id, AgentEvent::ShutdownExecutor { framework_id, executor_id });
+        } else if !latest_state.is_terminal() {
+            let kill = AgentEvent::KillTask { framework_id, task_id, kill_policy: None };
+            self.tell_agent(turn, agent_id, kill);
         }
     }
 
@@ -78,6 +100,7 @@ impl Master {
         let legal = record.task.state.may_become(latest);
         let unacknowledged = status.uuid.is_some();
         let task = Arc::make_mut(&mut record.task);
+        let (agent_id, executor_id) = (task.agent_id.clone(), task.executor_id.clone());
         let mut kept = status.clone();
         kept.data = Default::default();
         keep_status(task, kept);
@@ -86,8 +109,17 @@ impl Master {
             task.status_update_uuid = status.uuid;
             turn.update(pid, status);
         }
+        if told_by.0 == Source::Executor
+            && let Some(agent) = self.agents.get_mut(&agent_id)
+            && let Some(executor) = agent.executors.get_mut(&(framework_id.clone(), executor_id.clone()))
+        {
+            executor.doubtful = false;
+        }
         if legal {
             self.move_task(turn, framework_id, &task_id, latest, told_by);
+        }
+        if latest.is_terminal() {
+            self.settle_doubt(turn, &agent_id, framework_id, &executor_id);
         }
         if !unacknowledged && latest.is_terminal() {
             self.complete_task(framework_id, &task_id);

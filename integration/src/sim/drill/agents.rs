@@ -162,8 +162,8 @@ impl DrillMaster {
         assert_eq!(status.agent_id.as_ref(), Some(&task.agent_id), "{id} is on its agent");
         if task.seen.insert(uuid) {
             assert!(!task.gone, "{id} was gone with its agent");
-            // An agent that is asked twice about a task that it never saw answers twice.
-            let answered = task.state == TaskState::Dropped && status.state == TaskState::Dropped;
+            // An agent that is asked (twice, or late) about a task that it does not know says so.
+            let answered = task.state.is_terminal() && status.state == TaskState::Dropped;
             let legal = answered || task.state.may_become(status.state);
             assert!(legal, "{id} was {} and is {}", task.state, status.state);
             task.state = status.state;

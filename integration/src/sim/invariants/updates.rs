@@ -16,6 +16,8 @@ pub struct Updates {
     streams: BTreeMap<TaskId, Stream>,
     /// Updates that the master has acknowledged in the place of their frameworks.
     unheard: Vec<(FrameworkId, TaskId)>,
+    /// Which updates those are.
+    settled: BTreeSet<Uuid>,
 }
 
 #[derive(Debug, Default)]
@@ -51,20 +53,25 @@ impl Invariant for Updates {
                 let Some(uuid) = status.uuid else { return };
                 self.delivered(&status.task_id, uuid);
             }
-            Seen::Sent { message: Message::Scheduler(SchedulerCall { call, .. }), .. } => {
-                if let Call::Acknowledge { task_id, uuid, .. } = call {
-                    let stream = self.streams.entry(task_id.clone()).or_default();
-                    assert!(stream.delivered.contains(uuid), "{uuid} of {task_id} is acknowledged unseen");
-                    stream.acknowledged.insert(*uuid);
-                }
+            Seen::Sent {
+                message:
+                    Message::Scheduler(SchedulerCall { call: Call::Acknowledge { task_id, uuid, .. }, .. }),
+                ..
+            } => {
+                let stream = self.streams.entry(task_id.clone()).or_default();
+                assert!(stream.delivered.contains(uuid), "{uuid} of {task_id} is acknowledged unseen");
+                stream.acknowledged.insert(*uuid);
             }
             Seen::Delivered { message: Message::AgentEvent(event), .. } => {
                 if let AgentEvent::Acknowledge { framework_id, task_id, uuid } = event
                     && self.streams.get(task_id).is_none_or(|it| !it.acknowledged.contains(uuid))
                 {
+                    self.settled.insert(*uuid);
                     self.unheard.push((framework_id.clone(), task_id.clone()));
                 }
             }
+            // What a master has called ended is not in the registry: the next one may hear of it again.
+            Seen::Started { pid } if pid.name() == "master" => self.unheard.clear(),
             Seen::Ended { process } => {
                 for sent in self.streams.values_mut().flat_map(|stream| &mut stream.sent) {
                     if sent.agent.as_ref().is_some_and(|agent| agent.address() == *process) {
@@ -82,7 +89,10 @@ impl Invariant for Updates {
             let settled = !cluster.is_current(framework_id) || cluster.knows_end(task_id);
             assert!(settled, "an update of {task_id} is acknowledged, but not by its framework");
         }
-        let owed = |sent: &Sent| sent.agent.is_some() && cluster.is_current(&sent.framework_id);
+        let owed = |sent: &Sent| {
+            let settled = self.settled.contains(&sent.uuid);
+            sent.agent.is_some() && !settled && cluster.is_current(&sent.framework_id)
+        };
         for (task_id, stream) in &self.streams {
             for sent in stream.sent.iter().filter(|sent| owed(sent)) {
                 let came = stream.delivered.contains(&sent.uuid) || cluster.knows_end(task_id);

@@ -105,6 +105,7 @@ impl Model {
         free
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a step")]
     fn apply(&mut self, step: &Step, real: &mut Hierarchical) {
         match step.clone() {
             Step::AddFramework(number, demand) => {
