@@ -13,6 +13,8 @@ pub const MAX_SCALAR_MILLIS: u64 = 1 << 43;
 pub const MAX_RESOURCES: usize = 10_000;
 /// Deepest stack of reservations on one resource.
 pub const MAX_RESERVATIONS: usize = 64;
+/// Most roles of one framework. Ours.
+pub const MAX_ROLES: usize = 1_000;
 /// Most attributes of one agent.
 pub const MAX_ATTRIBUTES: usize = 10_000;
 /// Longest duration that the notation accepts, in nanoseconds (292 years). Source: stout's Duration::max().

@@ -160,10 +160,11 @@ impl Master {
         pool: &mut Pool,
         tasks: Vec<TaskInfo>,
     ) {
+        let most = self.config.bounds.tasks_per_framework;
         for task in tasks {
             let Some(framework) = self.frameworks.get(framework_id) else { return };
             let Some(agent) = self.agents.get(&pool.agent_id) else { return };
-            match validate::task(framework, agent, &task, &pool.resources, &pool.role) {
+            match validate::task(framework, agent, &task, &pool.resources, &pool.role, most) {
                 Ok(fit) => self.launch_one(turn, framework_id, pool, task, fit),
                 Err(reason) => {
                     tracing::info!(%framework_id, task_id = %task.task_id, reason, "a task is refused");

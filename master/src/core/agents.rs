@@ -231,12 +231,21 @@ impl Master {
             self.unbind(turn, &id);
             self.start_leaving(turn, &id, Leaving::Removed("a new agent registered at the same address"));
         }
+        if self.agents_full() {
+            return self.refuse_agent(turn, from, "this master takes no more agents".to_owned());
+        }
         let id = AgentId::from(format!("{}-S{}", self.info.id, self.next_agent));
         self.next_agent += 1;
         info.id = Some(id.clone());
         turn.link(from.clone());
         self.admitting.insert(id, Admission { pid: from, version });
         turn.apply(Operation::AdmitAgent { agent: info });
+    }
+
+    /// Whether this master has as many agents as it takes on, those included that it waits for.
+    pub(super) fn agents_full(&self) -> bool {
+        let deciding = self.admitting.len() + self.reregistering.len();
+        self.agents.len() + deciding + self.recovered.len() >= self.config.bounds.agents
     }
 
     /// Whether a connected agent that asks to be admitted is in a new life, of which the link does not know. If it has

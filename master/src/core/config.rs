@@ -35,10 +35,33 @@ pub struct MasterConfig {
     pub max_completed_tasks_per_framework: usize,
     /// Tasks on unreachable agents that are remembered. `--max_unreachable_tasks_per_framework`.
     pub max_unreachable_tasks_per_framework: usize,
+    /// Most frameworks, tasks of one framework, and agents that there may be at a time.
+    pub bounds: Bounds,
     /// What the allocator is made with; its allocation interval is the one above.
     pub allocator: AllocatorConfig,
     /// Weights of roles, in thousandths; a role that is not named weighs 1000. `--weights`.
     pub weights: BTreeMap<Role, u64>,
+}
+
+/// How much a master takes on before it refuses more: nobody from outside can make it grow without end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Frameworks that are subscribed, disconnected or recovered.
+    pub frameworks: usize,
+    /// Tasks of one framework whose end it has not acknowledged.
+    pub tasks_per_framework: usize,
+    /// Agents that are registered, on their way to be, or waited for.
+    pub agents: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            frameworks: limits::MAX_FRAMEWORKS,
+            tasks_per_framework: limits::MAX_TASKS_PER_FRAMEWORK,
+            agents: limits::MAX_AGENTS,
+        }
+    }
 }
 
 impl Default for MasterConfig {
@@ -56,6 +79,7 @@ impl Default for MasterConfig {
             max_completed_frameworks: limits::MAX_COMPLETED_FRAMEWORKS,
             max_completed_tasks_per_framework: limits::MAX_COMPLETED_TASKS_PER_FRAMEWORK,
             max_unreachable_tasks_per_framework: limits::MAX_UNREACHABLE_TASKS_PER_FRAMEWORK,
+            bounds: Bounds::default(),
             allocator: AllocatorConfig::default(),
             weights: BTreeMap::new(),
         }

@@ -106,7 +106,7 @@ impl Master {
             match bound {
                 // The answer to its first call has not reached it yet: it gets it again.
                 Some(id) => self.resubscribe(turn, &id, from, info, suppressed, false),
-                None => self.add_subscriber(turn, from, info, suppressed),
+                None => self.welcome(turn, from, info, suppressed),
             }
             return;
         };
@@ -120,8 +120,22 @@ impl Master {
         if self.frameworks.contains_key(&id) {
             self.resubscribe(turn, &id, from, info, suppressed, true);
         } else {
-            self.add_subscriber(turn, from, info, suppressed);
+            self.welcome(turn, from, info, suppressed);
         }
+    }
+
+    /// Whether this master has as many frameworks as it takes on.
+    pub(super) fn frameworks_full(&self) -> bool {
+        self.frameworks.len() >= self.config.bounds.frameworks
+    }
+
+    /// A framework that is not known subscribes.
+    fn welcome(&mut self, turn: &mut Turn<'_>, from: Pid, info: FrameworkInfo, suppressed: BTreeSet<Role>) {
+        if self.frameworks_full() {
+            let reason = format!("This master has {} frameworks and takes no more", self.frameworks.len());
+            return self.refuse_subscription(turn, from, reason);
+        }
+        self.add_subscriber(turn, from, info, suppressed);
     }
 
     fn refuse_subscription(&mut self, turn: &mut Turn<'_>, from: Pid, reason: String) {

@@ -24,3 +24,9 @@ pub const MAX_UNREACHABLE_AGENTS: usize = 102_400;
 pub const MAX_OFFERS_PER_EVENT: usize = 500;
 /// Statuses kept of one task (ours; legal transitions give 6, an agent that comes and goes gives more).
 pub const MAX_STATUSES_PER_TASK: usize = 32;
+/// Frameworks that are subscribed, disconnected or recovered (ours): one more is refused.
+pub const MAX_FRAMEWORKS: usize = 100_000;
+/// Agents that are registered or on their way to be (as many as Mesos's registry remembers): one more is refused.
+pub const MAX_AGENTS: usize = 102_400;
+/// Tasks of one framework whose end it has not acknowledged (ours): one more is refused.
+pub const MAX_TASKS_PER_FRAMEWORK: usize = 1_000_000;

@@ -57,7 +57,7 @@ use offers::OfferRecord;
 use reregister::Reregistration;
 use ring::Ring;
 
-pub use config::MasterConfig;
+pub use config::{Bounds, MasterConfig};
 pub use input::{Input, Output};
 
 /// The master machine.

@@ -84,6 +84,13 @@ impl Master {
         if self.removed.contains_key(id) {
             return Err(format!("agent {id} was removed: it must register as a new one"));
         }
+        if !self.agents.contains_key(id) && !self.recovered.contains_key(id) && self.agents_full() {
+            return Err("this master takes no more agents".to_owned());
+        }
+        for task in &back.tasks {
+            validate::report(task.status_update_state.unwrap_or(task.state), task.state)
+                .map_err(|reason| format!("task {}: {reason}", task.task_id))?;
+        }
         let mut rest: Vec<&Task> = Vec::new();
         if let Some(agent) = self.agents.get(id) {
             if agent.info.hostname != back.info.hostname
@@ -268,11 +275,15 @@ impl Master {
         self.allocate_soon(turn.now);
     }
 
-    /// A framework that an agent names: known, removed, or met here for the first time.
+    /// A framework that an agent names: known, removed, or met here for the first time. One too many is treated as
+    /// a removed one.
     fn meet_framework(&mut self, id: &FrameworkId, info: FrameworkInfo, over: &mut BTreeSet<FrameworkId>) {
-        if self.is_removed_framework(id) {
+        if self.frameworks.contains_key(id) {
+            return;
+        }
+        if self.is_removed_framework(id) || self.frameworks_full() {
             over.insert(id.clone());
-        } else if !self.frameworks.contains_key(id) {
+        } else {
             self.add_recovered(id, info);
         }
     }

@@ -6,7 +6,7 @@ use protocol::messages::AgentEvent;
 use protocol::{AgentId, ExecutorId, FrameworkId, Source, StatusUpdate, TaskId, TaskState, TaskStatus, Uuid};
 
 use super::tasks::{as_seen_by, keep_status};
-use super::{Master, Turn};
+use super::{Master, Turn, validate};
 
 impl Master {
     /// An agent says how a task is: the framework is told if it is there; if not, the agent will say it again.
@@ -15,6 +15,11 @@ impl Master {
         let StatusUpdate { framework_id, mut status, latest_state } = update;
         if status.agent_id.as_ref().is_some_and(|named| named != agent_id) {
             tracing::warn!(%agent_id, %framework_id, "an update in the name of another agent is ignored");
+            self.counters.count("invalid_status_updates");
+            return;
+        }
+        if let Err(reason) = validate::report(status.state, latest_state) {
+            tracing::warn!(%agent_id, %framework_id, task_id = %status.task_id, reason, "an update is ignored");
             self.counters.count("invalid_status_updates");
             return;
         }

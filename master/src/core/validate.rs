@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use protocol::messages::AgentCall;
-use protocol::{AgentInfo, ExecutorInfo, FrameworkId, FrameworkInfo, Resources, Role, Task, TaskInfo};
+use protocol::{
+    AgentInfo, ExecutorInfo, FrameworkId, FrameworkInfo, Resources, Role, Task, TaskInfo, TaskState,
+};
 
 use super::agents::Agent;
 use super::frameworks::Framework;
@@ -32,17 +34,23 @@ pub(super) fn subscription(
     framework.and_then(|()| protocol::validate::roles_of(info, suppressed)).map_err(|invalid| invalid.0)
 }
 
-/// A task that is to be launched with what is left of some offers (M-E-11).
+/// A task that is to be launched with what is left of some offers (M-E-11), by a framework that may have `most`.
 pub(super) fn task(
     framework: &Framework,
     agent: &Agent,
     task: &TaskInfo,
     left: &Resources,
     role: &Role,
+    most: usize,
 ) -> Result<Fit, String> {
     protocol::validate::task(task).map_err(|invalid| invalid.0)?;
     if framework.tasks.contains_key(&task.task_id) || framework.unreachable.contains_key(&task.task_id) {
         return Err(format!("Task has duplicate ID: {}", task.task_id));
+    }
+    if framework.tasks.len() >= most {
+        return Err(format!(
+            "The framework has {most} tasks whose end it has not acknowledged: that is the most"
+        ));
     }
     if task.agent_id != agent.id {
         return Err(format!(
@@ -110,6 +118,19 @@ pub(super) fn agent(info: &AgentInfo) -> Result<(), String> {
         return Err("'AgentInfo.hostname' must not be empty".to_owned());
     }
     info.id.as_ref().map_or(Ok(()), protocol::validate::agent_id).map_err(|invalid| invalid.0)
+}
+
+/// What an agent says of a task: states that a task can be in where it runs, and nothing after its end. An agent that
+/// said otherwise would have resources freed twice.
+pub(super) fn report(told: TaskState, latest: TaskState) -> Result<(), String> {
+    let of_agents = |state| !matches!(state, TaskState::Unreachable | TaskState::Unknown);
+    if !of_agents(told) || !of_agents(latest) {
+        return Err(format!("{told} with {latest} as the newest state: an agent can't know that"));
+    }
+    if told.is_terminal() && told != latest {
+        return Err(format!("{latest} can't follow {told}"));
+    }
+    Ok(())
 }
 
 /// What a returning agent says of itself, beside what it is known to run: nothing can use more than there is.

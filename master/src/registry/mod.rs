@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use protocol::{AgentId, AgentInfo, UnixTime};
 
+use crate::core::limits::MAX_UNREACHABLE_AGENTS;
+
 /// One change of the registry. Operations are values, so that they can be replicated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -36,7 +38,7 @@ pub enum Operation {
 pub struct State {
     /// Agents that are admitted.
     pub admitted: BTreeMap<AgentId, AgentInfo>,
-    /// Agents that did not answer, and since when.
+    /// Agents that did not answer, and since when. Past [`MAX_UNREACHABLE_AGENTS`] the oldest is forgotten.
     pub unreachable: BTreeMap<AgentId, UnixTime>,
 }
 
@@ -53,11 +55,23 @@ impl State {
             Operation::MarkAgentUnreachable { agent_id, since } => {
                 if self.admitted.remove(agent_id).is_some() {
                     self.unreachable.insert(agent_id.clone(), *since);
+                    self.forget_oldest();
                 }
             }
             Operation::RemoveAgent { agent_id } => {
                 self.admitted.remove(agent_id);
                 self.unreachable.remove(agent_id);
+            }
+        }
+    }
+}
+
+impl State {
+    fn forget_oldest(&mut self) {
+        if self.unreachable.len() > MAX_UNREACHABLE_AGENTS {
+            let oldest = self.unreachable.iter().min_by_key(|(id, since)| (**since, *id));
+            if let Some(id) = oldest.map(|(id, _)| id.clone()) {
+                self.unreachable.remove(&id);
             }
         }
     }
@@ -79,5 +93,31 @@ impl Registry for InMemory {
     fn apply(&mut self, operation: Operation, done: Box<dyn FnOnce(Operation)>) {
         self.state.apply(&operation);
         done(operation);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_of_too_many_unreachable_agents_is_forgotten() {
+        let mut state = State::default();
+        let agent = |number: usize| AgentInfo {
+            hostname: String::new(),
+            port: 1,
+            resources: Default::default(),
+            attributes: Default::default(),
+            id: Some(AgentId::from(format!("S{number}"))),
+        };
+        for number in 0..=MAX_UNREACHABLE_AGENTS {
+            // The one in the middle is the oldest.
+            let since = UnixTime(if number == 500 { 1 } else { 2 });
+            state.apply(&Operation::AdmitAgent { agent: agent(number) });
+            let agent_id = AgentId::from(format!("S{number}"));
+            state.apply(&Operation::MarkAgentUnreachable { agent_id, since });
+        }
+        assert_eq!((state.admitted.len(), state.unreachable.len()), (0, MAX_UNREACHABLE_AGENTS));
+        assert!(!state.unreachable.contains_key(&AgentId::from("S500")));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! `s1`, `a1` ... are actors. Identities that the master gives out are written without the master's own: `0000`, `S0`, `O0`.
 //! Time is `+15s`. What the registry is asked for is applied at once unless `hold` was said; `apply` applies the next.
+//! `at_most 2 3 1` begins anew with a master that takes on two frameworks with three tasks each, and one agent.
 //! Agents answer pings unless `silent a1` was said, and such pings are not shown.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use libactor::{Machine, Pid, Time};
 use master::core::allocator::{AllocatorConfig, Hierarchical};
-use master::core::{Input, Master, MasterConfig, Output};
+use master::core::{Bounds, Input, Master, MasterConfig, Output};
 use master::registry::Operation;
 use protocol::messages::{AgentCall, AgentEvent, Call, ReconcileTask, SchedulerCall};
 use protocol::{
@@ -72,6 +73,16 @@ impl Script {
             ["offer_timeout", seconds] => {
                 let offer_timeout = Some(duration(seconds)?);
                 self.master = new_master(MasterConfig { offer_timeout, ..MasterConfig::default() }, self.now);
+                Vec::new()
+            }
+            ["at_most", frameworks, tasks, agents] => {
+                let number = |text: &str| text.parse().map_err(|_| "a number?");
+                let bounds = Bounds {
+                    frameworks: number(frameworks)?,
+                    tasks_per_framework: number(tasks)?,
+                    agents: number(agents)?,
+                };
+                self.master = new_master(MasterConfig { bounds, ..MasterConfig::default() }, self.now);
                 Vec::new()
             }
             ["exit", name] => self.input(Input::Exited { pid: pid(name) }),

@@ -9,7 +9,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::limits::{MAX_DURATION_NANOS, MAX_ID_BYTES};
+use crate::limits::{MAX_DURATION_NANOS, MAX_ID_BYTES, MAX_ROLES};
 use crate::resources::{Resource, Value};
 use crate::{
     AgentId, Capability, Command, CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId,
@@ -267,6 +267,9 @@ pub fn framework(framework: &FrameworkInfo) -> Result<(), Invalid> {
         return refuse("The framework has no role: set at least one ('*' is the default role)".into());
     }
     roles(&framework.roles)?;
+    if framework.roles.len() > MAX_ROLES {
+        return refuse(format!("The framework has {} roles: at most {MAX_ROLES}", framework.roles.len()));
+    }
     if framework.roles.len() > 1 && !framework.can(Capability::MultiRole) {
         return refuse(format!(
             "The framework has {} roles: several need the capability MULTI_ROLE",

@@ -71,6 +71,12 @@ fn the_framework_has_valid_roles_and_several_only_with_multi_role() {
     refused(framework(&info), "The user 'no:body'");
     info.user = "nobody".into();
     info.failover_timeout = Duration::MAX;
+    let many = FrameworkInfo {
+        roles: (0..=MAX_ROLES).map(|number| Role::from(format!("r{number}"))).collect(),
+        capabilities: [Capability::MultiRole].into(),
+        ..FrameworkInfo::new("f")
+    };
+    refused(framework(&many), "1001 roles: at most 1000");
     refused(framework(&info), "failover timeout of the framework is longer than 15250");
 }
 
