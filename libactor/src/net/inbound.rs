@@ -87,10 +87,16 @@ pub(crate) async fn serve(
     };
     let (read, write) = stream.into_split();
     let counters = inbound.node.sent_counters();
+    let over = inbound.node.accepted_from(remote, inbound.id);
     let result = tokio::select! {
         result = inbound.listen(read) => result,
         result = speak(write, waiting, counters) => result,
+        () = over.cancelled() => {
+            tracing::debug!("{remote} counts as gone: what it has dialed ends");
+            Ok(())
+        }
     };
+    inbound.node.accepted_ended(remote, inbound.id);
     for (id, name) in inbound.links.drain() {
         inbound.node.unwatch(&name, inbound.id, id);
     }

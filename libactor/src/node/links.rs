@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::sync::CancellationToken;
 
 use super::Node;
 use crate::actor::{Entry, Letter};
@@ -99,9 +100,33 @@ impl Node {
         }
     }
 
-    /// A peer is gone: its actors have exited, its answers won't come.
+    /// A connection was accepted from a node that listens there: it ends when the token says so.
+    pub(crate) fn accepted_from(&self, address: SocketAddr, connection: u64) -> CancellationToken {
+        let token = CancellationToken::new();
+        lock(&self.0.accepted).entry(address).or_default().insert(connection, token.clone());
+        token
+    }
+
+    /// It has ended.
+    pub(crate) fn accepted_ended(&self, address: SocketAddr, connection: u64) {
+        let mut accepted = lock(&self.0.accepted);
+        if let Some(connections) = accepted.get_mut(&address) {
+            connections.remove(&connection);
+            if connections.is_empty() {
+                accepted.remove(&address);
+            }
+        }
+    }
+
+    /// A peer is gone: its actors have exited, its answers won't come. If actors of it were linked to, what it has dialed
+    /// ends too: it must not go on as if nothing had happened where others count it as gone.
     pub(crate) fn peer_lost(&self, address: SocketAddr) {
         let ids = lock(&self.0.links).at(address);
+        if !ids.is_empty()
+            && let Some(connections) = lock(&self.0.accepted).remove(&address)
+        {
+            connections.into_values().for_each(|token| token.cancel());
+        }
         for id in ids {
             self.link_ended(id, address);
         }

@@ -93,6 +93,7 @@ pub struct Node(Arc<Inner>);
 struct Inner {
     config: NodeConfig,
     address: SocketAddr,
+    bound: SocketAddr,
     runtime: Handle,
     thread: ThreadId,
     metrics: Metrics,
@@ -102,6 +103,8 @@ struct Inner {
     actors: RwLock<HashMap<Arc<str>, Arc<Entry>>>,
     peers: Mutex<HashMap<SocketAddr, Arc<Peer>>>,
     links: Mutex<Links>,
+    /// Accepted connections, by where the other side says that it listens, and how to end each.
+    accepted: Mutex<HashMap<SocketAddr, BTreeMap<u64, CancellationToken>>>,
     asks: Mutex<HashMap<u64, Pending>>,
     filter: RwLock<Option<Filter>>,
     delegate: RwLock<Option<String>>,
@@ -140,6 +143,7 @@ impl Node {
         let metrics = Metrics::default();
         let node = Self(Arc::new(Inner {
             address,
+            bound,
             runtime: Handle::current(),
             thread: std::thread::current().id(),
             complaints: Complaints::new(&metrics),
@@ -148,6 +152,7 @@ impl Node {
             actors: RwLock::default(),
             peers: Mutex::default(),
             links: Mutex::default(),
+            accepted: Mutex::default(),
             asks: Mutex::default(),
             filter: RwLock::default(),
             delegate: RwLock::new(config.delegate.clone()),
@@ -174,6 +179,11 @@ impl Node {
     /// Where its actors are reached.
     pub fn address(&self) -> SocketAddr {
         self.0.address
+    }
+
+    /// Where its socket is bound: elsewhere than [`Node::address`] if another address is advertised.
+    pub fn bound_address(&self) -> SocketAddr {
+        self.0.bound
     }
 
     /// What its actors' times are measured with.

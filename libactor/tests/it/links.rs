@@ -277,3 +277,43 @@ async fn links_that_have_ended_do_not_count_towards_the_bound() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_counts_as_gone_hears_of_it() {
+    local(async {
+        let quick = NodeConfig {
+            heartbeat: Duration::from_millis(20),
+            silence: Duration::from_millis(100),
+            ..NodeConfig::default()
+        };
+        let here = Node::bind(quick).await.unwrap();
+        // The way to the other node, and not the way from it, can be cut without closing anything.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let wire = listener.local_addr().unwrap();
+        let slow = NodeConfig { advertise: Some(wire), ..NodeConfig::default() };
+        let there = Node::bind(slow).await.unwrap();
+        let bound = there.bound_address();
+        let cut = tokio_util::sync::CancellationToken::new();
+        let cutting = cut.clone();
+        tokio::task::spawn_local(async move {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = tokio::net::TcpStream::connect(bound).await.unwrap();
+            let copy = tokio::io::copy_bidirectional(&mut near, &mut far);
+            cutting.run_until_cancelled(copy).await;
+            std::future::pending::<()>().await;
+        });
+        let (near, mut near_events) = witness(&here, "near");
+        let (far, mut far_events) = witness(&there, "far");
+        here.tell(&near, Order::Link(far.clone())).unwrap();
+        there.tell(&far, Order::Link(near.clone())).unwrap();
+        until(&there, "links_in", 1.0).await;
+        until(&here, "links_in", 1.0).await;
+        cut.cancel();
+        assert_eq!(near_events.recv().await, Some(Event::Exited(far)));
+        // Its own silence would take 15 s more, and its own connection is sound.
+        assert_eq!(far_events.recv().await, Some(Event::Exited(near)));
+        here.shutdown().await;
+        there.shutdown().await;
+    })
+    .await;
+}
