@@ -1,7 +1,7 @@
 //! The smallest framework: runs a few tasks that say hello and prints what becomes of them.
 //!
 //! ```text
-//! cargo run -p examples --bin hello_framework -- --master 127.0.0.1:5050
+//! cargo run -p examples --bin hello_framework -- --master=127.0.0.1:5050
 //! ```
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to people")]
 
@@ -71,13 +71,9 @@ impl Scheduler for Hello {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let master = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => "127.0.0.1:5050",
-        ["--master", master] => master,
-        _ => {
-            eprintln!("usage: hello_framework [--master host:port]");
-            return ExitCode::FAILURE;
-        }
+    let Some(master) = examples::master(&arguments) else {
+        eprintln!("usage: hello_framework [--master=host:port]");
+        return ExitCode::FAILURE;
     };
     let finished = Arc::new(AtomicUsize::new(0));
     let wanted = "cpus:0.1;mem:32".parse().expect("resources");

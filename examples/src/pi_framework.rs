@@ -2,7 +2,7 @@
 //! travel as the tasks' and the updates' data.
 //!
 //! ```text
-//! cargo run -p examples --bin pi_framework -- --master 127.0.0.1:5050
+//! cargo run -p examples --bin pi_framework -- --master=127.0.0.1:5050
 //! ```
 //!
 //! The executor is this program with the argument `executor`: agents must find it at the same path.
@@ -138,11 +138,10 @@ impl Scheduler for Pi {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["executor"] => run_executor(),
-        [] => run_framework("127.0.0.1:5050"),
-        ["--master", master] => run_framework(master),
-        _ => Err("usage: pi_framework [--master host:port]".into()),
+    let result = match (&arguments[..], examples::master(&arguments)) {
+        ([word], _) if word == "executor" => run_executor(),
+        (_, Some(master)) => run_framework(master),
+        _ => Err("usage: pi_framework [--master=host:port]".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
