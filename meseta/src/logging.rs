@@ -54,10 +54,15 @@ impl LogLevel {
     /// # Errors
     /// What was expected instead.
     pub fn set(&self, level: Option<&str>) -> Result<(), String> {
-        let directive = level.map_or_else(|| self.initial.clone(), directive);
-        let filter = EnvFilter::try_new(&directive).map_err(|_| {
-            format!("'{directive}' is not a level: expected INFO, WARNING, ERROR, DEBUG or a filter")
-        })?;
+        let refused = || {
+            let given = level.unwrap_or_default();
+            format!("'{given}' is not a level: expected INFO, WARNING, ERROR, DEBUG or a filter")
+        };
+        let directive = match level {
+            Some(level) => directive(level).ok_or_else(refused)?,
+            None => self.initial.clone(),
+        };
+        let filter = EnvFilter::try_new(&directive).map_err(|_| refused())?;
         self.handle.reload(filter).map_err(|error| error.to_string())
     }
 }
@@ -67,8 +72,9 @@ impl LogLevel {
 /// # Errors
 /// See [`LogError`].
 pub fn start(config: &LogConfig, component: &str) -> Result<LogLevel, LogError> {
-    let directive = if config.quiet { "error".to_owned() } else { directive(&config.level) };
     let refused = || LogError::Level { level: config.level.clone() };
+    let asked = directive(&config.level).ok_or_else(refused)?;
+    let directive = if config.quiet { "error".to_owned() } else { asked };
     let filter = EnvFilter::try_new(&directive).map_err(|_| refused())?;
     let (filter, handle) = reload::Layer::new(filter);
     let registry = tracing_subscriber::registry().with(filter);
@@ -96,13 +102,40 @@ fn open(directory: &Path, component: &str) -> Result<File, LogError> {
         .map_err(|error| LogError::File { path, error })
 }
 
-/// Mesos's names of levels, or tracing's own directives.
-fn directive(level: &str) -> String {
-    match level.to_ascii_uppercase().as_str() {
-        "INFO" => "info".into(),
-        "WARNING" | "WARN" => "warn".into(),
-        "ERROR" | "FATAL" => "error".into(),
-        "DEBUG" => "debug".into(),
-        _ => level.to_owned(),
+/// Mesos's names and numbers of levels, or tracing's own directives. `None`: neither. Tracing would take an unknown
+/// word for the name of a module and log nothing else: a slip would silence the log.
+fn directive(level: &str) -> Option<String> {
+    let parts: Option<Vec<String>> = level
+        .split(',')
+        .map(str::trim)
+        .map(|part| if part.contains('=') { Some(part.to_owned()) } else { name(part).map(Into::into) })
+        .collect();
+    Some(parts?.join(","))
+}
+
+fn name(level: &str) -> Option<&'static str> {
+    Some(match level.to_ascii_uppercase().as_str() {
+        "INFO" | "0" => "info",
+        "WARNING" | "WARN" => "warn",
+        "ERROR" | "FATAL" => "error",
+        "DEBUG" | "1" => "debug",
+        "TRACE" | "2" | "3" => "trace",
+        "OFF" => "off",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        assert_eq!(directive("WARNING").as_deref(), Some("warn"));
+        assert_eq!(directive("libactor=debug,INFO").as_deref(), Some("libactor=debug,info"));
+        assert_eq!(directive("3").as_deref(), Some("trace"));
+        for slip in ["INOF", "", "libactor", "info,loud"] {
+            assert_eq!(directive(slip), None, "{slip}");
+        }
     }
 }

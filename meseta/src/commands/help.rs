@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{ALL, Command, Failure, complain, find};
+use super::{ALL, Command, Failure, complain, find, say};
 use crate::flags::usage;
 
 /// The command.
@@ -28,26 +28,26 @@ fn help(words: &[String]) -> Result<ExitCode, Failure> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the command's product")]
 fn all() -> ExitCode {
-    println!("Meseta, a cluster manager.\n\nusage: meseta COMMAND [flags]\n");
+    let mut text = String::from("Meseta, a cluster manager.\n\nusage: meseta COMMAND [flags]\n\n");
     for command in ALL.iter().filter(|command| !command.hidden) {
-        println!("  {:10} {}", command.name, command.summary);
+        text.push_str(&format!("  {:10} {}\n", command.name, command.summary));
     }
-    println!("\n'meseta help COMMAND' lists the flags of a command. To try it:\n");
-    println!("  meseta local --run 'echo hello from $MESOS_TASK_ID'");
+    text.push_str("\n'meseta help COMMAND' lists the flags of a command. To try it:\n\n");
+    text.push_str("  meseta local --run 'echo hello from $MESOS_TASK_ID'\n");
+    say(&text);
     ExitCode::SUCCESS
 }
 
 /// Prints the flags of one command.
-#[expect(clippy::print_stdout, reason = "the command's product")]
 pub fn of(command: &Command) -> ExitCode {
-    println!("meseta {}: {}\n\nusage: meseta {0} {}", command.name, command.summary, command.synopsis);
+    let Command { name, summary, synopsis, .. } = command;
+    let mut text =
+        format!("meseta {name}: {summary}\n\nusage: {}\n", format!("meseta {name} {synopsis}").trim_end());
     if !command.flags.is_empty() {
-        println!("\n{}", usage(command.flags));
-        println!(
-            "Each can also be given as the environment variable MESOS_<FLAG>. A value 'file:///path' is read from there."
-        );
+        text.push_str(&format!("\n{}\n", usage(command.flags)));
+        text.push_str("Each can also be given as the environment variable MESOS_<FLAG>. A value 'file:///path' is read from there.\n");
     }
+    say(&text);
     ExitCode::SUCCESS
 }

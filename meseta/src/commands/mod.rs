@@ -11,6 +11,7 @@ mod run;
 mod version;
 
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::flags::{Flag, Kind};
@@ -59,6 +60,12 @@ pub fn find(name: &str) -> Option<&'static Command> {
 pub fn complain(command: &str, problem: &str) {
     let space = if command.is_empty() { "" } else { " " };
     eprintln!("meseta{space}{command}: {}", problem.replace('\n', " "));
+}
+
+/// Prints a command's product. Whoever reads it and leaves early (`meseta help | head`) has seen enough.
+pub fn say(text: &str) {
+    let mut output = io::stdout().lock();
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }
 
 /// The flags that every daemon has.

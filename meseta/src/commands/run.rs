@@ -107,6 +107,8 @@ fn run_command(words: &[String]) -> Result<ExitCode, Failure> {
 
 fn job(flags: &Flags) -> Result<JobSpec, Failure> {
     let (command, program) = match (flags.text("command"), flags.rest.split_first()) {
+        (Some(""), None) => return Err(flags.refuse("command", "nothing to run").into()),
+        (None, Some((program, _))) if program.is_empty() => return Err("the program's name is empty".into()),
         (Some(text), None) => (CommandInfo::shell(text), "command"),
         (None, Some((program, _))) => {
             (CommandInfo::argv(program, flags.rest.iter().cloned()), program.as_str())

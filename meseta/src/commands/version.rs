@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{Command, Failure};
+use super::{Command, Failure, say};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -14,8 +14,7 @@ pub const COMMAND: Command = Command {
     run: version,
 };
 
-#[expect(clippy::print_stdout, reason = "the command's product")]
 fn version(_words: &[String]) -> Result<ExitCode, Failure> {
-    println!("meseta {}", env!("CARGO_PKG_VERSION"));
+    say(concat!("meseta ", env!("CARGO_PKG_VERSION"), "\n"));
     Ok(ExitCode::SUCCESS)
 }

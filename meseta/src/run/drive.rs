@@ -1,9 +1,10 @@
 //! Waits for a job's end while people look on and may interrupt.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use libactor::Clock;
+use libactor::{Clock, Time};
 use protocol::{FrameworkId, TaskStatus};
 use scheduler_driver::SchedulerDriver;
 
@@ -13,6 +14,8 @@ use crate::runtime::EndSignals;
 
 /// After so long without a master people are told that it is still being looked for.
 const IMPATIENCE: Duration = Duration::from_secs(3);
+/// After so long with a master but without a task people are told what is asked and what is offered.
+const NOTHING_FITS: Duration = Duration::from_secs(5);
 /// After an interrupt, how long tasks may take to die before the framework is torn down over them: longer than any
 /// grace that `meseta run` gives by default.
 const FAREWELL: Duration = Duration::from_secs(30);
@@ -51,7 +54,6 @@ impl Lines {
 }
 
 impl Report for Lines {
-    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command's product")]
     fn task(&mut self, status: &TaskStatus) {
         let mut line = format!("{} {}", status.task_id, status.state);
         if let Some(agent_id) = &status.agent_id {
@@ -63,12 +65,16 @@ impl Report for Lines {
         if let Some(message) = &status.message {
             line.push_str(&format!(": {message}"));
         }
-        if self.stdout { println!("{line}") } else { eprintln!("{line}") }
+        line.push('\n');
+        // The job goes on when nobody reads about it any more.
+        let _ = match self.stdout {
+            true => io::stdout().lock().write_all(line.as_bytes()),
+            false => io::stderr().lock().write_all(line.as_bytes()),
+        };
     }
 
-    #[expect(clippy::print_stderr, reason = "people look there")]
     fn note(&mut self, text: &str) {
-        eprintln!("meseta: {text}");
+        let _ = io::stderr().lock().write_all(format!("meseta: {text}\n").as_bytes());
     }
 
     fn masters(&self) -> &str {
@@ -88,6 +94,7 @@ pub async fn drive(
 ) -> Result<ExitCode, Failure> {
     let clock = Clock::real();
     let mut subscribed = false;
+    let mut fits_by: Option<Time> = None;
     let mut interrupted: Option<i32> = None;
     let mut wait = clock.now() + IMPATIENCE;
     let code = loop {
@@ -103,6 +110,7 @@ pub async fn drive(
             progress = job.progress.recv() => match progress {
                 Some(Progress::Subscribed(framework_id)) => {
                     subscribed = true;
+                    fits_by = Some(clock.now() + NOTHING_FITS);
                     report.subscribed(&framework_id);
                 }
                 Some(Progress::Disconnected) => report.note("the master is away; looking for it"),
@@ -111,6 +119,12 @@ pub async fn drive(
                 Some(Progress::Failed(message)) => return Err(message.into()),
                 None => return Err(driver.error().unwrap_or_else(|| "the driver has ended".into()).into()),
             },
+            () = clock.sleep_until(fits_by.unwrap_or(wait)), if fits_by.is_some() => {
+                fits_by = None;
+                if let Some(why) = job.stuck() {
+                    report.note(&why);
+                }
+            }
             () = clock.sleep_until(wait), if !subscribed || interrupted.is_some() => {
                 if let Some(signal) = interrupted {
                     break 128 + signal;

@@ -30,6 +30,8 @@ pub struct Job {
     /// The status of the first task that did not end well.
     failure: Option<i32>,
     cancelled: bool,
+    /// The offer with the most CPUs, then memory, that was too small.
+    biggest: Option<Resources>,
 }
 
 impl Job {
@@ -40,7 +42,7 @@ impl Job {
             many => (0..many).map(|index| TaskId::from(format!("{}-{index}", spec.name))).collect(),
         };
         pending.reverse();
-        Self { spec, pending, launched: BTreeMap::new(), failure: None, cancelled: false }
+        Self { spec, pending, launched: BTreeMap::new(), failure: None, cancelled: false, biggest: None }
     }
 
     /// Whether something waits for an offer.
@@ -63,7 +65,26 @@ impl Job {
             task.kill_policy = Some(self.spec.kill_policy);
             tasks.push(task);
         }
+        let size = |resources: &Resources| (resources.cpus(), resources.mem());
+        if tasks.is_empty()
+            && self.biggest.as_ref().is_none_or(|biggest| size(biggest) < size(&offer.resources))
+        {
+            self.biggest = Some(offer.resources.clone());
+        }
         tasks
+    }
+
+    /// Why nothing has been launched yet, for people; `None`: something has, or nothing is to be.
+    pub fn stuck(&self) -> Option<String> {
+        if !self.launched.is_empty() || self.pending.is_empty() {
+            return None;
+        }
+        let wanted = &self.spec.resources;
+        let offered = match &self.biggest {
+            Some(biggest) => format!("the biggest offer so far is {biggest}"),
+            None => "nothing has been offered so far".to_owned(),
+        };
+        Some(format!("no task is launched yet: each needs {wanted}; {offered}; waiting for more"))
     }
 
     /// Takes a status; says whether it was news. A task that never started because its offer was gone waits again.
@@ -154,6 +175,19 @@ mod tests {
             ["job-2", "job-3", "job-4"]
         );
         assert!(!job.wants_offers() && job.outcome().is_none());
+    }
+
+    #[test]
+    fn what_fits_no_offer_is_told_with_the_biggest() {
+        let mut job = job(1);
+        assert!(job.stuck().unwrap().contains("nothing has been offered"));
+        for small in ["cpus:0.5;mem:500", "cpus:0.75;mem:5", "cpus:0.25;mem:999"] {
+            assert!(job.launch(&offer(small)).is_empty());
+        }
+        let why = job.stuck().unwrap();
+        assert!(why.contains("each needs cpus:1;mem:10;") && why.contains("cpus:0.75;mem:5"), "{why}");
+        job.launch(&offer("cpus:9;mem:900"));
+        assert_eq!(job.stuck(), None);
     }
 
     #[test]

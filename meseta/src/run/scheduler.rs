@@ -46,6 +46,11 @@ pub struct JobHandle {
 }
 
 impl JobHandle {
+    /// Why nothing has been launched yet, for people; `None`: something has.
+    pub fn stuck(&self) -> Option<String> {
+        self.job.lock().unwrap_or_else(PoisonError::into_inner).stuck()
+    }
+
     /// Kills what runs and forgets what waits; says whether nothing is left to wait for.
     pub fn cancel(&self, driver: &SchedulerDriver) -> bool {
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);

@@ -35,6 +35,18 @@ fn a_job_of_several_tasks_runs_and_its_failure_is_the_exit_status() {
 }
 
 #[test]
+fn a_job_that_fits_no_offer_says_what_was_offered_and_can_be_given_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = TwoDaemons::start(directory.path());
+    let master = format!("--master={}", cluster.address);
+    let mut job = Meseta::start(&["run", &master, "--resources=cpus:64;mem:32", "--", "true"]);
+    job.wait_for("each needs cpus:64;mem:32; the biggest offer so far is cpus:4;");
+    job.signal(Signal::SIGINT);
+    let (status, stdout, stderr) = job.end();
+    assert_eq!(status.code(), Some(130), "{stdout:?} {stderr:?}");
+}
+
+#[test]
 fn an_interrupted_run_kills_its_task_even_one_that_ignores_it_and_hides() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = TwoDaemons::start(directory.path());

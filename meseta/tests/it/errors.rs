@@ -18,6 +18,9 @@ fn unknown_commands_and_flags_and_bad_values() {
         (&["mastr"][..], "meseta: there is no command 'mastr'"),
         (&["master", "--prot=1"], "unknown flag '--prot' (command line), did you mean '--port'?"),
         (&["master", "--port=99999"], "can't be '99999'"),
+        (&["master", "--work_dir=/tmp", "--logging_level=INOF"], "can't be 'INOF': expected INFO"),
+        (&["run", "--master=127.0.0.1:1", "--command="], "nothing to run"),
+        (&["run", "--master=127.0.0.1:1", "--", ""], "the program's name is empty"),
         (&["master"], "flag '--work_dir' is needed"),
         (
             &["master", "--work_dir=/tmp", "--offer_timeout=soon"],
@@ -76,6 +79,18 @@ fn a_work_directory_that_another_master_holds() {
     let work_dir = format!("--work_dir={}", directory.path().join("master").display());
     let said = refused(&["master", &work_dir, "--port=0", "--ip=127.0.0.1"]);
     assert!(said.contains("in use by another master"), "{said}");
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    for words in [&["help"][..], &["help", "agent"], &["version"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_meseta"));
+        let output = command.args(words).stdout(writer).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {output:?}");
+        assert!(output.stderr.is_empty(), "{words:?}: {output:?}");
+    }
 }
 
 #[test]
