@@ -5,6 +5,8 @@
 
 use std::fs;
 use std::io::{self, Seek};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use protocol::ContainerId;
@@ -31,6 +33,39 @@ impl Cgroups {
             }
         }
         Err(last)
+    }
+
+    /// The part of these that belongs to one work directory: agents that share a root don't meet there.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub(crate) fn of(&self, work_dir: &Path) -> io::Result<Self> {
+        // The same path may be another directory where agents live in containers themselves.
+        let about = fs::metadata(work_dir)?;
+        let name = [work_dir.as_os_str().as_bytes(), &about.dev().to_le_bytes(), &about.ino().to_le_bytes()];
+        let root = self.root.join(format!("{:016x}", fnv(&name.concat())));
+        fs::create_dir_all(&root)?;
+        Ok(Self { root })
+    }
+
+    /// Kills what is in these cgroups now; the containers that they were, to be ended.
+    pub(crate) fn kill_all(&self) -> Vec<ContainerId> {
+        let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let names =
+            directories.map(|entry| ContainerId::from(entry.file_name().to_string_lossy().into_owned()));
+        let all: Vec<ContainerId> = names.collect();
+        for container_id in &all {
+            if let Err(error) = self.kill(container_id) {
+                tracing::error!(%container_id, %error, "can't kill a container's processes");
+            }
+        }
+        all
+    }
+
+    /// Removes the directory of these; it stays while a container is in it.
+    pub(crate) fn leave(&self) {
+        let _ = fs::remove_dir(&self.root);
     }
 
     /// Makes the cgroup of a container.
@@ -62,6 +97,12 @@ impl Cgroups {
     pub(crate) fn kill(&self, container_id: &ContainerId) -> io::Result<()> {
         fs::write(self.path(container_id).join("cgroup.kill"), "1")
     }
+}
+
+/// A stable number for some bytes (FNV-1a).
+fn fnv(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 /// The kernel wakes who polls `cgroup.events` with a priority event when it changes.

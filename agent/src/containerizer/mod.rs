@@ -9,6 +9,7 @@
 
 mod cgroup;
 pub mod launch;
+mod leftovers;
 mod posix;
 pub mod process;
 mod sandbox;

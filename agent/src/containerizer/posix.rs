@@ -135,6 +135,12 @@ fn is_marked(pid: i32, container_id: &ContainerId) -> bool {
         .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|one| one == wanted.as_bytes()))
 }
 
+/// The ids of all processes of this machine.
+pub(super) fn all_processes() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
 fn processes() -> io::Result<BTreeMap<i32, Stat>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir("/proc")? {

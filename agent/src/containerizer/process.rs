@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::launch::{DEFAULT_PATH, LaunchSpec};
+use super::leftovers;
 use super::sandbox::{self, SandboxError};
 use super::tree::{LauncherKind, Tree};
 use super::{ContainerEvent, Containerizer, posix};
@@ -86,6 +87,12 @@ struct Shared {
     kills: Mutex<BTreeMap<ContainerId, Arc<Notify>>>,
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.tree.leave();
+    }
+}
+
 impl ProcessContainerizer {
     /// A containerizer and what it will report. Must be called on a tokio runtime.
     ///
@@ -93,7 +100,8 @@ impl ProcessContainerizer {
     /// The work directory can't be made, or the wanted launcher kind can't work here.
     pub fn new(config: ProcessConfig) -> io::Result<(Self, mpsc::Receiver<ContainerEvent>)> {
         std::fs::create_dir_all(&config.work_dir)?;
-        let tree = Tree::choose(config.kind, &config.cgroups_root)?;
+        let tree = Tree::choose(config.kind, &config.cgroups_root, &config.work_dir)?;
+        tracing::info!(launcher = tree.name(), "process trees are kept together");
         let (events, receiver) = mpsc::channel(EVENT_CAPACITY);
         let starting = Semaphore::new(MAX_STARTING);
         let shared = Arc::new(Shared { config, tree, starting, kills: Mutex::default() });
@@ -189,7 +197,7 @@ fn spawn(shared: &Shared, spec: ContainerSpec) -> Result<(Child, Vec<u8>), Start
     let mut environment = vec![("PATH".to_string(), DEFAULT_PATH.to_string())];
     let place = sandbox.to_string_lossy().into_owned();
     environment.push(("MESOS_DIRECTORY".to_string(), place.clone()));
-    environment.push(("MESOS_SANDBOX".to_string(), place));
+    environment.push((leftovers::SANDBOX.to_string(), place));
     environment.extend(spec.environment);
     let mut command = Command::new(&shared.config.launcher[0]);
     command.args(&shared.config.launcher[1..]);

@@ -1,11 +1,12 @@
 //! The two ways to find and end all processes of a container.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use protocol::ContainerId;
 
 use super::cgroup::Cgroups;
+use super::leftovers;
 use super::posix::{self, Sessions};
 use crate::os;
 
@@ -28,13 +29,37 @@ pub(super) enum Tree {
 }
 
 impl Tree {
-    /// Chooses. Must be called on a tokio runtime: the posix kind begins to reap.
-    pub(super) fn choose(kind: LauncherKind, cgroups_root: &str) -> io::Result<Self> {
+    /// Chooses, and ends what an earlier life in this work directory has left. Must be called on a tokio runtime: the
+    /// posix kind begins to reap.
+    pub(super) fn choose(kind: LauncherKind, cgroups_root: &str, work_dir: &Path) -> io::Result<Self> {
+        let tree = Self::find(kind, cgroups_root, work_dir)?;
+        let left = match &tree {
+            Tree::Cgroup(cgroups) => cgroups.kill_all(),
+            Tree::Posix(_) => Vec::new(),
+        };
+        let processes = leftovers::kill_processes(work_dir);
+        if !left.is_empty() || processes > 0 {
+            let containers = left.len();
+            tracing::warn!(containers, processes, "ended what an earlier life of this agent has left");
+        }
+        let ending = tree.clone();
+        tokio::spawn(async move {
+            for container_id in left {
+                if let Err(error) = ending.end(&container_id, None).await {
+                    tracing::error!(%container_id, %error, "can't end a container's processes");
+                }
+            }
+        });
+        Ok(tree)
+    }
+
+    fn find(kind: LauncherKind, cgroups_root: &str, work_dir: &Path) -> io::Result<Self> {
+        let cgroups = || Cgroups::find(cgroups_root)?.of(work_dir);
         match kind {
-            LauncherKind::Cgroup => Ok(Tree::Cgroup(Cgroups::find(cgroups_root)?)),
+            LauncherKind::Cgroup => Ok(Tree::Cgroup(cgroups()?)),
             LauncherKind::Posix => Self::posix(),
             LauncherKind::Auto if !os::is_root() => Self::posix(),
-            LauncherKind::Auto => match Cgroups::find(cgroups_root) {
+            LauncherKind::Auto => match cgroups() {
                 Ok(cgroups) => Ok(Tree::Cgroup(cgroups)),
                 Err(error) => {
                     tracing::info!(%error, "containers are kept together by sessions: no usable cgroup2");
@@ -48,6 +73,21 @@ impl Tree {
         let sessions = Sessions::begin()?;
         tokio::spawn(posix::reap_for_ever());
         Ok(Tree::Posix(sessions))
+    }
+
+    /// Takes away what this agent has made for all containers.
+    pub(super) fn leave(&self) {
+        if let Tree::Cgroup(cgroups) = self {
+            cgroups.leave();
+        }
+    }
+
+    /// How trees are kept together, for people.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Tree::Cgroup(_) => "linux",
+            Tree::Posix(_) => "posix",
+        }
     }
 
     /// Prepares a container's tree; the cgroup that its first process is to join, if any.

@@ -281,3 +281,58 @@ async fn root_runs_a_task_as_its_user() {
         assert_eq!(stdout, "nobody\nnobody\nnobody\nnobody\n");
     }
 }
+
+/// The runtime of the first life ends like a killed agent: nobody ends its containers.
+#[test]
+fn what_a_killed_agent_has_left_is_ended_by_its_next_life() {
+    for kind in [LauncherKind::Cgroup, LauncherKind::Posix] {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (id, other_id) = (unique("left"), unique("other"));
+        let first = runtime();
+        let (Some(mut world), Some(mut other)) =
+            first.block_on(async { (World::new(kind), World::new(kind)) })
+        else {
+            continue;
+        };
+        let script = "trap '' TERM; (setsid sleep 1000 &); echo ready > \"$READY\"; sleep 1000";
+        first.block_on(async {
+            for (world, id) in [(&mut world, &id), (&mut other, &other_id)] {
+                let ready = world.ready_pipe();
+                let mut spec = spec(id, CommandInfo::shell(script));
+                spec.environment.push(("READY".into(), ready.to_string_lossy().into_owned()));
+                world.containerizer.launch(spec);
+                assert!(world.launched().await.is_ok());
+                wait_ready(&ready).await;
+            }
+        });
+        drop(first);
+        assert!(!marked_processes(&id).is_empty());
+        let second = runtime();
+        second.block_on(async {
+            let mut config = ProcessConfig::new(world.directory.path().join("work")).unwrap();
+            config.launcher = vec![LAUNCHER.into()];
+            config.kind = kind;
+            config.cgroups_root = "meseta-test".into();
+            let (_containerizer, _events) = ProcessContainerizer::new(config).unwrap();
+            wait_until_nothing_is_left(&id).await;
+        });
+        assert!(!marked_processes(&other_id).is_empty(), "those of another agent are not touched");
+        second.block_on(async {
+            let mut config = ProcessConfig::new(other.directory.path().join("work")).unwrap();
+            (config.kind, config.cgroups_root) = (kind, "meseta-test".into());
+            let (_containerizer, _events) = ProcessContainerizer::new(config).unwrap();
+            wait_until_nothing_is_left(&other_id).await;
+        });
+    }
+}
+
+/// No process, and no cgroup where there are some. Their end is the kernel's to finish.
+async fn wait_until_nothing_is_left(id: &str) {
+    let root = Path::new("/sys/fs/cgroup/unified/meseta-test");
+    let of_agents = || fs::read_dir(root).into_iter().flatten().flatten();
+    let begin = std::time::Instant::now();
+    while !marked_processes(id).is_empty() || of_agents().any(|agent| agent.path().join(id).exists()) {
+        assert!(begin.elapsed() < PATIENCE, "{:?}", marked_processes(id));
+        tokio::task::yield_now().await;
+    }
+}
