@@ -119,7 +119,6 @@ impl Agent {
             }
             Err(message) => {
                 self.counters.container_launch_errors += 1;
-                tracing::warn!(%container_id, %message, "an executor can't be launched");
                 let doom = self.executor_mut(container_id).and_then(|executor| executor.doom.take());
                 let (reason, message) = doom.unwrap_or_else(|| {
                     (Reason::ContainerLaunchFailed, format!("Failed to launch container: {message}"))
@@ -134,6 +133,7 @@ impl Agent {
         let timeout = self.config.executor_registration_timeout;
         let Some(executor) = self.executor_mut(container_id) else { return };
         let message = format!("Executor did not register within {}", Span(timeout));
+        tracing::warn!(%container_id, timeout = %Span(timeout), "the executor has not registered in time: it is killed");
         executor.doom = Some((Reason::ExecutorRegistrationTimeout, message));
         executor.state = ExecutorState::Terminating(None);
         out.push(Output::Destroy { container_id: container_id.clone() });
@@ -187,6 +187,12 @@ impl Agent {
             out.push(Output::Unlink { pid: pid.clone() });
         }
         self.counters.executors_terminated += 1;
+        let tasks = left.len();
+        if status == NEVER_STARTED {
+            tracing::warn!(%executor_id, %framework_id, %container_id, tasks, error = message, "the executor can't be launched");
+        } else {
+            tracing::info!(%executor_id, %framework_id, %container_id, tasks, how = message, "the executor is gone");
+        }
         for task_id in left {
             let end = End { state: TaskState::Failed, reason, message };
             self.report_end(now, &framework_id, &task_id, end, out);

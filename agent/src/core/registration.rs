@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use libactor::{Pid, Time};
 use protocol::messages::AgentCall;
+use protocol::notation::Span;
 use protocol::{AgentId, FrameworkId, Reason, TaskId};
 
 use super::limits::MAX_REGISTRATION_BACKOFF;
@@ -204,7 +205,7 @@ impl Agent {
     }
 
     pub(super) fn silent_master(&mut self, now: Time, out: &mut Vec<Output>) {
-        tracing::warn!(timeout = ?self.registration.ping_timeout, "no ping of the master: registering again");
+        tracing::warn!(timeout = %Span(self.registration.ping_timeout), "no ping of the master: registering again");
         self.register(now, out);
     }
 

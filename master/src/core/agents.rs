@@ -295,6 +295,7 @@ impl Master {
             return turn.apply(Operation::RemoveAgent { agent_id: id });
         };
         let total = info.resources.clone();
+        tracing::info!(agent_id = %id, %pid, hostname = info.hostname, resources = %total, "the agent is registered");
         let agent = Agent::new(id.clone(), info, pid.clone(), version, turn.now);
         self.agents.insert(id.clone(), agent);
         self.bind(&id, pid.clone());

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use libactor::{Pid, Time};
 use protocol::messages::{AgentEvent, Event};
+use protocol::notation::Span;
 use protocol::{
     AgentId, Capability, FrameworkId, FrameworkInfo, OfferId, Reason, Role, Source, Task, TaskId, TaskState,
     TaskStatus,
@@ -172,6 +173,7 @@ impl Master {
             FrameworkId::from(format!("{}-{number:04}", self.info.id))
         });
         info.id = Some(id.clone());
+        tracing::info!(framework_id = %id, name = info.name, pid = %from, "the framework is subscribed");
         let mut framework = self.new_framework(id.clone(), info);
         framework.pid = Some(from.clone());
         framework.registered_at = Some(turn.now);
@@ -257,6 +259,8 @@ impl Master {
             framework.info = FrameworkInfo { id: Some(id.clone()), user, checkpoint, ..info };
             framework.reregistered_at = Some(turn.now);
         }
+        let name = framework.info.name.as_str();
+        tracing::info!(framework_id = %id, name, pid = %from, failover, "the framework is subscribed again");
         framework.suppressed = suppressed;
         framework.pid = Some(from.clone());
         let demand = framework.demand();
@@ -281,6 +285,7 @@ impl Master {
         framework.pid = None;
         framework.unregistered_at = Some(turn.now);
         let timeout = framework.info.failover_timeout;
+        tracing::info!(framework_id = %id, failover_timeout = %Span(timeout), "the framework is disconnected");
         let demand = framework.demand();
         self.allocator.update_framework(&id, demand);
         self.remove_offers_of_framework(turn, &id, None);
@@ -301,7 +306,8 @@ impl Master {
     pub(super) fn remove_framework(&mut self, turn: &mut Turn<'_>, id: &FrameworkId) {
         self.remove_offers_of_framework(turn, id, None);
         let Some(mut framework) = self.frameworks.remove(id) else { return };
-        tracing::info!(framework_id = %id, "the framework is removed");
+        let tasks = framework.tasks.len();
+        tracing::info!(framework_id = %id, tasks, "the framework is removed");
         self.timers.cancel(&Timer::Failover(id.clone()));
         if let Some(pid) = framework.pid.take() {
             self.schedulers.remove(&pid);

@@ -229,6 +229,7 @@ impl Master {
     /// Takes over what the agent runs and answers it. The allocator does not have the agent at this point.
     fn settle(&mut self, turn: &mut Turn<'_>, id: &AgentId, back: Reregistration) {
         let Reregistration { pid, info, executors, tasks, frameworks, .. } = back;
+        tracing::info!(agent_id = %id, %pid, tasks = tasks.len(), "the agent is registered again");
         let mut over: BTreeSet<FrameworkId> = BTreeSet::new();
         let mut kill = Kill::default();
         for framework in frameworks {

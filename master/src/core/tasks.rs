@@ -118,6 +118,11 @@ impl Master {
         self.counters.enter(next);
         if next.is_terminal() {
             self.counters.ended(next, told_by.0, told_by.1);
+            if next != TaskState::Finished {
+                let reason = told_by.1.map_or_else(|| "none".to_owned(), Reason::name);
+                let agent_id = &record.task.agent_id;
+                tracing::info!(%framework_id, %task_id, %agent_id, state = %next, reason, "the task has ended");
+            }
         }
         if let Some((agent_id, role, resources)) = release {
             self.release(turn, framework_id, &role, &agent_id, &resources);

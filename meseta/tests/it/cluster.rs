@@ -115,6 +115,37 @@ fn garbage_on_the_port_changes_nothing() {
     assert_eq!(status.code(), Some(0), "{stdout:?}");
 }
 
+#[test]
+fn the_logs_tell_each_event_once_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = TwoDaemons::start(directory.path());
+    let (status, ..) = run(&cluster.address, &["--name=bad", "--command=exit 3"]).end();
+    assert_eq!(status.code(), Some(3));
+    let (status, ..) = run(&cluster.address, &["--name=nobody", "--user=no-such-user", "--", "true"]).end();
+    assert_eq!(status.code(), Some(1));
+    cluster.agent.signal(Signal::SIGTERM);
+    let (.., agent) = cluster.agent.end();
+    cluster.master.signal(Signal::SIGTERM);
+    let (.., master) = cluster.master.end();
+    for (log, text, times) in [
+        (&master, "the agent is registered agent_id=", 1),
+        (&master, "the framework is subscribed framework_id=", 2),
+        (&master, "the framework is removed framework_id=", 2),
+        (&master, "task_id=bad agent_id=", 1),
+        (&master, "task_id=nobody agent_id=", 1),
+        (&master, "the agent is lost agent_id=", 1),
+        (&master, "ending signal=15", 1),
+        (&agent, "registered agent_id=", 1),
+        (&agent, "launching an executor executor_id=bad ", 1),
+        (&agent, "the executor is gone executor_id=bad ", 1),
+        (&agent, "the executor can't be launched executor_id=nobody ", 1),
+        (&agent, "there is no user 'no-such-user' on this agent", 1),
+    ] {
+        let found = log.iter().filter(|line| line.contains(text)).count();
+        assert_eq!(found, times, "'{text}' in {log:#?}");
+    }
+}
+
 fn get(address: &str, path: &str) -> String {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
