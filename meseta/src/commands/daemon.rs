@@ -10,6 +10,10 @@ use crate::flags::{FlagError, Flags};
 use crate::logging::{self, LogConfig, LogError, LogLevel};
 use crate::runtime::Listen;
 
+/// The log level of commands that run a job, unless the flags have one. What the network drops is left out: the job's
+/// end crosses messages to what has just stopped, and a master that is away is told in plain words.
+pub const LEVEL_OF_JOBS: &str = "WARNING,libactor::complaint=error";
+
 /// Reads `--ip`, `--port`, `--advertise_ip`, `--advertise_port`.
 ///
 /// # Errors

@@ -122,7 +122,7 @@ fn run_local(words: &[String]) -> Result<ExitCode, Failure> {
     if flags.text("port").is_none() && command.is_none() {
         listen.port = DEFAULT_PORT;
     }
-    let level = daemon::log(&flags, "local", command.is_some().then_some("WARNING"))?;
+    let level = daemon::log(&flags, "local", command.is_some().then_some(daemon::LEVEL_OF_JOBS))?;
     let directory = Directory::claim(&flags)?;
     runtime::block_on(async {
         let mut signals = runtime::EndSignals::listen()?;
@@ -135,14 +135,7 @@ fn run_local(words: &[String]) -> Result<ExitCode, Failure> {
                 Ok(ExitCode::SUCCESS)
             }
         };
-        // What still travels to agents that have left is no news to who runs a task: only errors are.
-        let quiet = command.is_some().then(|| level.set(Some("ERROR")));
         cluster.end().await;
-        if let Some(Ok(())) = quiet
-            && let Err(reason) = level.set(None)
-        {
-            tracing::error!("the log level stays as it is: {reason}");
-        }
         ended
     })
 }

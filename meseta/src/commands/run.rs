@@ -78,8 +78,8 @@ const FLAGS: &[Flag] = &[
         name: "logging_level",
         aliases: &[],
         kind: Kind::Text,
-        default: Some("WARNING"),
-        help: "As for a master.",
+        default: None,
+        help: "As for a master; default: WARNING.",
     },
     LOG_FLAGS[1],
     LOG_FLAGS[2],
@@ -93,7 +93,7 @@ fn run_command(words: &[String]) -> Result<ExitCode, Failure> {
     let masters = flags.needed("master")?.to_owned();
     let spec = job(&flags)?;
     let framework = framework(&flags, &spec.name)?;
-    daemon::log(&flags, "run", None)?;
+    daemon::log(&flags, "run", Some(daemon::LEVEL_OF_JOBS))?;
     let (scheduler, mut job) = RunScheduler::new(spec);
     let driver = SchedulerDriver::builder(scheduler, framework, &masters)
         .build()

@@ -116,6 +116,22 @@ fn garbage_on_the_port_changes_nothing() {
 }
 
 #[test]
+fn a_master_that_is_gone_is_told_once_to_who_runs_a_job() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = TwoDaemons::start(directory.path());
+    let mut job = run(&cluster.address, &["--command=sleep 1000"]);
+    job.wait_for("TASK_RUNNING");
+    cluster.master.signal(Signal::SIGKILL);
+    job.wait_for("the master is away; looking for it");
+    job.wait_for("no master answers as the leader");
+    job.signal(Signal::SIGINT);
+    job.signal(Signal::SIGTERM);
+    let (status, _, stderr) = job.end();
+    assert!(matches!(status.code(), Some(130 | 143)), "{status:?}");
+    assert_eq!(stderr.len(), 2, "{stderr:#?}");
+}
+
+#[test]
 fn the_logs_tell_each_event_once_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = TwoDaemons::start(directory.path());

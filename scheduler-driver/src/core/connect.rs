@@ -59,7 +59,12 @@ impl Session {
     pub(super) fn attempt_failed(&mut self, now: Time, out: &mut Vec<Output>) {
         self.attempts = self.attempts.saturating_add(1);
         if (self.attempts as usize).is_multiple_of(self.masters.len()) {
-            tracing::warn!(masters = self.masters.len(), "no master answers as the leader: trying again");
+            let masters = self.masters.len();
+            if self.attempts as usize == masters {
+                tracing::warn!(masters, "no master answers as the leader: trying on");
+            } else {
+                tracing::debug!(masters, "still no master answers as the leader");
+            }
             self.wait(now, self.round().saturating_sub(1));
         } else {
             self.attempt(now, out);
