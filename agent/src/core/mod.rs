@@ -83,7 +83,9 @@ impl Agent {
                 self.reregistered(now, agent_id, ping_timeout, reconcile, out);
             }
             AgentEvent::Ping { connected } => self.ping(now, connected, out),
-            AgentEvent::RunTask { framework, task } => self.run_task(now, framework, task, out),
+            AgentEvent::RunTask { framework, task, launch_executor } => {
+                self.run_task(now, framework, task, launch_executor, out);
+            }
             AgentEvent::KillTask { framework_id, task_id, kill_policy } => {
                 self.kill_task(now, framework_id, task_id, kill_policy, out);
             }

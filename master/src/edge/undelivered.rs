@@ -28,7 +28,7 @@ impl Substitute {
 
     /// For a message to an agent.
     pub(crate) fn of_agent_event(event: &AgentEvent) -> Option<Self> {
-        let AgentEvent::RunTask { framework, task } = event else { return None };
+        let AgentEvent::RunTask { framework, task, .. } = event else { return None };
         Some(Self::Drop(framework.id.clone()?, task.task_id.clone()))
     }
 
