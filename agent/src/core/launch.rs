@@ -135,7 +135,7 @@ impl Agent {
 
     /// The master counts a custom executor from the task that brings it: one that is not started for a refused task
     /// is told to have ended.
-    fn report_no_executor(&self, framework_id: &FrameworkId, task: &TaskInfo, out: &mut Vec<Output>) {
+    fn report_no_executor(&mut self, framework_id: &FrameworkId, task: &TaskInfo, out: &mut Vec<Output>) {
         let Some(wanted) = &task.executor else { return };
         let there = self.executor(framework_id, &wanted.executor_id);
         if there.is_none_or(|there| there.command_executor) {

@@ -65,6 +65,7 @@ impl Agent {
             containers: Default::default(),
             subscribed: Default::default(),
             streams: Default::default(),
+            ended_meanwhile: Default::default(),
             leaving: None,
             counters: Counters::default(),
         }
