@@ -98,7 +98,9 @@ pub(crate) fn agent_event_line(to: &Pid, event: AgentEvent) -> String {
             format!("shutdown executor {framework_id}/{executor_id}")
         }
         AgentEvent::UpdateFramework { framework } => {
-            format!("update framework {}", framework.id.map(|id| id.to_string()).unwrap_or_default())
+            let id = framework.id.map(|id| id.to_string()).unwrap_or_default();
+            let checkpoint = if framework.checkpoint { " checkpoint" } else { "" };
+            format!("update framework {id} user={}{checkpoint}", framework.user)
         }
         AgentEvent::ShutdownFramework { framework_id } => format!("shutdown framework {framework_id}"),
         AgentEvent::Shutdown { message } => format!("shutdown '{message}'"),
