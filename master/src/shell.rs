@@ -160,7 +160,7 @@ impl MasterEdge {
     fn undelivered(&self, to: Pid, error: &libactor::SendError, substitute: Option<Substitute>) {
         tracing::warn!(%to, %error, "a message can't be sent");
         if let Some(substitute) = substitute {
-            self.report(substitute.input(to));
+            substitute.inputs(to).into_iter().for_each(|input| self.report(input));
         }
     }
 }

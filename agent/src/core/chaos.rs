@@ -137,7 +137,7 @@ impl World {
             }
         };
         self.asked.insert((name.into(), task_id.into()));
-        self.master(AgentEvent::RunTask { framework, task });
+        self.master(AgentEvent::RunTask { framework, task, launch_executor: true });
     }
 
     fn some_container(&mut self) -> Option<ContainerId> {

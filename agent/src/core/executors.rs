@@ -205,19 +205,34 @@ impl Agent {
     }
 
     pub(super) fn report_executor_exit(
-        &self,
+        &mut self,
         framework_id: &FrameworkId,
         executor_id: &ExecutorId,
         status: i32,
         out: &mut Vec<Output>,
     ) {
-        // A master that is away learns it from the list of executors at the next registration.
-        if let (Phase::Running, Some(to)) = (self.phase(), self.master().cloned()) {
-            let (framework_id, executor_id) = (framework_id.clone(), executor_id.clone());
-            out.push(Output::ToMaster {
-                to,
-                call: AgentCall::ExecutorExited { framework_id, executor_id, status },
-            });
+        let (framework_id, executor_id) = (framework_id.clone(), executor_id.clone());
+        match (self.phase(), self.master().cloned()) {
+            (Phase::Running, Some(to)) => {
+                let call = AgentCall::ExecutorExited { framework_id, executor_id, status };
+                out.push(Output::ToMaster { to, call });
+            }
+            // The registration that is under way may still name it.
+            (Phase::Registering, Some(_)) => {
+                self.ended_meanwhile.insert((framework_id, executor_id), status);
+            }
+            // A master that is away learns it from the list of executors at the next registration.
+            (Phase::Disconnected, _) | (_, None) => {}
+        }
+    }
+
+    /// The master has answered a registration: it is told what has ended since that was sent.
+    pub(super) fn report_ended_meanwhile(&mut self, out: &mut Vec<Output>) {
+        for ((framework_id, executor_id), status) in std::mem::take(&mut self.ended_meanwhile) {
+            let again = self.frameworks.get(&framework_id);
+            if again.is_none_or(|framework| !framework.executors.contains_key(&executor_id)) {
+                self.report_executor_exit(&framework_id, &executor_id, status, out);
+            }
         }
     }
 

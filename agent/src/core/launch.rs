@@ -28,6 +28,7 @@ impl Agent {
         now: Time,
         framework: FrameworkInfo,
         task: TaskInfo,
+        launch_executor: bool,
         out: &mut Vec<Output>,
     ) {
         let Some(framework_id) = framework.id.clone() else {
@@ -46,16 +47,22 @@ impl Agent {
         }
         let executor_id = task.executor_id();
         if self.frameworks.values().map(|framework| framework.tasks.len()).sum::<usize>() >= MAX_TASKS {
-            self.turn_away(now, &framework, framework_id, &task, out);
+            self.turn_away(now, &framework, &framework_id, &task, out);
+            if launch_executor {
+                self.report_no_executor(&framework_id, &task, out);
+            }
             return;
         }
-        if let Err((state, reason, message)) = self.refuses(&framework, &framework_id, &executor_id, &task) {
+        let fate = self.refuses(&framework, &framework_id, &executor_id, &task, launch_executor);
+        if let Err((state, reason, message)) = fate {
             // A refused task is known, as ended, until the framework has acknowledged it.
             let record = Task::new(framework_id.clone(), &task, TaskState::Staging);
             self.enter_framework(framework, &framework_id).tasks.insert(task.task_id.clone(), record);
             let end = End { state, reason, message: &message };
             self.report_end(now, &framework_id, &task.task_id, end, out);
-            self.report_no_executor(&framework_id, &task, out);
+            if launch_executor {
+                self.report_no_executor(&framework_id, &task, out);
+            }
             return;
         }
         let framework = self.enter_framework(framework, &framework_id);
@@ -78,6 +85,7 @@ impl Agent {
         framework_id: &FrameworkId,
         executor_id: &ExecutorId,
         task: &TaskInfo,
+        launch_executor: bool,
     ) -> Result<(), (TaskState, Reason, String)> {
         let valid = validate::framework_id(framework_id).and_then(|()| validate::task(task));
         if let Err(problem) = valid {
@@ -95,6 +103,10 @@ impl Agent {
                     format!("the executor id '{executor_id}' is that of another task's own executor");
                 Err((TaskState::Error, Reason::TaskInvalid, message))
             }
+            None if !launch_executor => {
+                let message = "the executor that the task was meant for has ended".to_string();
+                Err((dropped_for(framework), Reason::ExecutorTerminated, message))
+            }
             _ => Ok(()),
         }
     }
@@ -104,7 +116,7 @@ impl Agent {
         &mut self,
         now: Time,
         framework: &FrameworkInfo,
-        framework_id: FrameworkId,
+        framework_id: &FrameworkId,
         task: &TaskInfo,
         out: &mut Vec<Output>,
     ) {
@@ -115,16 +127,15 @@ impl Agent {
         status.agent_id = self.id.clone();
         status.timestamp = Some(UnixTime(now.as_nanos()));
         self.count(state);
-        self.report_no_executor(&framework_id, task, out);
         if let Some(to) = self.master().cloned() {
-            let update = StatusUpdate { framework_id, status, latest_state: state };
+            let update = StatusUpdate { framework_id: framework_id.clone(), status, latest_state: state };
             out.push(Output::ToMaster { to, call: AgentCall::Update(update) });
         }
     }
 
     /// The master counts a custom executor from the task that brings it: one that is not started for a refused task
     /// is told to have ended.
-    fn report_no_executor(&self, framework_id: &FrameworkId, task: &TaskInfo, out: &mut Vec<Output>) {
+    fn report_no_executor(&mut self, framework_id: &FrameworkId, task: &TaskInfo, out: &mut Vec<Output>) {
         let Some(wanted) = &task.executor else { return };
         let there = self.executor(framework_id, &wanted.executor_id);
         if there.is_none_or(|there| there.command_executor) {
@@ -312,10 +323,13 @@ mod tests {
         let known = Task::new("F".into(), &task("t"), TaskState::Running);
         let tasks = (0..MAX_TASKS).map(|number| (TaskId::from(format!("t{number}")), known.clone()));
         agent.enter_framework(framework.clone(), &"F".into()).tasks = tasks.collect();
-        let out = feed(&mut agent, AgentEvent::RunTask { framework, task: task("one more") });
+        let out = feed(
+            &mut agent,
+            AgentEvent::RunTask { framework, task: task("one more"), launch_executor: true },
+        );
         let [
-            Output::ToMaster { call: AgentCall::ExecutorExited { .. }, .. },
             Output::ToMaster { call: AgentCall::Update(update), .. },
+            Output::ToMaster { call: AgentCall::ExecutorExited { .. }, .. },
         ] = out.as_slice()
         else {
             panic!("{out:?}")

@@ -65,6 +65,7 @@ impl Agent {
             containers: Default::default(),
             subscribed: Default::default(),
             streams: Default::default(),
+            ended_meanwhile: Default::default(),
             leaving: None,
             counters: Counters::default(),
         }
@@ -83,7 +84,9 @@ impl Agent {
                 self.reregistered(now, agent_id, ping_timeout, reconcile, out);
             }
             AgentEvent::Ping { connected } => self.ping(now, connected, out),
-            AgentEvent::RunTask { framework, task } => self.run_task(now, framework, task, out),
+            AgentEvent::RunTask { framework, task, launch_executor } => {
+                self.run_task(now, framework, task, launch_executor, out);
+            }
             AgentEvent::KillTask { framework_id, task_id, kill_policy } => {
                 self.kill_task(now, framework_id, task_id, kill_policy, out);
             }

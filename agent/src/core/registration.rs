@@ -73,6 +73,7 @@ impl Agent {
         self.pause_updates();
         self.timers.cancel(&Timer::Ping);
         self.registration.phase = Phase::Registering;
+        self.ended_meanwhile.clear();
         self.registration.backoff = self.config.registration_backoff_factor;
         if self.id.is_some() {
             let wait = self.random_below(self.registration.backoff);
@@ -186,6 +187,7 @@ impl Agent {
         self.timers.set(Timer::Ping, now + ping_timeout);
         if self.registration.phase != Phase::Running {
             self.registration.phase = Phase::Running;
+            self.report_ended_meanwhile(out);
             self.resume_updates(now, out);
         }
     }

@@ -29,6 +29,8 @@ pub struct Agent {
     /// Actors of subscribed executors, all linked.
     pub(super) subscribed: BTreeMap<Pid, ContainerId>,
     pub(super) streams: BTreeMap<(FrameworkId, TaskId), Stream>,
+    /// Executors that have ended while the agent was registering, and how: at most as many as were there before.
+    pub(super) ended_meanwhile: BTreeMap<(FrameworkId, ExecutorId), i32>,
     pub(super) leaving: Option<Leaving>,
     pub(super) counters: Counters,
 }

@@ -153,7 +153,7 @@ async fn life_of_a_task() {
     let mut framework = FrameworkInfo::new("f");
     framework.id = Some("F".into());
     let task = TaskInfo::command("T", "S0".into(), "cpus:1".parse().unwrap(), CommandInfo::shell("true"));
-    world.master_says(AgentEvent::RunTask { framework, task });
+    world.master_says(AgentEvent::RunTask { framework, task, launch_executor: true });
     let Asked::Launch(spec) = next(&mut world.asked).await else { panic!("a launch") };
     let container_id = spec.container_id.clone();
     world

@@ -8,15 +8,6 @@ const MAX_LINES: usize = 500;
 /// Files that are longer, and why.
 const LONG_FILES: &[(&str, &str)] = &[];
 
-/// Longest function, in lines.
-const MAX_FUNCTION_LINES: usize = 70;
-
-/// Functions that are longer, and why.
-const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[
-    ("master/src/core/allocator/properties.rs", "apply", "one arm a call of the allocator"),
-    ("scheduler-driver/src/core/tests.rs", "random_inputs_keep_the_invariants", "one arm an input"),
-];
-
 /// What a core may not name: it can't wait, read a clock, roll dice, touch a file, or depend on hash order.
 const BANNED_IN_CORES: &[&str] = &[
     "tokio::",
@@ -194,45 +185,6 @@ fn nothing_is_left_to_be_done() {
             if marks.iter().any(|mark| line.contains(mark)) {
                 problems.push(format!("{path}:{}: {}", number + 1, line.trim()));
             }
-        }
-    }
-    report(&problems);
-}
-
-/// The functions of a file with their lengths: from the line of `fn` to the brace below it.
-fn functions(text: &str) -> Vec<(&str, usize)> {
-    let lines: Vec<&str> = text.lines().collect();
-    let mut found = Vec::new();
-    for (start, line) in lines.iter().enumerate() {
-        let depth = line.len() - line.trim_start().len();
-        let Some((before, rest)) = line.trim_start().split_once("fn ") else { continue };
-        let word = |word: &str| matches!(word, "const" | "async" | "unsafe") || word.starts_with("pub");
-        if line.ends_with(';') || !before.split_whitespace().all(word) {
-            continue;
-        }
-        let name = rest.split(['(', '<']).next().unwrap_or_default();
-        let end = lines[start..].iter().position(|end| end.trim_start() == "}" && end.len() == depth + 1);
-        found.extend(end.map(|length| (name, length + 1)));
-    }
-    found
-}
-
-#[test]
-fn functions_are_short() {
-    let mut problems = Vec::new();
-    let mut long = Vec::new();
-    for (path, text) in sources() {
-        for (name, length) in functions(&text).into_iter().filter(|(_, length)| *length > MAX_FUNCTION_LINES)
-        {
-            if !LONG_FUNCTIONS.iter().any(|(file, long, _)| *file == path && *long == name) {
-                problems.push(format!("{path}: `{name}` has {length} lines; what step of it has a name?"));
-            }
-            long.push((path.clone(), name.to_owned()));
-        }
-    }
-    for (path, name, _) in LONG_FUNCTIONS {
-        if !long.iter().any(|(file, long)| file == path && long == name) {
-            problems.push(format!("{path}: `{name}` is no longer long, take it from the list"));
         }
     }
     report(&problems);

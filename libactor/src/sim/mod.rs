@@ -16,8 +16,8 @@
 //!   connection order is kept and nothing is lost;
 //! - a connection breaks when its acceptor dies, when its dialer has had no answer for [`Network::silence`], or when it
 //!   can't be made within [`Network::connect_timeout`]. Then a tail of what was under way is lost;
-//! - two processes that send to one another have two connections. With [`Network::shared_fate`] they live and die
-//!   together. Without it one may break without the other: one side may think the other gone which hears nothing of it,
+//! - two processes that send to one another have two connections. With [`Network::shared_fate`], as libactor's
+//!   are, they live and die together. Without it one may break without the other: one side may think the other gone which hears nothing of it,
 //!   and a new life may speak before the end of the old one is reported;
 //! - a link yields exactly one [`Host::exited`]: when its target stops, its process or machine dies, or the connection
 //!   that its watcher has dialed breaks. Linking what is linked already changes nothing.

@@ -185,6 +185,7 @@ impl Master {
     ) {
         pool.resources -= &fit.task;
         task.resources = fit.task;
+        let launch_executor = task.executor.is_none() || fit.executor.is_some();
         if let Some(executor) = &mut task.executor {
             executor.framework_id = Some(framework_id.clone());
             let key = (framework_id.clone(), executor.executor_id.clone());
@@ -212,6 +213,6 @@ impl Master {
             unreachable_since: None,
         };
         self.add_task(record);
-        self.tell_agent(turn, &pool.agent_id, AgentEvent::RunTask { framework: info, task });
+        self.tell_agent(turn, &pool.agent_id, AgentEvent::RunTask { framework: info, task, launch_executor });
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | the task is | explicit answer (TASK_LOST where the framework is not partition-aware) |
 //! |---|---|
-//! | known | its newest state that was forwarded, else its state |
+//! | known | its newest state that was forwarded, else TASK_STAGING |
 //! | on an unreachable agent, or said to be | TASK_UNREACHABLE |
 //! | said to be on an agent in transition (recovering, coming back, leaving) | none: ask again later |
 //! | said to be on a registered agent that does not have it | TASK_GONE |

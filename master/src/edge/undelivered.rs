@@ -2,20 +2,25 @@
 //!
 //! Most of them are repeated by those who need them: calls until they are answered, updates until they are acknowledged,
 //! kills by their frameworks. Two are not, and are turned into what the receiver might have answered: offers are
-//! declined for a moment, and a task that an agent is not told to run is dropped.
+//! declined for a moment, and a task that an agent is not told to run is dropped, with the executor it was to bring.
 
 use libactor::Pid;
 use protocol::messages::{AgentCall, AgentEvent, Call, Event, SchedulerCall};
-use protocol::{Filters, FrameworkId, OfferId, Reason, Source, StatusUpdate, TaskId, TaskState, TaskStatus};
+use protocol::{
+    ExecutorId, Filters, FrameworkId, OfferId, Reason, Source, StatusUpdate, TaskId, TaskState, TaskStatus,
+};
 
 use crate::core::Input;
+
+/// How an executor that never started has ended. Source: Mesos.
+const NEVER_STARTED: i32 = -1;
 
 /// What is kept of a message while it is sent, in case it is not.
 pub(crate) enum Substitute {
     /// Offers and whose they are.
     Decline(FrameworkId, Vec<OfferId>),
-    /// A task that does not start.
-    Drop(FrameworkId, TaskId),
+    /// A task that does not start, and the custom executor that was to be started for it.
+    Drop(FrameworkId, TaskId, Option<ExecutorId>),
 }
 
 impl Substitute {
@@ -28,24 +33,66 @@ impl Substitute {
 
     /// For a message to an agent.
     pub(crate) fn of_agent_event(event: &AgentEvent) -> Option<Self> {
-        let AgentEvent::RunTask { framework, task } = event else { return None };
-        Some(Self::Drop(framework.id.clone()?, task.task_id.clone()))
+        let AgentEvent::RunTask { framework, task, launch_executor } = event else { return None };
+        let custom = task.executor.as_ref().filter(|_| *launch_executor);
+        let executor_id = custom.map(|executor| executor.executor_id.clone());
+        Some(Self::Drop(framework.id.clone()?, task.task_id.clone(), executor_id))
     }
 
-    /// What the machine is told in place of the receiver's answer.
-    pub(crate) fn input(self, from: Pid) -> Input {
+    /// What the machine is told in place of the receiver's answer, in order.
+    pub(crate) fn inputs(self, from: Pid) -> Vec<Input> {
         match self {
             Self::Decline(framework_id, offer_ids) => {
                 let call = Call::Decline { offer_ids, filters: Filters::default() };
-                Input::Scheduler { from, call: SchedulerCall { framework_id: Some(framework_id), call } }
+                vec![Input::Scheduler {
+                    from,
+                    call: SchedulerCall { framework_id: Some(framework_id), call },
+                }]
             }
-            Self::Drop(framework_id, task_id) => {
+            Self::Drop(framework_id, task_id, executor_id) => {
                 let message = "The agent could not be told to run the task";
                 let status = TaskStatus::new(task_id, TaskState::Dropped, Source::Master)
                     .because(Reason::AgentDisconnected, message);
-                let update = StatusUpdate { framework_id, status, latest_state: TaskState::Dropped };
-                Input::Agent { from, call: AgentCall::Update(update) }
+                let dropped = StatusUpdate {
+                    framework_id: framework_id.clone(),
+                    status,
+                    latest_state: TaskState::Dropped,
+                };
+                let ended = executor_id.map(|executor_id| AgentCall::ExecutorExited {
+                    framework_id,
+                    executor_id,
+                    status: NEVER_STARTED,
+                });
+                let calls = [AgentCall::Update(dropped)].into_iter().chain(ended);
+                calls.map(|call| Input::Agent { from: from.clone(), call }).collect()
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{CommandInfo, ExecutorInfo, FrameworkInfo, TaskInfo};
+
+    use super::*;
+
+    #[test]
+    fn a_task_that_can_not_be_sent_takes_its_new_executor_with_it() {
+        let executor = ExecutorInfo::new("e", CommandInfo::shell("true"));
+        let task = TaskInfo::with_executor("t", "S0".into(), "cpus:1".parse().unwrap(), executor);
+        let framework = FrameworkInfo { id: Some("F".into()), ..FrameworkInfo::new("f") };
+        for (launch_executor, calls) in [(false, 1), (true, 2)] {
+            let (framework, task) = (framework.clone(), task.clone());
+            let event = AgentEvent::RunTask { framework, task, launch_executor };
+            let inputs = Substitute::of_agent_event(&event).unwrap().inputs("a@10.0.0.2:1".parse().unwrap());
+            assert_eq!(inputs.len(), calls);
+            let Input::Agent { call: AgentCall::Update(update), .. } = &inputs[0] else {
+                panic!("{inputs:?}")
+            };
+            assert_eq!((update.status.state, update.status.uuid), (TaskState::Dropped, None));
+            let exits =
+                |input: &Input| matches!(input, Input::Agent { call: AgentCall::ExecutorExited { .. }, .. });
+            assert!(inputs[1..].iter().all(exits), "{inputs:?}");
         }
     }
 }

@@ -77,12 +77,13 @@ pub(crate) fn agent_event_line(to: &Pid, event: AgentEvent) -> String {
             format!("reregistered {agent_id}{reconcile}")
         }
         AgentEvent::Ping { connected } => format!("ping connected={connected}"),
-        AgentEvent::RunTask { framework, task } => {
+        AgentEvent::RunTask { framework, task, launch_executor } => {
             let id = framework.id.map(|id| id.to_string()).unwrap_or_default();
             let mut text = format!("run {id}/{} {}", task.task_id, task.resources);
             if let Some(executor) = task.executor {
                 let owner = executor.framework_id.map(|id| id.to_string()).unwrap_or_default();
-                text += &format!(" on {owner}/{} {}", executor.executor_id, executor.resources);
+                let new = if launch_executor { " new" } else { "" };
+                text += &format!(" on{new} {owner}/{} {}", executor.executor_id, executor.resources);
             }
             text
         }
@@ -97,7 +98,9 @@ pub(crate) fn agent_event_line(to: &Pid, event: AgentEvent) -> String {
             format!("shutdown executor {framework_id}/{executor_id}")
         }
         AgentEvent::UpdateFramework { framework } => {
-            format!("update framework {}", framework.id.map(|id| id.to_string()).unwrap_or_default())
+            let id = framework.id.map(|id| id.to_string()).unwrap_or_default();
+            let checkpoint = if framework.checkpoint { " checkpoint" } else { "" };
+            format!("update framework {id} user={}{checkpoint}", framework.user)
         }
         AgentEvent::ShutdownFramework { framework_id } => format!("shutdown framework {framework_id}"),
         AgentEvent::Shutdown { message } => format!("shutdown '{message}'"),

@@ -196,7 +196,7 @@ impl Receive<AgentEvent> for SimulatedAgent {
                 self.agent_id = Some(agent_id);
                 self.mark(Mark::Registered);
             }
-            AgentEvent::RunTask { framework, task } => {
+            AgentEvent::RunTask { framework, task, .. } => {
                 let Some(framework_id) = framework.id else { return };
                 self.updates += 1;
                 let mut status = TaskStatus::new(task.task_id, TaskState::Running, Source::Executor);

@@ -90,6 +90,9 @@ pub enum AgentEvent {
         framework: FrameworkInfo,
         /// What.
         task: TaskInfo,
+        /// Whether the task's executor is to be started if it is not there: the master counts its resources. If not,
+        /// the task was meant for one that runs, and is dropped where that has ended meanwhile.
+        launch_executor: bool,
     },
     /// Kill a task.
     KillTask {

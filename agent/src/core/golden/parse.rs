@@ -67,22 +67,24 @@ fn event(world: &World, words: &[&str]) -> AgentEvent {
         },
         ["ping"] => AgentEvent::Ping { connected: true },
         ["ping", "disconnected"] => AgentEvent::Ping { connected: false },
-        ["run", framework_id, task, kind @ ("executor" | "bad-executor"), id] => {
-            let command = if *kind == "executor" { "./run" } else { "a\0b" };
+        ["run", framework_id, task, kind @ ("executor" | "running-executor" | "bad-executor"), id] => {
+            let command = if *kind == "bad-executor" { "a\0b" } else { "./run" };
             let mut executor = ExecutorInfo::new(*id, CommandInfo::shell(command).env("COLOUR", "red"));
             executor.resources = "cpus:0.5".parse().unwrap();
             let resources = "cpus:1".parse().unwrap();
             let task = TaskInfo::with_executor(*task, "S0".into(), resources, executor);
-            AgentEvent::RunTask { framework: framework(framework_id), task }
+            let launch_executor = *kind != "running-executor";
+            AgentEvent::RunTask { framework: framework(framework_id), task, launch_executor }
         }
         ["run", framework_id, task, "nothing"] => {
             let mut task = command_task(task, "true");
             task.command = None;
-            AgentEvent::RunTask { framework: framework(framework_id), task }
+            AgentEvent::RunTask { framework: framework(framework_id), task, launch_executor: true }
         }
         ["run", framework_id, task, "command", rest @ ..] => AgentEvent::RunTask {
             framework: framework(framework_id),
             task: command_task(task, &rest.join(" ")),
+            launch_executor: true,
         },
         ["kill", framework, task, rest @ ..] => AgentEvent::KillTask {
             framework_id: (*framework).into(),

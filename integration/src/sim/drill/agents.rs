@@ -263,7 +263,7 @@ impl DrillMaster {
             acknowledged: false,
         };
         self.tasks.insert(task_id, drilled);
-        let event = AgentEvent::RunTask { framework: self.framework.clone(), task };
+        let event = AgentEvent::RunTask { framework: self.framework.clone(), task, launch_executor: true };
         cx.send(&pid, Message::AgentEvent(event));
     }
 
