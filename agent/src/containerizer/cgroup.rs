@@ -3,20 +3,26 @@
 //! A container's processes can't leave its cgroup unless they are root and want to, `cgroup.kill` reaches all of
 //! them at once, and a directory can be removed only when none is left.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Seek};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use protocol::ContainerId;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+/// How often the lock of an own directory is tried for. Ours: another agent holds it for two system calls.
+const LOCK_ATTEMPTS: usize = 1000;
+
 /// Below a `cgroup2` mount, the directory of this agent's containers.
 #[derive(Clone, Debug)]
 pub(crate) struct Cgroups {
     root: PathBuf,
+    /// Tells others that somebody lives here; the kernel lets go of it when the process dies.
+    _lock: Option<Arc<File>>,
 }
 
 impl Cgroups {
@@ -27,7 +33,7 @@ impl Cgroups {
         for mount in cgroup2_mounts(&mounts) {
             let root = Path::new(mount).join(name);
             match fs::create_dir_all(&root) {
-                Ok(()) if root.join("cgroup.kill").exists() => return Ok(Self { root }),
+                Ok(()) if root.join("cgroup.kill").exists() => return Ok(Self { root, _lock: None }),
                 Ok(()) => last = io::Error::new(io::ErrorKind::Unsupported, "the kernel has no cgroup.kill"),
                 Err(error) => last = error,
             }
@@ -44,17 +50,37 @@ impl Cgroups {
         let about = fs::metadata(work_dir)?;
         let name = [work_dir.as_os_str().as_bytes(), &about.dev().to_le_bytes(), &about.ino().to_le_bytes()];
         let root = self.root.join(format!("{:016x}", fnv(&name.concat())));
-        fs::create_dir_all(&root)?;
-        Ok(Self { root })
+        let mut own = Self { root, _lock: None };
+        for _ in 0..LOCK_ATTEMPTS {
+            fs::create_dir_all(&own.root)?;
+            let lock = File::open(&own.root).ok().filter(|directory| directory.try_lock().is_ok());
+            // Another agent that tidies up may have been quicker.
+            if let Some(lock) = lock.filter(|_| own.root.exists()) {
+                own._lock = Some(Arc::new(lock));
+                break;
+            }
+            std::thread::yield_now();
+        }
+        self.tidy();
+        Ok(own)
+    }
+
+    /// Removes what dead agents of other work directories have left empty: they may never come back to do it.
+    fn tidy(&self) {
+        for agent in directories(&self.root) {
+            let dead = File::open(&agent).is_ok_and(|directory| directory.try_lock().is_ok());
+            if dead {
+                // Only what no process is in can be removed.
+                directories(&agent).for_each(|container| drop(fs::remove_dir(container)));
+                let _ = fs::remove_dir(agent);
+            }
+        }
     }
 
     /// Kills what is in these cgroups now; the containers that they were, to be ended.
     pub(crate) fn kill_all(&self) -> Vec<ContainerId> {
-        let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
-        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        let names =
-            directories.map(|entry| ContainerId::from(entry.file_name().to_string_lossy().into_owned()));
-        let all: Vec<ContainerId> = names.collect();
+        let name = |path: PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned().into());
+        let all: Vec<ContainerId> = directories(&self.root).filter_map(name).collect();
         for container_id in &all {
             if let Err(error) = self.kill(container_id) {
                 tracing::error!(%container_id, %error, "can't kill a container's processes");
@@ -71,7 +97,7 @@ impl Cgroups {
     /// Makes the cgroup of a container.
     pub(crate) fn make(&self, container_id: &ContainerId) -> io::Result<PathBuf> {
         let path = self.path(container_id);
-        fs::create_dir(&path)?;
+        fs::create_dir_all(&path)?;
         Ok(path)
     }
 
@@ -97,6 +123,12 @@ impl Cgroups {
     pub(crate) fn kill(&self, container_id: &ContainerId) -> io::Result<()> {
         fs::write(self.path(container_id).join("cgroup.kill"), "1")
     }
+}
+
+/// The cgroups in a cgroup.
+fn directories(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
 }
 
 /// A stable number for some bytes (FNV-1a).
@@ -146,6 +178,27 @@ fn cgroup2_mounts(mountinfo: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Plain directories do for cgroups here.
+    #[test]
+    fn what_a_dead_agent_has_left_empty_is_removed_by_any_other() {
+        let place = tempfile::tempdir().unwrap();
+        let [root, first, second] = ["cgroup", "first", "second"].map(|name| place.path().join(name));
+        for directory in [&root, &first, &second] {
+            fs::create_dir(directory).unwrap();
+        }
+        let all = Cgroups { root: root.clone(), _lock: None };
+        let dead = all.of(&first).unwrap();
+        dead.make(&"empty".into()).unwrap();
+        let left = dead.root.clone();
+        let living = all.of(&second).unwrap();
+        living.make(&"empty".into()).unwrap();
+        assert!(left.exists(), "it lives");
+        drop(dead);
+        all.tidy();
+        assert!(!left.exists());
+        assert!(living.root.join("empty").exists());
+    }
 
     #[test]
     fn only_mounts_of_the_second_version_count() {

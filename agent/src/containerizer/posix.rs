@@ -44,14 +44,9 @@ impl Sessions {
         Ok(Self)
     }
 
-    /// A process has been launched.
-    pub(crate) fn enter(&self, main: i32) {
-        LAUNCHED.lock().unwrap_or_else(PoisonError::into_inner).insert(main);
-    }
-
-    /// A launched process has been waited for.
+    /// Reaps what a container has left, now that its first process has been waited for.
     pub(crate) fn leave(&self, main: i32) {
-        LAUNCHED.lock().unwrap_or_else(PoisonError::into_inner).remove(&main);
+        leave(main);
         reap_adopted();
     }
 
@@ -82,6 +77,16 @@ impl Sessions {
             let _ = tokio::time::timeout(LOOK_AGAIN, ended.recv()).await;
         }
     }
+}
+
+/// A process has been launched, of whichever kind: reaping it is for whoever waits for it.
+pub(crate) fn enter(main: i32) {
+    LAUNCHED.lock().unwrap_or_else(PoisonError::into_inner).insert(main);
+}
+
+/// A launched process has been waited for.
+pub(crate) fn leave(main: i32) {
+    LAUNCHED.lock().unwrap_or_else(PoisonError::into_inner).remove(&main);
 }
 
 /// Reaps orphans as they end. Runs as long as the containerizer.

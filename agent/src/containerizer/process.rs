@@ -171,7 +171,7 @@ async fn start(shared: &Arc<Shared>, spec: ContainerSpec, kill: &Notify) -> Resu
         }
     };
     let main = child.id().expect("it has not been waited for") as i32;
-    shared.tree.started(main);
+    Tree::started(main);
     let outcome = tokio::select! {
         outcome = converse(&mut child, &description) => outcome,
         () = kill.notified() => Err(StartError::Killed),

@@ -98,11 +98,8 @@ impl Tree {
         }
     }
 
-    pub(super) fn started(&self, main: i32) {
-        match self {
-            Tree::Cgroup(_) => {}
-            Tree::Posix(sessions) => sessions.enter(main),
-        }
+    pub(super) fn started(main: i32) {
+        posix::enter(main);
     }
 
     /// Kills all processes while the first one may still run.
@@ -116,7 +113,10 @@ impl Tree {
     /// Ends what is left after the first process has been waited for (`None`: it never started).
     pub(super) async fn end(&self, container_id: &ContainerId, main: Option<i32>) -> io::Result<()> {
         match (self, main) {
-            (Tree::Cgroup(cgroups), _) => cgroups.end(container_id).await,
+            (Tree::Cgroup(cgroups), main) => {
+                main.inspect(|main| posix::leave(*main));
+                cgroups.end(container_id).await
+            }
             (Tree::Posix(sessions), Some(main)) => {
                 let ended = sessions.end(container_id, main).await;
                 sessions.leave(main);

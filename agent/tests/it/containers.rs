@@ -175,7 +175,8 @@ async fn destroy_leaves_no_orphan() {
         world.containerizer.launch(spec);
         assert!(world.launched().await.is_ok());
         wait_ready(&ready).await;
-        assert!(marked_processes(&id).len() >= 5, "{:?}", marked_processes(&id));
+        // The last process of the first one may not have begun yet.
+        assert!(marked_processes(&id).len() >= 4, "{:?}", marked_processes(&id));
         world.containerizer.destroy(&id.as_str().into());
         assert_eq!(world.exited().await, 128 + 9);
         assert_eq!(marked_processes(&id), Vec::<String>::new());
