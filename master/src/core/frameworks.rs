@@ -19,7 +19,7 @@ use protocol::messages::{AgentEvent, Event};
 use protocol::notation::Span;
 use protocol::{
     AgentId, Capability, FrameworkId, FrameworkInfo, OfferId, Reason, Role, Source, Task, TaskId, TaskState,
-    TaskStatus,
+    TaskStatus, Uuid,
 };
 
 use super::allocator::FrameworkDemand;
@@ -72,6 +72,25 @@ impl Framework {
         elsewhere
             || (!self.tasks.contains_key(task_id)
                 && self.completed.get(task_id).is_some_and(|task| task.agent_id == *agent_id))
+    }
+
+    /// Whether this very update is the end that it was sent for a task of this agent, and has not acknowledged. That
+    /// it was sent does not mean that it came.
+    pub(super) fn is_unheard_end(&self, task_id: &TaskId, agent_id: &AgentId, uuid: Option<Uuid>) -> bool {
+        let over = self.completed.get(task_id).filter(|task| task.agent_id == *agent_id);
+        uuid.is_some()
+            && !self.tasks.contains_key(task_id)
+            && over.is_some_and(|task| task.status_update_uuid == uuid)
+    }
+
+    /// It has acknowledged an end: the completed task names no update any more that it may not have heard.
+    pub(super) fn heard_end(&mut self, task_id: &TaskId, agent_id: &AgentId, uuid: Uuid) {
+        if let Some(task) = self.completed.get_mut(task_id)
+            && task.agent_id == *agent_id
+            && task.status_update_uuid == Some(uuid)
+        {
+            Arc::make_mut(task).status_update_uuid = None;
+        }
     }
 
     /// The role that a task of an unknown past is counted for.

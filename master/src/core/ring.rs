@@ -49,6 +49,11 @@ impl<K: Ord + Clone, V> Ring<K, V> {
         self.entries.get(key).map(|(_, value)| value)
     }
 
+    /// Looks an entry up to change it. It grows no younger by that.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.get_mut(key).map(|(_, value)| value)
+    }
+
     /// Whether there is such an entry.
     pub fn contains_key(&self, key: &K) -> bool {
         self.entries.contains_key(key)

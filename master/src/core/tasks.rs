@@ -165,7 +165,8 @@ impl Master {
     }
 
     /// The master itself says that a task is lost, in the words its framework understands. What the framework
-    /// already knows to have ended is only put away. Unreachable tasks are kept apart: they may come back.
+    /// was already sent the end of is only put away: if that did not come, its agent sends it again. Unreachable tasks
+    /// are kept apart: they may come back.
     pub(super) fn lose_task(
         &mut self,
         turn: &mut Turn<'_>,
@@ -267,6 +268,9 @@ impl Master {
         self.counters.count("valid_status_update_acknowledgements");
         if done {
             self.complete_task(framework_id, &task_id);
+        }
+        if let Some(framework) = self.frameworks.get_mut(framework_id) {
+            framework.heard_end(&task_id, agent_id, uuid);
         }
     }
 }

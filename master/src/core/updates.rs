@@ -47,12 +47,14 @@ impl Master {
             return;
         }
         self.counters.count("invalid_status_updates");
-        if framework.knows_end(&task_id, agent_id) {
+        let unheard = framework.is_unheard_end(&task_id, agent_id, status.uuid);
+        if framework.knows_end(&task_id, agent_id) && !unheard {
             // An end is final: the agent must not say anything of it for ever. Where the launch overtook the news that
             // the agent was lost, it must not run it either.
             self.end_what_is_over(turn, agent_id, &framework_id, &status, latest_state);
             self.acknowledge_for(turn, agent_id, framework_id, task_id, status.uuid);
         } else if let Some(pid) = framework.pid.clone() {
+            // Where an end was sent and then put away, only the framework can say that it came.
             status.state = as_seen_by(&framework.info, status.state);
             turn.update(pid, status);
         }
