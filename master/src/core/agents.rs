@@ -214,7 +214,7 @@ impl Master {
         version: String,
     ) {
         self.counters.count("messages_register_slave");
-        if self.admitting.values().any(|admission| admission.pid == from) {
+        if self.deciding.get(&from).is_some_and(|id| self.admitting.contains_key(id)) {
             return;
         }
         if let Err(reason) = validate::agent(&info) {
@@ -238,6 +238,7 @@ impl Master {
         self.next_agent += 1;
         info.id = Some(id.clone());
         turn.link(from.clone());
+        self.deciding.insert(from.clone(), id.clone());
         self.admitting.insert(id, Admission { pid: from, version });
         turn.apply(Operation::AdmitAgent { agent: info });
     }
@@ -272,8 +273,10 @@ impl Master {
 
     /// A process has ended while the registry decides on it: what is decided is not for the next one at its address.
     pub(super) fn abandon(&mut self, pid: &Pid) {
-        self.admitting.retain(|_, admission| admission.pid != *pid);
-        self.reregistering.retain(|_, back| back.pid != *pid);
+        if let Some(id) = self.deciding.remove(pid) {
+            self.admitting.remove(&id);
+            self.reregistering.remove(&id);
+        }
     }
 
     /// The registry holds what it was asked to.
@@ -294,6 +297,7 @@ impl Master {
             // It has ended meanwhile, without having learnt its id: nobody will come back under it.
             return turn.apply(Operation::RemoveAgent { agent_id: id });
         };
+        self.deciding.remove(&pid);
         let total = info.resources.clone();
         tracing::info!(agent_id = %id, %pid, hostname = info.hostname, resources = %total, "the agent is registered");
         let agent = Agent::new(id.clone(), info, pid.clone(), version, turn.now);

@@ -50,6 +50,11 @@ impl Master {
         for (pid, id) in &self.agent_pids {
             assert_eq!(self.agents[id].pid, *pid, "an address leads to the agent that speaks from it");
         }
+        let admitting = self.admitting.iter().map(|(id, admission)| (&admission.pid, id));
+        let reregistering = self.reregistering.iter().map(|(id, back)| (&back.pid, id));
+        let mut deciding: Vec<_> = admitting.chain(reregistering).collect();
+        deciding.sort();
+        assert!(self.deciding.iter().eq(deciding), "what the registry decides on is found by address");
     }
 
     fn check_frameworks(&self) {

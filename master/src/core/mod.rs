@@ -82,6 +82,8 @@ pub struct Master {
     admitting: BTreeMap<AgentId, Admission>,
     /// Agents that come back, while the registry decides.
     reregistering: BTreeMap<AgentId, Reregistration>,
+    /// From where those speak that the registry decides on; one an address.
+    deciding: BTreeMap<Pid, AgentId>,
     /// Agents that the registry named when this master began and that have not come back yet.
     recovered: BTreeMap<AgentId, AgentInfo>,
     unreachable: Ring<AgentId, UnixTime>,
@@ -173,6 +175,7 @@ impl Master {
             next_agent: 0,
             admitting: BTreeMap::new(),
             reregistering: BTreeMap::new(),
+            deciding: BTreeMap::new(),
             recovered: BTreeMap::new(),
             unreachable: Ring::new(limits::MAX_UNREACHABLE_AGENTS),
             removed: Ring::new(limits::MAX_REMOVED_AGENTS),

@@ -74,6 +74,7 @@ impl Master {
             self.abandon(&back.pid);
             turn.link(back.pid.clone());
             turn.apply(Operation::MarkAgentReachable { agent: back.info.clone() });
+            self.deciding.insert(back.pid.clone(), id.clone());
             self.reregistering.insert(id, back);
         }
     }
@@ -213,6 +214,7 @@ impl Master {
             self.timers.set(Timer::Recovered(id), turn.now + self.config.agent_reregister_timeout);
             return;
         };
+        self.deciding.remove(&back.pid);
         self.recovered.remove(&id);
         self.timers.cancel(&Timer::Recovered(id.clone()));
         let agent =
