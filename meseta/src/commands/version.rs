@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::{Command, Failure, say};
+use crate::flags::{Arguments, Flags, Surroundings};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -14,7 +15,8 @@ pub const COMMAND: Command = Command {
     run: version,
 };
 
-fn version(_words: &[String]) -> Result<ExitCode, Failure> {
+fn version(words: &[String]) -> Result<ExitCode, Failure> {
+    Flags::load("version", COMMAND.flags, Arguments::None, words, &Surroundings::default())?;
     say(concat!("meseta ", env!("CARGO_PKG_VERSION"), "\n"));
     Ok(ExitCode::SUCCESS)
 }

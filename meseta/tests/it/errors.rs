@@ -16,6 +16,7 @@ fn refused(words: &[&str]) -> String {
 fn unknown_commands_and_flags_and_bad_values() {
     for (words, expected) in [
         (&["mastr"][..], "meseta: there is no command 'mastr'"),
+        (&["version", "--anything"], "unknown flag '--anything'"),
         (&["master", "--prot=1"], "unknown flag '--prot' (command line), did you mean '--port'?"),
         (&["master", "--port=99999"], "can't be '99999'"),
         (&["master", "--work_dir=/tmp", "--logging_level=INOF"], "can't be 'INOF': expected INFO"),
