@@ -57,7 +57,7 @@ pub fn log_flags(flags: &Flags) {
 
 /// `--hostname`, or the host's own name.
 pub fn hostname(flags: &Flags) -> String {
-    let own = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
+    let own = || agent::edge::probe::hostname().ok();
     flags.text("hostname").map(Into::into).or_else(own).unwrap_or_else(|| "localhost".into())
 }
 

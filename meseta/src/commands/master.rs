@@ -10,7 +10,7 @@ use master::core::allocator::{AllocatorConfig, Quantities};
 use protocol::resources::Value;
 use protocol::{Resource, Resources, Role, Scalar};
 
-use super::{Command, Failure, LOG_FLAGS, daemon};
+use super::{ADVERTISE_FLAGS, Command, Failure, LOG_FLAGS, daemon};
 use crate::flags::{Arguments, Flag, FlagError, Flags, Kind, Surroundings, parse_weights};
 use crate::runtime;
 use crate::work_dir::WorkDir;
@@ -47,20 +47,8 @@ const FLAGS: &[Flag] = &[
         default: Some("5050"),
         help: "The port to listen on; 0: any free one.",
     },
-    Flag {
-        name: "advertise_ip",
-        aliases: &[],
-        kind: Kind::Text,
-        default: None,
-        help: "The address that others reach it by; default: the one it listens on, or this host's.",
-    },
-    Flag {
-        name: "advertise_port",
-        aliases: &[],
-        kind: Kind::Port,
-        default: None,
-        help: "The port that others reach it by.",
-    },
+    ADVERTISE_FLAGS[0],
+    ADVERTISE_FLAGS[1],
     Flag {
         name: "hostname",
         aliases: &[],

@@ -68,6 +68,24 @@ pub fn say(text: &str) {
     let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }
 
+/// How others reach a daemon, if not by what it listens on.
+pub const ADVERTISE_FLAGS: [Flag; 2] = [
+    Flag {
+        name: "advertise_ip",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "The address that others reach it by; default: the one it listens on, or this host's.",
+    },
+    Flag {
+        name: "advertise_port",
+        aliases: &[],
+        kind: Kind::Port,
+        default: None,
+        help: "The port that others reach it by.",
+    },
+];
+
 /// The flags that every daemon has.
 pub const LOG_FLAGS: [Flag; 3] = [
     Flag {
