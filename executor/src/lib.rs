@@ -34,7 +34,6 @@ mod host;
 pub mod limits;
 mod process;
 mod shared;
-mod status;
 mod traits;
 
 pub use protocol;
@@ -42,5 +41,5 @@ pub use protocol;
 pub use core::SessionConfig;
 pub use driver::ExecutorDriver;
 pub use environment::EnvironmentError;
-pub use status::Status;
+pub use protocol::driver::Status;
 pub use traits::Executor;

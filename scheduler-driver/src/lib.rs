@@ -38,12 +38,11 @@ mod driver;
 mod host;
 pub mod limits;
 mod shared;
-mod status;
 mod traits;
 
 pub use protocol;
 
 pub use core::{MasterAddress, MasterAddressError};
 pub use driver::{Builder, SchedulerDriver};
-pub use status::Status;
+pub use protocol::driver::Status;
 pub use traits::Scheduler;

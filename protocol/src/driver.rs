@@ -1,4 +1,4 @@
-//! The state of a driver.
+//! The state of a driver, a scheduler's or an executor's.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub enum Status {
     /// `stop` was called.
     #[doc(alias = "DRIVER_STOPPED")]
     Stopped,
-    /// `abort` was called, or an error ended it.
+    /// `abort` was called, or an error ended it; an executor's: or a shutdown.
     #[doc(alias = "DRIVER_ABORTED")]
     Aborted,
 }
