@@ -31,6 +31,17 @@ impl Pid {
         Self { name: name.into(), address }
     }
 
+    /// A peer that is no actor: an HTTP client that holds a stream of this node open, as `http(ID)`. The id is chosen so
+    /// that nobody can guess it. No actor has such a name, and no message comes from one.
+    pub fn stream(id: &str, node: SocketAddr) -> Self {
+        Self::new(format!("http({id})"), node)
+    }
+
+    /// The id of a stream; `None` if this is an actor.
+    pub fn stream_id(&self) -> Option<&str> {
+        self.name.strip_prefix("http(")?.strip_suffix(')')
+    }
+
     /// The name of the actor within its node.
     pub fn name(&self) -> &str {
         &self.name

@@ -187,6 +187,7 @@ impl Edge<Master> for MasterEdge {
             }
             Output::Link { pid } => me.link(&pid),
             Output::Unlink { pid } => me.unlink(&pid),
+            Output::Answer { .. } | Output::Changed(_) => {}
             Output::Apply { operation } => {
                 let shell = self.shell.clone();
                 let done = move |operation| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandInfo, ExecutorId, FrameworkId, Label, Resources};
+use crate::{Carried, CommandInfo, ExecutorId, FrameworkId, Label, Resources, wire};
 
 /// Describes a custom executor, as its framework asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct ExecutorInfo {
     pub shutdown_grace_period: Option<Duration>,
     /// Free text for tools.
     pub labels: Vec<Label>,
+    /// Its type, container, discovery and source.
+    pub unread: Option<Carried<wire::v1::ExecutorInfo>>,
 }
 
 impl ExecutorInfo {
@@ -40,6 +42,7 @@ impl ExecutorInfo {
             data: Bytes::new(),
             shutdown_grace_period: None,
             labels: Vec::new(),
+            unread: None,
         }
     }
 }

@@ -26,6 +26,7 @@
 
 pub mod agent;
 pub mod attribute;
+mod carried;
 pub mod command;
 pub mod driver;
 pub mod executor;
@@ -44,9 +45,11 @@ mod task_state;
 mod testing;
 pub mod time;
 pub mod validate;
+pub mod wire;
 
 pub use agent::AgentInfo;
 pub use attribute::{Attribute, AttributeValue, Attributes};
+pub use carried::Carried;
 pub use command::{Command, CommandInfo, Environment, Uri};
 pub use executor::ExecutorInfo;
 pub use framework::{Capability, FrameworkInfo};

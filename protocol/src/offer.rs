@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, Attributes, ExecutorId, FrameworkId, OfferId, Resources, Role, TaskInfo};
+use crate::{AgentId, Attributes, ExecutorId, ExecutorInfo, FrameworkId, OfferId, Resources, Role, TaskInfo};
 
 /// Resources of one agent, offered to one framework for one role. Locked until accepted, declined, rescinded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,4 +67,20 @@ pub enum Operation {
         /// The tasks, in order.
         tasks: Vec<TaskInfo>,
     },
+    /// Starts tasks together with one executor: all of them, or none. A kill of one kills all.
+    LaunchGroup {
+        /// What runs them; the tasks name none.
+        executor: ExecutorInfo,
+        /// The tasks, in order; not none.
+        tasks: Vec<TaskInfo>,
+    },
+}
+
+impl Operation {
+    /// The tasks that it starts.
+    pub fn tasks(&self) -> &[TaskInfo] {
+        match self {
+            Operation::Launch { tasks } | Operation::LaunchGroup { tasks, .. } => tasks,
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, ExecutorId, FrameworkId, Label, TaskId, TaskState, UnixTime, Uuid};
+use crate::{AgentId, Carried, ExecutorId, FrameworkId, Label, TaskId, TaskState, UnixTime, Uuid, wire};
 
 pub use crate::reason::Reason;
 
@@ -39,6 +39,8 @@ pub struct TaskStatus {
     /// How the task's process ended: its exit status, or 128 + the signal's number. Ours; Mesos says it only in
     /// `message`.
     pub exit_status: Option<i32>,
+    /// The result of its check, its container's status, and the limit that it broke.
+    pub unread: Option<Carried<wire::v1::TaskStatus>>,
 }
 
 impl TaskStatus {
@@ -59,6 +61,7 @@ impl TaskStatus {
             labels: Vec::new(),
             unreachable_time: None,
             exit_status: None,
+            unread: None,
         }
     }
 

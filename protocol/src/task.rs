@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentId, CommandInfo, ExecutorId, ExecutorInfo, FrameworkId, Resources, TaskId, TaskStatus, Uuid,
+    AgentId, Carried, CommandInfo, ExecutorId, ExecutorInfo, FrameworkId, Resources, Role, TaskId,
+    TaskStatus, Uuid, wire,
 };
 
 pub use crate::task_state::TaskState;
@@ -34,6 +35,13 @@ pub struct TaskInfo {
     pub max_completion_time: Option<Duration>,
     /// Free text for tools.
     pub labels: Vec<Label>,
+    /// The role that its resources say they are allocated to; absent: that of the offer. It must be that of the offer.
+    pub allocated_to: Option<Role>,
+    /// Its container, checks, discovery and limits.
+    pub unread: Option<Carried<wire::v1::TaskInfo>>,
+    /// Set by an edge that could not turn a part of the task into this vocabulary: why not. Such a task is refused with
+    /// this sentence.
+    pub problem: Option<String>,
 }
 
 impl TaskInfo {
@@ -56,6 +64,9 @@ impl TaskInfo {
             kill_policy: None,
             max_completion_time: None,
             labels: Vec::new(),
+            allocated_to: None,
+            unread: None,
+            problem: None,
         }
     }
 
@@ -140,6 +151,8 @@ pub struct Task {
     pub labels: Vec<Label>,
     /// How it is killed.
     pub kill_policy: Option<KillPolicy>,
+    /// Its container, health check, discovery and limits.
+    pub unread: Option<Carried<wire::v1::Task>>,
 }
 
 impl Task {
@@ -160,6 +173,16 @@ impl Task {
             user: info.command.as_ref().and_then(|command| command.user.clone()),
             labels: info.labels.clone(),
             kill_policy: info.kill_policy,
+            unread: info.unread.as_ref().and_then(|unread| {
+                let wire::v1::TaskInfo { container, health_check, discovery, limits, .. } = unread.read();
+                Carried::new(&wire::v1::Task {
+                    container,
+                    health_check,
+                    discovery,
+                    limits,
+                    ..Default::default()
+                })
+            }),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use libactor::Pid;
-use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorEvent};
-use protocol::{ContainerId, ExecutorInfo, FrameworkId, Resources};
+use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorCallKind, ExecutorEvent};
+use protocol::{ContainerId, ExecutorId, ExecutorInfo, FrameworkId, Resources};
 
 /// Facts and requests.
 #[derive(Clone, Debug)]
@@ -27,6 +27,19 @@ pub enum Input {
         from: Pid,
         /// What it asks.
         call: ExecutorCall,
+    },
+    /// An executor calls over HTTP, and waits for one [`Output::Answer`].
+    Call {
+        /// To answer with.
+        ask: Ask,
+        /// Whose executor it says it is.
+        framework_id: FrameworkId,
+        /// Which.
+        executor_id: ExecutorId,
+        /// The [stream](Pid::stream) that would carry its events, if it subscribes.
+        stream: Option<Pid>,
+        /// What it asks. Its newest run is meant: calls over HTTP name none.
+        call: ExecutorCallKind,
     },
     /// A linked actor, its process or its host is gone.
     Exited {
@@ -71,6 +84,13 @@ pub enum Output {
         to: Pid,
         /// What.
         event: ExecutorEvent,
+    },
+    /// Answer an [`Input::Call`]: once each.
+    Answer {
+        /// Which.
+        ask: Ask,
+        /// `Ok`: taken; a subscription's stream may begin.
+        answer: Result<(), (Refusal, String)>,
     },
     /// Report [`Input::Exited`] once when this actor is gone.
     Link {
@@ -118,4 +138,19 @@ pub struct ContainerSpec {
     pub environment: Vec<(String, String)>,
     /// What the executor and its first tasks may use.
     pub resources: Resources,
+}
+
+/// Which question an answer is for: chosen by the edge, unique among those that are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ask(pub u64);
+
+/// The kinds of refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The question is wrong.
+    Invalid,
+    /// Not from this asker, or not now.
+    Forbidden,
+    /// The agent can't do it now.
+    Unavailable,
 }

@@ -45,7 +45,7 @@ use libactor::{Machine, Pid, Random, Time, Timers};
 use protocol::messages::AgentEvent;
 
 pub use config::AgentConfig;
-pub use input::{ContainerSpec, Input, Output};
+pub use input::{Ask, ContainerSpec, Input, Output, Refusal};
 pub use registration::Phase;
 pub use state::{Agent, Counters, Executor, ExecutorState, Framework};
 
@@ -86,6 +86,9 @@ impl Agent {
             AgentEvent::Ping { connected } => self.ping(now, connected, out),
             AgentEvent::RunTask { framework, task, launch_executor } => {
                 self.run_task(now, framework, task, launch_executor, out);
+            }
+            AgentEvent::RunTaskGroup { framework, .. } => {
+                tracing::warn!(framework_id = ?framework.id, "a task group is ignored");
             }
             AgentEvent::KillTask { framework_id, task_id, kill_policy } => {
                 self.kill_task(now, framework_id, task_id, kill_policy, out);
@@ -128,6 +131,10 @@ impl Machine for Agent {
             Input::MasterDetected { master } => self.detected(now, master, out),
             Input::Master { from, event } => self.master_says(now, &from, event, out),
             Input::Executor { from, call } => self.executor_calls(now, from, call, out),
+            Input::Call { ask, .. } => {
+                let answer = Err((Refusal::Unavailable, "not yet".to_owned()));
+                out.push(Output::Answer { ask, answer });
+            }
             Input::Exited { pid } => self.exited(now, &pid, out),
             Input::Launched { container_id, result } => self.launched(now, &container_id, result, out),
             Input::ContainerExited { container_id, status, message } => {

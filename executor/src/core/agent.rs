@@ -111,11 +111,22 @@ impl Session {
                 self.tasks.insert(task.task_id.clone(), task.clone());
                 self.push(Callback::Launch(task), out);
             }
+            // What belongs together is the executor's to know: it is handed the tasks one by one, as by `Launch`.
+            ExecutorEvent::LaunchGroup(tasks) if open => {
+                for task in tasks {
+                    self.tasks.insert(task.task_id.clone(), task.clone());
+                    self.push(Callback::Launch(task), out);
+                }
+            }
             ExecutorEvent::Kill { task_id, kill_policy } if open => {
                 self.push(Callback::Kill { task_id, kill_policy }, out);
             }
             ExecutorEvent::Message(data) if open => self.push(Callback::Message(data), out),
-            ExecutorEvent::Launch(_) | ExecutorEvent::Kill { .. } | ExecutorEvent::Message(_) => {}
+            ExecutorEvent::Launch(_)
+            | ExecutorEvent::LaunchGroup(_)
+            | ExecutorEvent::Kill { .. }
+            | ExecutorEvent::Message(_)
+            | ExecutorEvent::Heartbeat => {}
             ExecutorEvent::Acknowledged { task_id, uuid } => self.acknowledged(&task_id, uuid, out),
             ExecutorEvent::Shutdown => self.shut_down(out),
             ExecutorEvent::Error(message) => self.fail(message, out),

@@ -126,6 +126,8 @@ impl MasterHost {
             match output {
                 Output::ToScheduler { to, event } => cx.send(&to, Message::Event(event)),
                 Output::ToAgent { to, event } => cx.send(&to, Message::AgentEvent(event)),
+                // Nobody calls over HTTP here, or watches.
+                Output::Answer { .. } | Output::Changed(_) => {}
                 Output::Link { pid } => cx.link(&pid),
                 Output::Unlink { pid } => cx.unlink(&pid),
                 Output::Apply { operation } => {

@@ -45,6 +45,12 @@ impl Master {
                 for operation in operations {
                     match operation {
                         Operation::Launch { tasks } => self.launch(turn, framework_id, &mut pool, tasks),
+                        Operation::LaunchGroup { tasks, .. } => {
+                            for task in tasks {
+                                let (state, reason) = (TaskState::Error, Reason::TaskGroupInvalid);
+                                self.refuse_task(turn, framework_id, task, state, reason, "not yet");
+                            }
+                        }
                     }
                 }
                 let Pool { agent_id, role, resources } = pool;
@@ -116,7 +122,7 @@ impl Master {
         let message = format!("Task launched with invalid offers: {reason}");
         for operation in operations {
             match operation {
-                Operation::Launch { tasks } => {
+                Operation::Launch { tasks } | Operation::LaunchGroup { tasks, .. } => {
                     for task in tasks {
                         self.refuse_task(
                             turn,

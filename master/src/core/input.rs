@@ -1,7 +1,11 @@
 //! What the master machine is told, and what it asks for.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use libactor::Pid;
-use protocol::messages::{AgentCall, AgentEvent, Event, SchedulerCall};
+use protocol::messages::{AgentCall, AgentEvent, Call, Event, SchedulerCall};
+use protocol::{AgentId, FrameworkId, FrameworkInfo, OfferId, Role, Task, TaskStatus};
 
 use crate::registry;
 
@@ -21,6 +25,25 @@ pub enum Input {
         from: Pid,
         /// What it says.
         call: AgentCall,
+    },
+    /// A scheduler calls that subscribed over HTTP, and waits for one [`Output::Answer`]. Its subscription itself comes as
+    /// [`Input::Scheduler`] from a [stream](Pid::stream).
+    Call {
+        /// To answer with.
+        ask: Ask,
+        /// Who it says it is.
+        framework_id: FrameworkId,
+        /// The stream that it says it holds: `Mesos-Stream-Id`.
+        stream_id: Option<String>,
+        /// What it asks; not a subscription.
+        call: Call,
+    },
+    /// An operator asks for a change, and waits for one [`Output::Answer`].
+    Operator {
+        /// To answer with.
+        ask: Ask,
+        /// What.
+        request: OperatorRequest,
     },
     /// A linked actor, its process or its host is gone.
     Exited {
@@ -63,9 +86,101 @@ pub enum Output {
         /// Which.
         pid: Pid,
     },
+    /// Answer an [`Input::Call`] or [`Input::Operator`]: once each, maybe later.
+    Answer {
+        /// Which.
+        ask: Ask,
+        /// How it went.
+        answer: Answer,
+    },
+    /// Those who watch may want to know. In the order of what happened.
+    Changed(Change),
     /// Put an operation into the registry and report [`Input::Applied`] when it is durable.
     Apply {
         /// What.
         operation: registry::Operation,
     },
+}
+
+/// Which question an answer is for: chosen by the edge, unique among those that are open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ask(pub u64);
+
+/// What an operator asks for that changes something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OperatorRequest {
+    /// Ends a framework: its tasks are killed, its id can't subscribe again.
+    Teardown {
+        /// Which.
+        framework_id: FrameworkId,
+    },
+    /// An agent is gone for good, whatever it says: its tasks are lost, its id is not admitted again.
+    MarkAgentGone {
+        /// Which.
+        agent_id: AgentId,
+    },
+    /// Sets weights of roles, in thousandths; others stay as they are.
+    UpdateWeights {
+        /// By role.
+        weights: BTreeMap<Role, u64>,
+    },
+}
+
+/// How a question went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is taken: what comes of it is told by events.
+    Accepted,
+    /// It is done.
+    Done,
+    /// It is refused, with a sentence that says why.
+    Refused(Refusal, String),
+}
+
+/// The kinds of refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The question is wrong.
+    Invalid,
+    /// Not from this asker, or not now.
+    Forbidden,
+    /// There is no such thing.
+    Unknown,
+    /// It does not go with what is under way.
+    Conflict,
+    /// The master can't tell, or can't do it, now.
+    Unavailable,
+}
+
+/// What has changed, as far as somebody may watch it. What is named is looked up at the end of the turn: it may be gone
+/// by then, which another change says.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A framework is new here.
+    FrameworkAdded(FrameworkId),
+    /// It describes itself otherwise, or is connected, disconnected, activated.
+    FrameworkUpdated(FrameworkId),
+    /// It is removed; it is among the completed ones from now on.
+    FrameworkRemoved(FrameworkInfo),
+    /// An agent is registered, or registered again after it was away.
+    AgentAdded(AgentId),
+    /// It describes itself otherwise, is connected or disconnected, or what it uses or what of it is offered has changed.
+    AgentUpdated(AgentId),
+    /// It is no longer among the registered ones.
+    AgentRemoved(AgentId),
+    /// A task is new here.
+    TaskAdded(Arc<Task>),
+    /// A task has another state, or was told of with another status.
+    TaskUpdated {
+        /// As it is now.
+        task: Arc<Task>,
+        /// The status that says so.
+        status: TaskStatus,
+    },
+    /// A task is kept elsewhere: it counts as ended, as unreachable, or is forgotten.
+    TaskMoved(FrameworkId, protocol::TaskId),
+    /// An executor of a framework on an agent is new or gone.
+    Executor(FrameworkId, AgentId),
+    /// An offer is made, answered or rescinded.
+    Offer(FrameworkId, AgentId, OfferId),
 }

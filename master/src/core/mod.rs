@@ -58,7 +58,7 @@ use reregister::Reregistration;
 use ring::Ring;
 
 pub use config::{Bounds, MasterConfig};
-pub use input::{Input, Output};
+pub use input::{Answer, Ask, Change, Input, OperatorRequest, Output, Refusal};
 
 /// The master machine.
 #[derive(Debug)]
@@ -235,6 +235,9 @@ impl Master {
                 self.framework_message(turn, &agent_id, event);
             }
             Call::Request { requests: _ } => self.request(),
+            Call::UpdateFramework { .. }
+            | Call::AcceptInverseOffers { .. }
+            | Call::DeclineInverseOffers { .. } => self.counters.count("dropped_messages"),
         }
     }
 
@@ -281,6 +284,10 @@ impl Machine for Master {
         match input {
             Input::Scheduler { from, call } => self.scheduler(turn, from, call),
             Input::Agent { from, call } => self.agent(turn, from, call),
+            Input::Call { ask, .. } | Input::Operator { ask, .. } => {
+                let answer = Answer::Refused(Refusal::Unavailable, "not yet".to_owned());
+                turn.out.push(Output::Answer { ask, answer });
+            }
             Input::Exited { pid } => {
                 self.framework_disconnected(turn, &pid);
                 self.agent_disconnected(turn, &pid);

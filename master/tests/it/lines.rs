@@ -87,6 +87,13 @@ pub(crate) fn agent_event_line(to: &Pid, event: AgentEvent) -> String {
             }
             text
         }
+        AgentEvent::RunTaskGroup { framework, executor, tasks, launch_executor } => {
+            let id = framework.id.map(|id| id.to_string()).unwrap_or_default();
+            let tasks: Vec<_> =
+                tasks.iter().map(|task| format!(" {} {}", task.task_id, task.resources)).collect();
+            let new = if launch_executor { " new" } else { "" };
+            format!("run group {id}:{} on{new} {}", tasks.concat(), executor.executor_id)
+        }
         AgentEvent::KillTask { framework_id, task_id, .. } => format!("kill {framework_id}/{task_id}"),
         AgentEvent::Acknowledge { framework_id, task_id, uuid } => {
             format!("ack {framework_id}/{task_id} u{}", uuid.0[15])

@@ -155,6 +155,8 @@ impl Script {
                     lines.extend(self.input(Input::Agent { from: to, call: AgentCall::Pong }));
                 }
                 Output::ToAgent { to, event } => lines.push(agent_event_line(&to, event)),
+                Output::Answer { ask, answer } => lines.push(format!("answer {} {answer:?}", ask.0)),
+                Output::Changed(_) => {}
                 Output::Link { pid } => lines.push(format!("link {}", pid.name())),
                 Output::Unlink { pid } => lines.push(format!("unlink {}", pid.name())),
                 Output::Apply { operation } => {

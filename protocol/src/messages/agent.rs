@@ -94,6 +94,17 @@ pub enum AgentEvent {
         /// the task was meant for one that runs, and is dropped where that has ended meanwhile.
         launch_executor: bool,
     },
+    /// Run tasks that start and are killed together.
+    RunTaskGroup {
+        /// Whose; `id` is set.
+        framework: FrameworkInfo,
+        /// What runs them.
+        executor: ExecutorInfo,
+        /// What; `executor` of each is set to the same.
+        tasks: Vec<TaskInfo>,
+        /// As above.
+        launch_executor: bool,
+    },
     /// Kill a task.
     KillTask {
         /// Whose.

@@ -55,6 +55,8 @@ pub enum ExecutorEvent {
     },
     /// Run a task.
     Launch(TaskInfo),
+    /// Run tasks that start and are killed together.
+    LaunchGroup(Vec<TaskInfo>),
     /// Kill a task.
     Kill {
         /// Which.
@@ -73,6 +75,8 @@ pub enum ExecutorEvent {
     Message(Bytes),
     /// Kill all tasks, report them, end.
     Shutdown,
+    /// The agent is there. On HTTP streams; the native connection has its own.
+    Heartbeat,
     /// It is not wanted: end.
     Error(String),
 }

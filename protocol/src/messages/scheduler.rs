@@ -102,6 +102,28 @@ pub enum Call {
         /// What.
         requests: Vec<Request>,
     },
+    /// Changes how the framework describes itself, without a new subscription. Offers of roles that it leaves are
+    /// rescinded.
+    UpdateFramework {
+        /// Replaces what was known; identity, user, principal and checkpoint can't change.
+        framework: FrameworkInfo,
+        /// Replaces the set of suppressed roles.
+        suppressed_roles: BTreeSet<Role>,
+    },
+    /// Answers inverse offers; there are none until there is maintenance.
+    AcceptInverseOffers {
+        /// Unknown ones are ignored.
+        inverse_offer_ids: Vec<OfferId>,
+        /// How long they stay away.
+        filters: Filters,
+    },
+    /// As above.
+    DeclineInverseOffers {
+        /// Unknown ones are ignored.
+        inverse_offer_ids: Vec<OfferId>,
+        /// How long they stay away.
+        filters: Filters,
+    },
 }
 
 /// A task that a scheduler asks about.

@@ -86,7 +86,7 @@ impl Session {
     fn lose(&mut self, now: Time, operations: Vec<Operation>, why: &str) {
         for operation in operations {
             match operation {
-                Operation::Launch { tasks } => {
+                Operation::Launch { tasks } | Operation::LaunchGroup { tasks, .. } => {
                     for task in tasks {
                         let status = self.lost(now, task, why);
                         self.push(Callback::Update(status), &mut Vec::new());

@@ -11,6 +11,7 @@ pub(super) fn output(world: &mut World, output: &Output) -> String {
     match output {
         Output::ToMaster { to, call } => format!("{} <- {}", pid(to), agent_call(world, call)),
         Output::ToExecutor { to, event } => format!("{} <- {}", pid(to), executor_event(world, event)),
+        Output::Answer { ask, answer } => format!("answer {} {answer:?}", ask.0),
         Output::Link { pid: to } => format!("link {}", pid(to)),
         Output::Unlink { pid: to } => format!("unlink {}", pid(to)),
         Output::Launch(spec) => {
@@ -121,6 +122,11 @@ fn executor_event(world: &mut World, event: &ExecutorEvent) -> String {
             format!("subscribed {} of {} ({name})", executor.executor_id, framework.name)
         }
         ExecutorEvent::Launch(task) => format!("launch {}", task.task_id),
+        ExecutorEvent::LaunchGroup(tasks) => {
+            let tasks: Vec<_> = tasks.iter().map(|task| task.task_id.as_str()).collect();
+            format!("launch group {}", tasks.join(" "))
+        }
+        ExecutorEvent::Heartbeat => "heartbeat".to_string(),
         ExecutorEvent::Kill { task_id, kill_policy } => {
             let grace = kill_policy.and_then(|policy| policy.grace_period);
             format!("kill {task_id} grace={grace:?}")

@@ -161,7 +161,12 @@ impl SchedulerDrill {
                     cx.send(from, Message::Event(Event::Update(status)));
                 }
             }
-            Call::Shutdown { .. } | Call::Message { .. } | Call::Request { .. } => {}
+            Call::Shutdown { .. }
+            | Call::Message { .. }
+            | Call::Request { .. }
+            | Call::UpdateFramework { .. }
+            | Call::AcceptInverseOffers { .. }
+            | Call::DeclineInverseOffers { .. } => {}
             Call::Subscribe { .. } => unreachable!("handled above"),
         }
     }
@@ -177,8 +182,8 @@ impl SchedulerDrill {
     ) {
         let valid = offer_ids.iter().all(|offer| self.offers.get(offer) == Some(id));
         offer_ids.iter().for_each(|offer| drop(self.offers.remove(offer)));
-        for Operation::Launch { tasks } in operations {
-            for task in tasks {
+        for operation in operations {
+            for task in operation.tasks().to_vec() {
                 assert!(!self.tasks.contains_key(&task.task_id), "{} is launched once", task.task_id);
                 if !valid {
                     let status = TaskStatus::new(task.task_id, TaskState::Lost, Source::Master)

@@ -88,10 +88,8 @@ impl Offers {
         }
         let rest = offers.iter().map(|offer| &offer.resources).sum();
         self.acceptances.push(Acceptance { agent_id: first.agent_id.clone(), rest });
-        for Operation::Launch { tasks } in operations {
-            for task in tasks {
-                self.accepted.insert(task.task_id.clone(), self.acceptances.len() - 1);
-            }
+        for task in operations.iter().flat_map(Operation::tasks) {
+            self.accepted.insert(task.task_id.clone(), self.acceptances.len() - 1);
         }
     }
 

@@ -123,6 +123,7 @@ fn what_no_update_has_told_yet_is_not_told_by_reconciliation() {
         user: None,
         labels: Vec::new(),
         kill_policy: None,
+        unread: None,
     };
     let out = agent(&mut master, reregister("S1", vec![task]));
     feed(&mut master, Input::Applied { operation: operations(&out).remove(0) });

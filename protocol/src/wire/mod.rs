@@ -1,0 +1,11 @@
+//! The messages of Mesos's v1 APIs, as they travel over HTTP. Source of names and numbers: Mesos 1.11, `include/mesos/v1`.
+//!
+//! [`v1`] is generated from the schemas in `protocol/proto`.
+
+mod generated {
+    #![allow(missing_docs, unreachable_pub, clippy::all)]
+
+    include!(concat!(env!("OUT_DIR"), "/wire.rs"));
+}
+
+pub use generated::mesos::v1;
