@@ -10,10 +10,11 @@ use protocol::resources::Scalar;
 use protocol::validate;
 use protocol::{
     Capability, CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason,
-    Resource, Resources, Source, StatusUpdate, Task, TaskId, TaskInfo, TaskState, TaskStatus, UnixTime, Uuid,
+    Resource, Resources, Source, StatusUpdate, Task, TaskInfo, TaskState, TaskStatus, UnixTime, Uuid,
 };
 
 use super::limits::{COMMAND_EXECUTOR_CPUS_MILLIS, COMMAND_EXECUTOR_MEM_MB, MAX_TASKS};
+use super::queue::Queued;
 use super::state::{Agent, Executor, ExecutorState, Framework, Timer};
 use super::updates::End;
 use super::{ContainerSpec, Output};
@@ -72,7 +73,7 @@ impl Agent {
         match framework.executors.get_mut(&executor_id) {
             Some(executor) => match executor.state.pid().cloned() {
                 Some(to) => out.push(Output::ToExecutor { to, event: ExecutorEvent::Launch(task) }),
-                None => executor.queued.push_back(task),
+                None => executor.queued.push_back(Queued::Task(Box::new(task))),
             },
             None => self.launch_executor(now, &framework_id, task, out),
         }
@@ -177,7 +178,7 @@ impl Agent {
             sandbox: spec.sandbox.clone(),
             state: ExecutorState::Registering,
             os_pid: None,
-            queued: VecDeque::from([task]),
+            queued: VecDeque::from([Queued::Task(Box::new(task))]),
             doom: None,
         };
         let framework = self.frameworks.get_mut(framework_id).expect("the task's framework has been entered");
@@ -246,13 +247,6 @@ impl Agent {
         }
         environment
     }
-
-    /// Takes a task out of its executor's queue; says whether it was there.
-    pub(super) fn dequeue(executor: &mut Executor, task_id: &TaskId) -> bool {
-        let before = executor.queued.len();
-        executor.queued.retain(|queued| queued.task_id != *task_id);
-        executor.queued.len() < before
-    }
 }
 
 /// How a framework is told of a task that never started.
@@ -286,8 +280,8 @@ fn command_executor_info(framework_id: &FrameworkId, task: &TaskInfo) -> Executo
 #[cfg(test)]
 mod tests {
     use libactor::{Machine, Pid};
-    use protocol::AgentInfo;
     use protocol::messages::AgentEvent;
+    use protocol::{AgentInfo, TaskId};
 
     use super::super::{AgentConfig, Input};
     use super::*;
