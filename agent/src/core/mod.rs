@@ -28,6 +28,7 @@
 mod calls;
 mod check;
 mod config;
+mod container;
 mod executors;
 mod input;
 mod kill;
@@ -90,10 +91,11 @@ impl Agent {
             }
             AgentEvent::Ping { connected } => self.ping(now, connected, out),
             AgentEvent::RunTask { framework, task, launch_executor } => {
-                self.run_task(now, framework, task, launch_executor, out);
+                self.run(now, framework, Queued::Task(Box::new(task)), launch_executor, out);
             }
-            AgentEvent::RunTaskGroup { framework, .. } => {
-                tracing::warn!(framework_id = ?framework.id, "a task group is ignored");
+            AgentEvent::RunTaskGroup { framework, executor, mut tasks, launch_executor } => {
+                tasks.iter_mut().for_each(|task| task.executor = Some(executor.clone()));
+                self.run(now, framework, Queued::Group(tasks), launch_executor, out);
             }
             AgentEvent::KillTask { framework_id, task_id, kill_policy } => {
                 self.kill_task(now, framework_id, task_id, kill_policy, out);

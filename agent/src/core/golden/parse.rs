@@ -78,13 +78,18 @@ fn event(world: &World, words: &[&str]) -> AgentEvent {
         ["ping"] => AgentEvent::Ping { connected: true },
         ["ping", "disconnected"] => AgentEvent::Ping { connected: false },
         ["run", framework_id, task, kind @ ("executor" | "running-executor" | "bad-executor"), id] => {
-            let command = if *kind == "bad-executor" { "a\0b" } else { "./run" };
-            let mut executor = ExecutorInfo::new(*id, CommandInfo::shell(command).env("COLOUR", "red"));
-            executor.resources = "cpus:0.5".parse().unwrap();
-            let resources = "cpus:1".parse().unwrap();
-            let task = TaskInfo::with_executor(*task, "S0".into(), resources, executor);
+            let task = executor_task(task, executor(kind, id));
             let launch_executor = *kind != "running-executor";
             AgentEvent::RunTask { framework: framework(framework_id), task, launch_executor }
+        }
+        ["run-group", framework_id, kind, id, tasks @ ..] => {
+            let executor = executor(kind, id);
+            AgentEvent::RunTaskGroup {
+                framework: framework(framework_id),
+                tasks: tasks.iter().map(|task| executor_task(task, executor.clone())).collect(),
+                executor,
+                launch_executor: *kind != "running-executor",
+            }
         }
         ["run", framework_id, task, "nothing"] => {
             let mut task = command_task(task, "true");
@@ -126,6 +131,17 @@ fn event(world: &World, words: &[&str]) -> AgentEvent {
         ["shutdown", rest @ ..] => AgentEvent::Shutdown { message: rest.join(" ") },
         _ => panic!("not understood: {words:?}"),
     }
+}
+
+fn executor(kind: &str, id: &str) -> ExecutorInfo {
+    let command = if kind == "bad-executor" { "a\0b" } else { "./run" };
+    let mut executor = ExecutorInfo::new(id, CommandInfo::shell(command).env("COLOUR", "red"));
+    executor.resources = "cpus:0.5".parse().unwrap();
+    executor
+}
+
+fn executor_task(task: &str, executor: ExecutorInfo) -> TaskInfo {
+    TaskInfo::with_executor(task, "S0".into(), "cpus:1".parse().unwrap(), executor)
 }
 
 fn command_task(task: &str, command: &str) -> TaskInfo {
