@@ -2,6 +2,8 @@
 //!
 //! [`v1`] is generated from the schemas in `protocol/proto`.
 
+pub mod convert;
+
 mod generated {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
 
