@@ -33,6 +33,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub mod convert;
+
 mod generated {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
 
