@@ -31,7 +31,7 @@ impl Agent {
             return self.refuse_call(from, "the executor is not subscribed", out);
         }
         match call.call {
-            ExecutorCallKind::Subscribe { .. } => {}
+            ExecutorCallKind::Subscribe { .. } | ExecutorCallKind::Heartbeat => {}
             ExecutorCallKind::Update(status) => self.executor_updates(now, &container_id, status, out),
             ExecutorCallKind::Message(data) => {
                 self.message_to_framework(call.framework_id, call.executor_id, data, out);
