@@ -8,4 +8,6 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/wire.rs"));
 }
 
+pub mod v0;
+
 pub use generated::mesos::v1;
