@@ -8,6 +8,10 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/wire.rs"));
 }
 
+pub mod common;
 pub mod v0;
 
 pub use generated::mesos::v1;
+
+/// The version of Mesos whose API is spoken: clients parse what answers say.
+pub const API_VERSION: &str = "1.11.0";

@@ -87,7 +87,8 @@ impl Serialize for V0ReservedFull<'_> {
 fn reserved(resources: &Resources) -> BTreeMap<String, Resources> {
     let mut roles = BTreeMap::new();
     for resource in resources.iter().filter(|resource| !resource.reservations.is_empty()) {
-        *roles.entry(resource.role_name().to_owned()).or_insert_with(Resources::new) += &resource.clone().into();
+        *roles.entry(resource.role_name().to_owned()).or_insert_with(Resources::new) +=
+            &resource.clone().into();
     }
     roles
 }
@@ -338,7 +339,8 @@ mod tests {
 
     #[test]
     fn a_command_task_has_no_executor() {
-        let info = TaskInfo::command("t", "S0".into(), "cpus:1".parse().unwrap(), crate::CommandInfo::shell(""));
+        let info =
+            TaskInfo::command("t", "S0".into(), "cpus:1".parse().unwrap(), crate::CommandInfo::shell(""));
         let mut task = Task::new("F".into(), &info, crate::TaskState::Running);
         let role = Role::default();
         let value = shown(V0Task { task: &task, role: Some(&role) });
