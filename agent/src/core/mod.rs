@@ -30,6 +30,7 @@ mod check;
 mod config;
 mod container;
 mod executors;
+mod history;
 mod input;
 mod kill;
 mod launch;
@@ -49,6 +50,7 @@ use libactor::{Machine, Pid, Random, Time, Timers};
 use protocol::messages::{AgentEvent, ExecutorCallKind};
 
 pub use config::AgentConfig;
+pub use history::{CompletedExecutor, CompletedFramework};
 pub use input::{Ask, ContainerSpec, Input, Output, Refusal};
 pub use queue::Queued;
 pub use registration::Phase;
@@ -72,6 +74,7 @@ impl Agent {
             subscribed: Default::default(),
             streams: Default::default(),
             ended_meanwhile: Default::default(),
+            history: Default::default(),
             leaving: None,
             counters: Counters::default(),
         }

@@ -36,6 +36,8 @@ pub enum ExecutorCallKind {
     Update(TaskStatus),
     /// Bytes for the scheduler.
     Message(Bytes),
+    /// The executor is there. It asks for nothing, but the agent must know the executor.
+    Heartbeat,
 }
 
 /// What the agent tells an executor.
