@@ -37,6 +37,8 @@ mod tables;
 mod tests;
 pub mod v0;
 
+pub mod convert;
+
 mod generated {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
 
