@@ -16,6 +16,7 @@
 //! | actors that are made again | [`supervise`](supervise()), [`Backoff`] |
 //! | time | [`Clock`], [`Time`], [`Timers`] |
 //! | HTTP | [`http`] |
+//! | files over HTTP | [`files`] |
 //! | metrics | [`Metrics`] |
 //! | watching and dropping messages in tests | [`Filter`] |
 //! | every bound | [`limits`] |
@@ -82,6 +83,7 @@ mod clock;
 mod codec;
 mod complaint;
 mod error;
+pub mod files;
 mod filter;
 pub mod http;
 pub mod limits;
@@ -97,6 +99,7 @@ pub mod shell;
 pub mod sim;
 mod supervise;
 mod sync;
+mod system;
 mod time;
 
 pub use actor::{Answer, Install, Me, OnExited, Receive, Reply, TimerHandle};
@@ -107,7 +110,7 @@ pub use http::{HttpBody, HttpRequest, HttpResponse};
 pub use machine::{Machine, Random};
 pub use message::{Message, Refusal, Request, message_name};
 pub use metrics::{Counter, Gauge, Metrics};
-pub use node::{Node, NodeConfig};
+pub use node::{LogLevelError, Node, NodeConfig};
 pub use pid::{MAX_NAME_BYTES, ParsePidError, Pid, valid_name};
 pub use shell::{Accept, Edge, ShellHandle};
 pub use supervise::{Backoff, supervise};

@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use libactor::{Pid, Random, Time, Timers};
 use protocol::{
     AgentId, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason, Resources, Task,
-    TaskId, TaskInfo,
+    TaskId,
 };
 
-use super::AgentConfig;
+use super::history::{CompletedExecutor, History};
 use super::kill::Leaving;
+use super::queue::Queued;
 use super::registration::Registration;
 use super::updates::Stream;
+use super::{AgentConfig, Output};
 
 /// The agent machine. Fields are read through its methods; only inputs change it.
 #[derive(Clone, Debug)]
@@ -31,6 +34,7 @@ pub struct Agent {
     pub(super) streams: BTreeMap<(FrameworkId, TaskId), Stream>,
     /// Executors that have ended while the agent was registering, and how: at most as many as were there before.
     pub(super) ended_meanwhile: BTreeMap<(FrameworkId, ExecutorId), i32>,
+    pub(super) history: History,
     pub(super) leaving: Option<Leaving>,
     pub(super) counters: Counters,
 }
@@ -41,6 +45,8 @@ pub(super) enum Timer {
     Register,
     Ping,
     ExecutorRegistration(ContainerId),
+    ExecutorReturn(ContainerId),
+    Heartbeat(ContainerId),
     Destroy(ContainerId),
     Retry(FrameworkId, TaskId),
     Leave,
@@ -55,6 +61,8 @@ pub struct Framework {
     pub executors: BTreeMap<ExecutorId, Executor>,
     /// Those that are not terminal, or whose terminal update is not acknowledged.
     pub tasks: BTreeMap<TaskId, Task>,
+    /// Runs of its executors that are over, the oldest first.
+    pub completed_executors: VecDeque<Arc<CompletedExecutor>>,
     /// Whether the master has removed it: nobody hears of its tasks any more.
     pub removed: bool,
 }
@@ -74,8 +82,10 @@ pub struct Executor {
     pub state: ExecutorState,
     /// Its process id, once it has been launched.
     pub os_pid: Option<u32>,
-    /// Tasks that wait for its subscription, in order; all of them are also in [`Framework::tasks`].
-    pub queued: VecDeque<TaskInfo>,
+    /// What waits for its subscription, in order; all tasks of it are also in [`Framework::tasks`].
+    pub queued: VecDeque<Queued>,
+    /// Its tasks whose end is acknowledged, the oldest first.
+    pub completed_tasks: VecDeque<Arc<Task>>,
     /// Why the agent ends it, where tasks are to be told something else than that it ended.
     pub doom: Option<(Reason, String)>,
 }
@@ -87,6 +97,8 @@ pub enum ExecutorState {
     Registering,
     /// It has subscribed.
     Running(Pid),
+    /// It had subscribed over HTTP and its stream is gone. Its process lives, and may subscribe again in time; tasks wait.
+    Away,
     /// It is to end; its actor where it has subscribed and is not gone.
     Terminating(Option<Pid>),
 }
@@ -95,7 +107,7 @@ impl ExecutorState {
     /// The actor of a subscribed executor.
     pub fn pid(&self) -> Option<&Pid> {
         match self {
-            ExecutorState::Registering => None,
+            ExecutorState::Registering | ExecutorState::Away => None,
             ExecutorState::Running(pid) => Some(pid),
             ExecutorState::Terminating(pid) => pid.as_ref(),
         }
@@ -188,10 +200,12 @@ impl Agent {
     }
 
     /// Forgets a framework that has nothing here any more.
-    pub(super) fn forget_framework_if_idle(&mut self, framework_id: &FrameworkId) {
+    pub(super) fn forget_framework_if_idle(&mut self, framework_id: &FrameworkId, out: &mut Vec<Output>) {
         let idle = |framework: &Framework| framework.executors.is_empty() && framework.tasks.is_empty();
-        if self.frameworks.get(framework_id).is_some_and(idle) {
-            self.frameworks.remove(framework_id);
+        if self.frameworks.get(framework_id).is_some_and(idle)
+            && let Some(framework) = self.frameworks.remove(framework_id)
+        {
+            self.complete_framework(framework.info, framework.completed_executors, out);
         }
     }
 }

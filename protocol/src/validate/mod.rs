@@ -285,6 +285,33 @@ pub fn framework(framework: &FrameworkInfo) -> Result<(), Invalid> {
     duration("failover timeout of the framework", Some(framework.failover_timeout))
 }
 
+/// What a framework with several roles, or with roles in the field for several, needs.
+pub const SEVERAL_ROLES: &str =
+    "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable";
+
+/// A role of a framework: one of several, or its only one.
+///
+/// # Errors
+/// As [`role`], after the name of the field.
+pub fn framework_role(own: &Role, multi_role: bool) -> Result<(), Invalid> {
+    role(own).map_err(|why| {
+        why.within(if multi_role {
+            "'FrameworkInfo.roles' contains invalid role"
+        } else {
+            "'FrameworkInfo.role' is not a valid role"
+        })
+    })
+}
+
+/// What is said of resources that claim to be allocated to two roles, the second of them found first.
+pub fn two_allocation_roles(one: &str, other: &str) -> Invalid {
+    Invalid(format!(
+        "The resources have multiple allocation roles ('{}' and '{}') but only one allocation role is allowed",
+        shown(one),
+        shown(other)
+    ))
+}
+
 /// Roles in a call of a framework (suppress, revive, subscribe): each of them one of its own.
 ///
 /// # Errors

@@ -6,6 +6,8 @@
 //! | this one | bodies to messages and back, in both formats: [`decode`], [`encode`], [`to_json`] |
 //! | [`recordio`] | records in a stream |
 //! | [`negotiate`] | which format a request has, and which one its answer gets |
+//! | [`common`] | answers that masters and agents give alike |
+//! | [`v0`] | values as the older endpoints show them |
 //!
 //! JSON becomes protobuf's bytes first, and bytes become JSON: both walk the same tables (`tables`), beside which
 //! prost's types need no code of ours.
@@ -25,6 +27,7 @@
 
 mod bytes;
 mod check;
+pub mod common;
 mod error;
 mod json;
 mod maps;
@@ -33,6 +36,9 @@ pub mod recordio;
 mod tables;
 #[cfg(test)]
 mod tests;
+pub mod v0;
+
+pub mod convert;
 
 mod generated {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
