@@ -167,7 +167,7 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
                 }
             }
             Output::ToExecutor { to, event } => self.tell_executor(to, event, me),
-            Output::Answer { .. } => {}
+            Output::Answer { .. } | Output::Forget { .. } => {}
             Output::Link { pid } => me.link(&pid),
             Output::Unlink { pid } => me.unlink(&pid),
             Output::Launch(spec) => self.containerizer.launch(*spec),

@@ -193,12 +193,12 @@ impl Agent {
             if let Some(task) = framework.tasks.get_mut(&task_id) {
                 task.state = status.state;
                 remember(task, &status);
-                if !heard && status.state.is_terminal() {
-                    framework.tasks.remove(&task_id);
-                }
             }
         }
         if !heard {
+            if status.state.is_terminal() {
+                self.task_is_over(framework_id, &task_id, out);
+            }
             return;
         }
         let key = (framework_id.clone(), task_id.clone());
@@ -209,6 +209,14 @@ impl Agent {
         }
         if idle {
             self.forward(now, framework_id.clone(), task_id, out);
+        }
+    }
+
+    /// Nobody waits for the end of a task any more.
+    fn task_is_over(&mut self, framework_id: &FrameworkId, task_id: &TaskId, out: &mut Vec<Output>) {
+        let framework = self.frameworks.get_mut(framework_id);
+        if let Some(task) = framework.and_then(|framework| framework.tasks.remove(task_id)) {
+            self.complete_task(framework_id, task, out);
         }
     }
 
@@ -271,10 +279,8 @@ impl Agent {
         let acknowledged = stream.pending.pop_front();
         if acknowledged.is_some_and(|status| status.state.is_terminal()) {
             self.streams.remove(&key);
-            if let Some(framework) = self.frameworks.get_mut(&key.0) {
-                framework.tasks.remove(&key.1);
-            }
-            self.forget_framework_if_idle(&key.0);
+            self.task_is_over(&key.0, &key.1, out);
+            self.forget_framework_if_idle(&key.0, out);
         } else {
             self.forward(now, key.0, key.1, out);
         }

@@ -83,8 +83,8 @@ impl AgentHost {
             match output {
                 Output::ToMaster { to, call } => cx.send(&to, Message::Agent(call)),
                 Output::ToExecutor { to, event } => cx.send(&to, Message::ExecutorEvent(event)),
-                // Nobody calls over HTTP here.
-                Output::Answer { .. } => {}
+                // Nobody calls over HTTP here, nor looks into sandboxes.
+                Output::Answer { .. } | Output::Forget { .. } => {}
                 Output::Link { pid } => cx.link(&pid),
                 Output::Unlink { pid } => cx.unlink(&pid),
                 Output::Launch(spec) => {

@@ -33,6 +33,9 @@ pub(super) fn output(world: &mut World, output: &Output) -> String {
             text.replace(spec.container_id.as_str(), &container(world, &spec.container_id))
         }
         Output::Destroy { container_id } => format!("destroy {}", container(world, container_id)),
+        Output::Forget { framework_id, executor_id, container_id, last, .. } => {
+            format!("forget {framework_id}/{executor_id} {} last={last}", container(world, container_id))
+        }
         Output::Terminate { message, failed } => format!("terminate failed={failed}: {message}"),
     }
 }
