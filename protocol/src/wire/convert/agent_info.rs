@@ -28,5 +28,7 @@ pub fn agent_info_to_wire(info: &AgentInfo, refined: bool) -> v1::AgentInfo {
         attributes: attributes_to_wire(&info.attributes),
         id: info.id.as_ref().map(Into::into),
         domain: None,
+        // Agents do not recover yet.
+        checkpoint: None,
     }
 }
