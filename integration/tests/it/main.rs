@@ -4,6 +4,11 @@
 
 mod agent_drill;
 mod cluster;
+mod daemons;
+mod http;
+mod odd_requests;
+mod pymesos;
 mod scheduler_drill;
 mod simulation;
 mod tidy;
+mod verified;
