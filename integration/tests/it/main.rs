@@ -10,5 +10,6 @@ mod odd_requests;
 mod pymesos;
 mod scheduler_drill;
 mod simulation;
+mod subscribers;
 mod tidy;
 mod verified;

@@ -147,6 +147,12 @@ impl Connection {
         self.stream.get_ref().set_read_timeout(None).expect("a timeout can be unset");
     }
 
+    /// From now on a read gives up after a second.
+    pub(crate) fn wait_only_a_moment(&mut self) {
+        let moment = Some(Duration::from_secs(1));
+        self.stream.get_ref().set_read_timeout(moment).expect("a timeout can be set");
+    }
+
     /// As [`Connection::chunk`], on a connection that may end at any time.
     pub(crate) fn chunk_if_any(&mut self) -> Option<Vec<u8>> {
         let mut line = String::new();
