@@ -5,6 +5,7 @@
 mod agent_drill;
 mod cluster;
 mod daemons;
+mod frameworks;
 mod http;
 mod odd_requests;
 mod pymesos;
