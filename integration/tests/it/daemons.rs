@@ -19,10 +19,9 @@ pub(crate) struct Daemon {
 
 /// A master and an agent.
 pub(crate) struct Daemons {
-    pub(crate) master: Daemon,
-    pub(crate) agent: Daemon,
     pub(crate) address: SocketAddr,
-    pub(crate) agent_address: SocketAddr,
+    _master: Daemon,
+    _agent: Daemon,
 }
 
 impl Daemons {
@@ -34,9 +33,8 @@ impl Daemons {
         let resources = "--resources=cpus:4;mem:2048;disk:1024";
         let mut agent =
             Daemon::start(&["agent", &folder("agent"), &asked, "--ip=127.0.0.1", "--port=0", resources]);
-        let agent_address = agent.address();
         agent.wait_for("registered agent_id=");
-        Self { master, agent, address, agent_address }
+        Self { address, _master: master, _agent: agent }
     }
 }
 
@@ -58,10 +56,6 @@ impl Daemon {
             }
         });
         Self { child, lines, seen: Vec::new() }
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Waits for a line that has a text in it, and gives what follows the text.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use integration::cluster::{Cluster, ClusterConfig};
+use libactor::Clock;
 use serde_json::Value;
 
 use crate::http::{Connection, Response};
@@ -42,7 +43,7 @@ pub(crate) fn agent_of(master: SocketAddr) -> SocketAddr {
 
 /// Where the agents of a cluster listen, once that many are registered.
 pub(crate) fn agents_of(master: SocketAddr, count: usize) -> Vec<SocketAddr> {
-    let begin = std::time::Instant::now();
+    let begin = Clock::real().now();
     loop {
         let slaves = Connection::open(master).ask("GET", "/slaves", &[], b"").json();
         let slaves = slaves["slaves"].as_array().unwrap().clone();
@@ -51,7 +52,10 @@ pub(crate) fn agents_of(master: SocketAddr, count: usize) -> Vec<SocketAddr> {
                 |slave: &Value| slave["pid"].as_str().unwrap().split_once('@').unwrap().1.parse().unwrap();
             return slaves.iter().map(address).collect();
         }
-        assert!(begin.elapsed() < crate::http::PATIENCE, "{count} agents register: {slaves:?}");
+        assert!(
+            Clock::real().now().since(begin) < crate::http::PATIENCE,
+            "{count} agents register: {slaves:?}"
+        );
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use integration::cluster::{Cluster, ClusterConfig};
+use libactor::Clock;
 use serde_json::{Value, json};
 
 use crate::http::{Connection, Events, Response, Scheduler};
@@ -149,9 +150,9 @@ fn subscription(master: SocketAddr) {
     assert_eq!(info["pid"], format!("master@{master}"));
     assert_eq!((&info["ip"], &info["port"]), (&json!(16_777_343), &json!(master.port())));
     assert_eq!(events.next(), Some(json!({ "type": "HEARTBEAT" })));
-    let begin = Instant::now();
+    let begin = Clock::real().now();
     events.wait_for("HEARTBEAT");
-    let apart = begin.elapsed().as_secs_f64();
+    let apart = Clock::real().now().since(begin).as_secs_f64();
     assert!((14.5..16.0).contains(&apart), "heartbeats are {apart} s apart");
 }
 
@@ -186,11 +187,11 @@ fn offered_again(scheduler: &mut Scheduler, filters: Option<f64>) -> Duration {
         decline["filters"] = json!({ "refuse_seconds": seconds });
     }
     scheduler.accepted(json!({ "type": "DECLINE", "decline": decline }));
-    let begin = Instant::now();
+    let begin = Clock::real().now();
     if filters.is_none_or(|seconds| seconds < 10.0) {
         scheduler.offers();
     }
-    begin.elapsed()
+    Clock::real().now().since(begin)
 }
 
 fn declined(master: SocketAddr) {
@@ -209,9 +210,13 @@ fn revived(master: SocketAddr) {
     let quiet = scheduler.events.within(Duration::from_millis(1500));
     assert!(quiet.as_ref().is_none_or(|event| event["type"] != "OFFERS"), "{quiet:?}");
     scheduler.accepted(json!({ "type": "REVIVE" }));
-    let begin = Instant::now();
+    let begin = Clock::real().now();
     scheduler.offers();
-    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+    assert!(
+        Clock::real().now().since(begin) < Duration::from_millis(500),
+        "{:?}",
+        Clock::real().now().since(begin)
+    );
 }
 
 fn resources(role: Option<&str>) -> Value {
@@ -349,13 +354,13 @@ fn disconnected(master: SocketAddr) {
     let scheduler = Scheduler::subscribe(master, framework());
     let id = scheduler.id.clone();
     scheduler.events.close();
-    let begin = Instant::now();
+    let begin = Clock::real().now();
     loop {
         let all = Connection::open(master).ask("GET", "/frameworks", &[], b"").json();
         if all["completed_frameworks"].as_array().expect("a list").iter().any(|one| one["id"] == id) {
             break;
         }
-        assert!(begin.elapsed() < Duration::from_millis(1500), "{all}");
+        assert!(Clock::real().now().since(begin) < Duration::from_millis(1500), "{all}");
     }
     let mut info = framework();
     info["id"] = json!({ "value": id });

@@ -126,11 +126,6 @@ impl Connection {
         open
     }
 
-    pub(crate) fn close(&self) {
-        // One that the peer has closed needs no closing.
-        let _ = self.stream.get_ref().shutdown(std::net::Shutdown::Both);
-    }
-
     pub(crate) fn try_clone(&self) -> TcpStream {
         self.stream.get_ref().try_clone().expect("a socket can be shared")
     }
