@@ -16,6 +16,7 @@
 //! | actors that are made again | [`supervise`](supervise()), [`Backoff`] |
 //! | time | [`Clock`], [`Time`], [`Timers`] |
 //! | HTTP | [`http`] |
+//! | files over HTTP | [`files`] |
 //! | metrics | [`Metrics`] |
 //! | watching and dropping messages in tests | [`Filter`] |
 //! | every bound | [`limits`] |
@@ -82,6 +83,7 @@ mod clock;
 mod codec;
 mod complaint;
 mod error;
+pub mod files;
 mod filter;
 pub mod http;
 pub mod limits;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use libactor::{Machine, Pid, Random, Time};
 use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorCallKind, ExecutorEvent};
 use protocol::{
-    AgentInfo, CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Source,
-    TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
+    AgentInfo, CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason,
+    Source, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
 };
 
-use super::{Agent, AgentConfig, Input, Output};
+use super::{Agent, AgentConfig, Ask, Input, Output};
 
 const SEEDS: u64 = 300;
 const STEPS: usize = 300;
@@ -21,6 +21,9 @@ struct Container {
     executor_id: ExecutorId,
     launched: bool,
     pid: Pid,
+    /// Whether it speaks HTTP; its stream, while it has one.
+    http: bool,
+    stream: Option<Pid>,
     /// Tasks that were handed over, and the state last reported.
     tasks: BTreeMap<TaskId, TaskState>,
 }
@@ -36,8 +39,13 @@ struct World {
     /// The last state that the master heard of each task of a framework that is not removed.
     heard: BTreeMap<(FrameworkId, TaskId), TaskState>,
     asked: BTreeSet<(FrameworkId, TaskId)>,
+    /// Why tasks ended.
+    reasons: BTreeSet<Reason>,
     next_task: usize,
     next_pid: usize,
+    next_ask: u64,
+    /// How the last call over HTTP was answered.
+    answer: Option<(Ask, bool)>,
     terminated: bool,
 }
 
@@ -60,8 +68,11 @@ impl World {
             unacknowledged: BTreeSet::new(),
             heard: BTreeMap::new(),
             asked: BTreeSet::new(),
+            reasons: BTreeSet::new(),
             next_task: 0,
             next_pid: 0,
+            next_ask: 0,
+            answer: None,
             terminated: false,
         }
     }
@@ -95,6 +106,7 @@ impl World {
                         assert!(*before == state || before.may_become(state), "{before} -> {state}");
                     }
                     self.heard.insert(key.clone(), state);
+                    self.reasons.extend(update.status.reason);
                     self.unacknowledged.insert((key.0, key.1, update.status.uuid.unwrap()));
                 }
                 Output::Launch(spec) => {
@@ -104,16 +116,28 @@ impl World {
                         executor_id: spec.executor.executor_id,
                         launched: false,
                         pid: format!("executor({})@127.0.0.1:9000", self.next_pid).parse().unwrap(),
+                        http: self.random.chance(500),
+                        stream: None,
                         tasks: BTreeMap::new(),
                     };
                     assert!(self.containers.insert(spec.container_id, container).is_none());
                 }
                 Output::ToExecutor { to, event: ExecutorEvent::Launch(task) } => {
-                    let found = self.containers.values_mut().find(|container| container.pid == to);
-                    found
-                        .expect("a task is given to a living executor")
-                        .tasks
-                        .insert(task.task_id, TaskState::Staging);
+                    self.handed_over(&to, vec![task]);
+                }
+                Output::ToExecutor { to, event: ExecutorEvent::LaunchGroup(tasks) } => {
+                    assert!(tasks.len() > 1, "a group stays together");
+                    self.handed_over(&to, tasks);
+                }
+                Output::Unlink { pid } => {
+                    for container in
+                        self.containers.values_mut().filter(|one| one.stream.as_ref() == Some(&pid))
+                    {
+                        container.stream = None;
+                    }
+                }
+                Output::Answer { ask, answer } => {
+                    assert_eq!(self.answer.replace((ask, answer.is_ok())), None, "one answer");
                 }
                 Output::Terminate { .. } => self.terminated = true,
                 _ => {}
@@ -121,11 +145,43 @@ impl World {
         }
     }
 
-    fn run_task(&mut self) {
-        self.next_task += 1;
-        let name = format!("F{}", self.random.below(3));
+    fn handed_over(&mut self, to: &Pid, tasks: Vec<TaskInfo>) {
+        let is_it =
+            |container: &&mut Container| container.pid == *to || container.stream.as_ref() == Some(to);
+        let found = self.containers.values_mut().find(is_it);
+        let container = found.expect("a task is given to a living executor");
+        for task in tasks {
+            let before = container.tasks.insert(task.task_id, TaskState::Staging);
+            assert_eq!(before, None, "a task is handed over once");
+        }
+    }
+
+    fn framework(&mut self) -> (String, FrameworkInfo) {
+        let number = self.random.below(3);
+        let name = format!("F{number}");
         let mut framework = FrameworkInfo::new(name.clone());
         framework.id = Some(FrameworkId::from(name.clone()));
+        framework.checkpoint = number == 0;
+        (name, framework)
+    }
+
+    fn run_group(&mut self) {
+        let (name, framework) = self.framework();
+        let executor = ExecutorInfo::new(format!("E{}", self.random.below(2)), CommandInfo::shell("x"));
+        let mut tasks = Vec::new();
+        for _ in 0..2 + self.random.below(3) {
+            self.next_task += 1;
+            let task_id = format!("T{}", self.next_task);
+            self.asked.insert((name.clone().into(), task_id.clone().into()));
+            let resources = "cpus:0.1".parse().unwrap();
+            tasks.push(TaskInfo::with_executor(task_id, "S".into(), resources, executor.clone()));
+        }
+        self.master(AgentEvent::RunTaskGroup { framework, executor, tasks, launch_executor: true });
+    }
+
+    fn run_task(&mut self) {
+        self.next_task += 1;
+        let (name, framework) = self.framework();
         let resources = "cpus:0.1".parse().unwrap();
         let task_id = format!("T{}", self.next_task);
         let task = match self.random.below(2) {
@@ -157,6 +213,53 @@ impl World {
         self.feed(Input::Executor { from: container.pid.clone(), call });
     }
 
+    /// Calls over HTTP; says whether it was taken.
+    fn call_http(&mut self, id: &ContainerId, stream: Option<Pid>, call: ExecutorCallKind) -> bool {
+        let container = &self.containers[id];
+        self.next_ask += 1;
+        let ask = Ask(self.next_ask);
+        let (framework_id, executor_id) = (container.framework_id.clone(), container.executor_id.clone());
+        self.feed(Input::Call { ask, framework_id, executor_id, stream, call });
+        let (answered, taken) = self.answer.take().expect("every call is answered");
+        assert_eq!(answered, ask);
+        taken
+    }
+
+    fn subscribe(&mut self, id: &ContainerId) {
+        let updates = Vec::new();
+        if !self.containers[id].http {
+            return self.call(id, ExecutorCallKind::Subscribe { tasks: Vec::new(), updates });
+        }
+        self.next_pid += 1;
+        let stream = Pid::stream(&format!("s{}", self.next_pid), "10.0.0.9:5051".parse().unwrap());
+        let container = self.containers.get_mut(id).unwrap();
+        let unspoken = container.tasks.iter().filter(|(_, state)| **state == TaskState::Staging);
+        let task = |id: &TaskId| {
+            TaskInfo::command(id.clone(), "S".into(), Default::default(), CommandInfo::shell(""))
+        };
+        let tasks = unspoken.map(|(id, _)| task(id)).collect();
+        let before = container.stream.replace(stream.clone());
+        if !self.call_http(id, Some(stream), ExecutorCallKind::Subscribe { tasks, updates }) {
+            self.containers.get_mut(id).unwrap().stream = before;
+        }
+    }
+
+    /// Its connection breaks; of what was last told some never came.
+    fn disconnect(&mut self, id: &ContainerId) {
+        let forgets = self.random.chance(300);
+        let container = self.containers.get_mut(id).unwrap();
+        if !container.http {
+            let pid = container.pid.clone();
+            return self.feed(Input::Exited { pid });
+        }
+        if forgets {
+            container.tasks.retain(|_, state| *state != TaskState::Staging);
+        }
+        if let Some(pid) = container.stream.take() {
+            self.feed(Input::Exited { pid });
+        }
+    }
+
     fn step_container(&mut self) {
         let Some(id) = self.some_container() else { return };
         if !self.containers[&id].launched {
@@ -170,12 +273,9 @@ impl World {
             return self.feed(Input::Launched { container_id: id, result });
         }
         match self.random.below(10) {
-            0..3 => self.call(&id, ExecutorCallKind::Subscribe { tasks: Vec::new(), updates: Vec::new() }),
+            0..3 => self.subscribe(&id),
             3..8 => self.update(&id),
-            8 => {
-                let pid = self.containers[&id].pid.clone();
-                self.feed(Input::Exited { pid });
-            }
+            8 => self.disconnect(&id),
             _ => self.exit(&id),
         }
     }
@@ -193,11 +293,22 @@ impl World {
         }
         let task_id = tasks[self.random.below(tasks.len() as u64) as usize].clone();
         let state = [Starting, Running, Killing, Finished, Killed, Unknown][self.random.below(6) as usize];
-        let mut status = TaskStatus::new(task_id, state, Source::Executor);
+        let mut status = TaskStatus::new(task_id.clone(), state, Source::Executor);
         if self.random.chance(700) {
             status.uuid = Some(Uuid::from_random(self.random.next_u128()));
         }
-        self.call(id, ExecutorCallKind::Update(status));
+        // Some lose their way.
+        match self.containers[id].http != self.random.chance(50) {
+            true => {
+                let has_uuid = status.uuid.is_some();
+                let taken = self.call_http(id, None, ExecutorCallKind::Update(status));
+                assert!(has_uuid || !taken);
+                if taken {
+                    self.containers.get_mut(id).unwrap().tasks.insert(task_id, state);
+                }
+            }
+            false => self.call(id, ExecutorCallKind::Update(status)),
+        }
     }
 
     fn acknowledge(&mut self) {
@@ -234,7 +345,8 @@ impl World {
     fn step(&mut self) {
         let framework_id = FrameworkId::from(format!("F{}", self.random.below(3)));
         match self.random.below(100) {
-            0..15 => self.run_task(),
+            0..12 => self.run_task(),
+            12..15 => self.run_group(),
             15..55 => self.step_container(),
             55..75 => self.acknowledge(),
             75..80 => self.register(),
@@ -292,6 +404,7 @@ impl World {
 
 #[test]
 fn whatever_comes_the_invariants_hold_and_all_ends() {
+    let mut reasons = BTreeSet::new();
     for seed in 0..SEEDS {
         let mut world = World::new(seed);
         world.feed(Input::MasterDetected { master: Some(world.master.clone()) });
@@ -305,5 +418,14 @@ fn whatever_comes_the_invariants_hold_and_all_ends() {
         assert!(!world.terminated, "seed {seed}");
         world.feed(Input::Leave);
         assert!(world.terminated, "seed {seed}: an agent with nothing leaves at once");
+        reasons.append(&mut world.reasons);
+    }
+    for reason in [
+        Reason::AgentRestarted,
+        Reason::ExecutorReregistrationTimeout,
+        Reason::ExecutorRegistrationTimeout,
+        Reason::TaskKilledDuringLaunch,
+    ] {
+        assert!(reasons.contains(&reason), "{reason}: the worlds are wild enough");
     }
 }

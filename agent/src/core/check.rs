@@ -1,5 +1,7 @@
 //! What always holds.
 
+use protocol::TaskState;
+
 use super::registration::Phase;
 use super::state::{Agent, ExecutorState, Timer};
 
@@ -25,6 +27,12 @@ impl Agent {
             let timer = Timer::ExecutorRegistration(container_id.clone());
             assert_eq!(registering, self.timers.is_set(&timer), "who has not subscribed is waited for");
             assert!(!registering || !executor.queued.is_empty(), "an executor is launched for a task");
+            let away = executor.state == ExecutorState::Away;
+            let timer = Timer::ExecutorReturn(container_id.clone());
+            assert_eq!(away, self.timers.is_set(&timer), "who is away is waited for");
+            let stream = executor.state.pid().is_some_and(|pid| pid.stream_id().is_some());
+            let timer = Timer::Heartbeat(container_id.clone());
+            assert_eq!(stream, self.timers.is_set(&timer), "a stream is kept open");
             let running = matches!(executor.state, ExecutorState::Running(_));
             assert!(!running || executor.queued.is_empty(), "a running executor has its tasks");
             if let Some(pid) = executor.state.pid() {
@@ -60,9 +68,14 @@ impl Agent {
                 }
             }
             for executor in framework.executors.values() {
-                for queued in &executor.queued {
-                    assert!(framework.tasks.contains_key(&queued.task_id), "a queued task is known");
+                for queued in executor.queued_tasks() {
+                    let task = framework.tasks.get(&queued.task_id);
+                    assert!(
+                        task.is_some_and(|task| task.state == TaskState::Staging),
+                        "a queued task is known, and nobody has spoken of it"
+                    );
                 }
+                assert!(executor.queued.iter().all(|queued| !queued.tasks().is_empty()), "a group has tasks");
             }
         }
     }

@@ -22,6 +22,8 @@ pub struct AgentConfig {
     pub executor_registration_timeout: Duration,
     /// `--executor_shutdown_grace_period`: between the request to shut down and the kill.
     pub executor_shutdown_grace_period: Duration,
+    /// `--recovery_timeout`: how long an executor of a framework that checkpoints may stay away after its stream broke.
+    pub recovery_timeout: Duration,
     /// `--switch_user`: whether tasks run as the user that they name.
     pub switch_user: bool,
     /// `--executor_environment_variables`: given to every executor.
@@ -38,6 +40,7 @@ impl AgentConfig {
             registration_backoff_factor: limits::REGISTRATION_BACKOFF_FACTOR,
             executor_registration_timeout: limits::EXECUTOR_REGISTRATION_TIMEOUT,
             executor_shutdown_grace_period: limits::EXECUTOR_SHUTDOWN_GRACE_PERIOD,
+            recovery_timeout: limits::RECOVERY_TIMEOUT,
             switch_user: true,
             executor_environment: Vec::new(),
         }

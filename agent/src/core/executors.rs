@@ -1,14 +1,14 @@
-//! Executors: subscribing, speaking, exiting.
+//! Executors: speaking, exiting.
 
 use libactor::{Pid, Time};
 use protocol::messages::{AgentCall, ExecutorCall, ExecutorCallKind, ExecutorEvent};
 use protocol::notation::Span;
-use protocol::{ContainerId, ExecutorId, FrameworkId, Reason, StatusUpdate, TaskId, TaskState};
+use protocol::{ContainerId, ExecutorId, FrameworkId, Reason, TaskId, TaskState};
 
 use super::Output;
 use super::launch::NEVER_STARTED;
 use super::registration::Phase;
-use super::state::{Agent, Executor, ExecutorState, Timer};
+use super::state::{Agent, Executor, ExecutorState};
 use super::updates::End;
 
 impl Agent {
@@ -21,8 +21,11 @@ impl Agent {
         if !known {
             return self.refuse_call(from, "the agent does not know this run of the executor", out);
         }
-        if let ExecutorCallKind::Subscribe { tasks: _, updates } = call.call {
-            return self.subscribe(now, from, &container_id, updates, out);
+        if let ExecutorCallKind::Subscribe { tasks, updates } = call.call {
+            return match self.may_subscribe(&from, &container_id) {
+                Ok(()) => self.subscribe(now, from, &container_id, (tasks, updates), out),
+                Err(why) => self.refuse_call(from, why, out),
+            };
         }
         if self.subscribed.get(&from) != Some(&container_id) {
             return self.refuse_call(from, "the executor is not subscribed", out);
@@ -30,17 +33,28 @@ impl Agent {
         match call.call {
             ExecutorCallKind::Subscribe { .. } => {}
             ExecutorCallKind::Update(status) => self.executor_updates(now, &container_id, status, out),
-            ExecutorCallKind::Message(data) => match (self.phase(), self.master().cloned()) {
-                (Phase::Running, Some(to)) => {
-                    self.counters.valid_framework_messages += 1;
-                    let (framework_id, executor_id) = (call.framework_id, call.executor_id);
-                    out.push(Output::ToMaster {
-                        to,
-                        call: AgentCall::Message { framework_id, executor_id, data },
-                    });
-                }
-                _ => self.counters.invalid_framework_messages += 1,
-            },
+            ExecutorCallKind::Message(data) => {
+                self.message_to_framework(call.framework_id, call.executor_id, data, out);
+            }
+        }
+    }
+
+    pub(super) fn message_to_framework(
+        &mut self,
+        framework_id: FrameworkId,
+        executor_id: ExecutorId,
+        data: bytes::Bytes,
+        out: &mut Vec<Output>,
+    ) {
+        match (self.phase(), self.master().cloned()) {
+            (Phase::Running, Some(to)) => {
+                self.counters.valid_framework_messages += 1;
+                out.push(Output::ToMaster {
+                    to,
+                    call: AgentCall::Message { framework_id, executor_id, data },
+                });
+            }
+            _ => self.counters.invalid_framework_messages += 1,
         }
     }
 
@@ -48,59 +62,6 @@ impl Agent {
         tracing::warn!(from = %to, message, "call of an executor refused");
         self.counters.refused_executor_calls += 1;
         out.push(Output::ToExecutor { to, event: ExecutorEvent::Error(message.to_string()) });
-    }
-
-    fn subscribe(
-        &mut self,
-        now: Time,
-        from: Pid,
-        container_id: &ContainerId,
-        updates: Vec<StatusUpdate>,
-        out: &mut Vec<Output>,
-    ) {
-        if self.subscribed.get(&from).is_some_and(|other| other != container_id) {
-            return self.refuse_call(from, "this actor is subscribed as another executor", out);
-        }
-        let executor = self.executor_mut(container_id).expect("a known container has an executor");
-        match &executor.state {
-            ExecutorState::Running(pid) | ExecutorState::Terminating(Some(pid)) if *pid != from => {
-                return self.refuse_call(from, "the executor is subscribed from elsewhere", out);
-            }
-            ExecutorState::Registering => executor.state = ExecutorState::Running(from.clone()),
-            ExecutorState::Running(_) => {}
-            ExecutorState::Terminating(_) => executor.state = ExecutorState::Terminating(Some(from.clone())),
-        }
-        if self.subscribed.insert(from.clone(), container_id.clone()).is_none() {
-            out.push(Output::Link { pid: from.clone() });
-        }
-        self.timers.cancel(&Timer::ExecutorRegistration(container_id.clone()));
-        self.welcome(&from, container_id, out);
-        for update in updates {
-            self.executor_updates(now, container_id, update.status, out);
-        }
-    }
-
-    /// Tells a subscriber who it is, and hands over what waits for it.
-    fn welcome(&mut self, to: &Pid, container_id: &ContainerId, out: &mut Vec<Output>) {
-        let (framework_id, executor_id) = &self.containers[container_id];
-        let framework = self.frameworks.get_mut(framework_id).expect("a container's framework is known");
-        let executor = framework.executors.get_mut(executor_id).expect("a container's executor is known");
-        let mut agent = self.config.info.clone();
-        agent.id = self.id.clone();
-        let subscribed = ExecutorEvent::Subscribed {
-            executor: executor.info.clone(),
-            framework: framework.info.clone(),
-            agent_id: self.id.clone().expect("executors run only once the agent has an id"),
-            agent,
-        };
-        out.push(Output::ToExecutor { to: to.clone(), event: subscribed });
-        if matches!(executor.state, ExecutorState::Terminating(_)) {
-            out.push(Output::ToExecutor { to: to.clone(), event: ExecutorEvent::Shutdown });
-            return;
-        }
-        for task in executor.queued.drain(..) {
-            out.push(Output::ToExecutor { to: to.clone(), event: ExecutorEvent::Launch(task) });
-        }
     }
 
     /// The container has been made, or not.
@@ -171,8 +132,7 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         let Some((framework_id, executor_id)) = self.containers.remove(container_id) else { return };
-        self.timers.cancel(&Timer::ExecutorRegistration(container_id.clone()));
-        self.timers.cancel(&Timer::Destroy(container_id.clone()));
+        self.cancel_timers_of(container_id);
         let framework = self.frameworks.get_mut(&framework_id).expect("a container's framework is known");
         let executor = framework.executors.remove(&executor_id).expect("a container's executor is known");
         let left: Vec<TaskId> = framework
@@ -236,19 +196,13 @@ impl Agent {
         }
     }
 
-    /// A linked actor is gone: the master's or an executor's.
+    /// A linked actor is gone, the master's or an executor's; or an executor's stream.
     pub(super) fn exited(&mut self, now: Time, pid: &Pid, out: &mut Vec<Output>) {
         if self.master() == Some(pid) {
             self.master_exited(now, out);
         }
-        let Some(container_id) = self.subscribed.remove(pid) else { return };
-        let grace = self.config.executor_shutdown_grace_period;
-        if let Some(executor) = self.executor_mut(&container_id) {
-            // Its process ends too, as a rule; one that does not is of no use any more.
-            executor.state = ExecutorState::Terminating(None);
-            if !self.timers.is_set(&Timer::Destroy(container_id.clone())) {
-                self.timers.set(Timer::Destroy(container_id), now + grace);
-            }
+        if let Some(container_id) = self.subscribed.remove(pid) {
+            self.subscriber_gone(now, pid, container_id);
         }
     }
 

@@ -29,6 +29,10 @@ pub enum Input {
         call: ExecutorCall,
     },
     /// An executor calls over HTTP, and waits for one [`Output::Answer`].
+    ///
+    /// Whoever reaches the agent's port and knows the two ids can call. A proof that it is the executor belongs here: a
+    /// token of the run, made by the machine at the launch, given to the executor in its environment
+    /// (`MESOS_EXECUTOR_AUTHENTICATION_TOKEN`), and compared before anything else is looked up.
     Call {
         /// To answer with.
         ask: Ask,
@@ -41,7 +45,7 @@ pub enum Input {
         /// What it asks. Its newest run is meant: calls over HTTP name none.
         call: ExecutorCallKind,
     },
-    /// A linked actor, its process or its host is gone.
+    /// A linked actor, its process or its host is gone; or a stream has ended, by whichever side.
     Exited {
         /// Which.
         pid: Pid,
@@ -85,7 +89,7 @@ pub enum Output {
         /// What.
         event: ExecutorEvent,
     },
-    /// Answer an [`Input::Call`]: once each.
+    /// Answer an [`Input::Call`]: once each, before anything else that follows from it.
     Answer {
         /// Which.
         ask: Ask,
@@ -97,7 +101,8 @@ pub enum Output {
         /// Which.
         pid: Pid,
     },
-    /// Report nothing more of this actor.
+    /// Report nothing more of this actor. A [stream](Pid::stream) is over: it is closed once what was told to it is
+    /// written.
     Unlink {
         /// Which.
         pid: Pid,

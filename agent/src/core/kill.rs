@@ -8,6 +8,7 @@ use protocol::{ContainerId, ExecutorId, FrameworkId, KillPolicy, Reason, TaskId,
 
 use super::Output;
 use super::limits::LEAVE_SLACK;
+use super::queue::Queued;
 use super::state::{Agent, ExecutorState, Timer};
 use super::updates::End;
 
@@ -43,16 +44,18 @@ impl Agent {
         let executor_id = task.executor_id.clone();
         let framework = self.frameworks.get_mut(&framework_id).expect("it has just been found");
         let Some(executor) = framework.executors.get_mut(&executor_id) else { return };
-        if Self::dequeue(executor, &task_id) {
+        if let Some(queued) = executor.dequeue(&task_id) {
             // Nothing was handed to an executor that has not subscribed: without a queue it has nothing to do.
-            let idle = executor.queued.is_empty();
+            let idle = executor.queued.is_empty() && executor.state == ExecutorState::Registering;
             let container_id = executor.container_id.clone();
-            let end = End {
-                state: TaskState::Killed,
-                reason: Reason::TaskKilledDuringLaunch,
-                message: "Killed before it was delivered to the executor",
+            let message = match queued {
+                Queued::Task(_) => "Killed before delivery to the executor",
+                Queued::Group(_) => "A task within the task group was killed before delivery to the executor",
             };
-            self.report_end(now, &framework_id, &task_id, end, out);
+            let end = End { state: TaskState::Killed, reason: Reason::TaskKilledDuringLaunch, message };
+            for task in queued.tasks() {
+                self.report_end(now, &framework_id, &task.task_id, end, out);
+            }
             if idle {
                 self.shutdown_container(now, &container_id, out);
             }
@@ -63,8 +66,8 @@ impl Agent {
                 let event = ExecutorEvent::Kill { task_id, kill_policy };
                 out.push(Output::ToExecutor { to: to.clone(), event });
             }
-            ExecutorState::Registering | ExecutorState::Terminating(_) => {
-                tracing::info!(%task_id, "kill ignored: the executor is terminating");
+            ExecutorState::Registering | ExecutorState::Away | ExecutorState::Terminating(_) => {
+                tracing::info!(%task_id, "kill ignored: the executor is away or terminating");
             }
         }
     }
@@ -90,6 +93,12 @@ impl Agent {
                 out.push(Output::ToExecutor { to, event: ExecutorEvent::Shutdown });
                 self.timers.set(Timer::Destroy(container_id.clone()), now + grace);
             }
+            // It is told when it comes back in time.
+            ExecutorState::Away => {
+                executor.state = ExecutorState::Terminating(None);
+                self.timers.cancel(&Timer::ExecutorReturn(container_id.clone()));
+                self.timers.set(Timer::Destroy(container_id.clone()), now + grace);
+            }
             ExecutorState::Terminating(_) => {}
         }
     }
@@ -103,8 +112,9 @@ impl Agent {
         // Its only task carries its id.
         let task = framework.tasks.get(&TaskId::new(executor_id.as_str()));
         let done = executor.command_executor && task.is_none_or(|task| task.state.is_terminal());
-        if let (true, ExecutorState::Running(pid)) = (done, executor.state.clone()) {
-            executor.state = ExecutorState::Terminating(Some(pid));
+        if done && matches!(executor.state, ExecutorState::Running(_) | ExecutorState::Away) {
+            executor.state = ExecutorState::Terminating(executor.state.pid().cloned());
+            self.timers.cancel(&Timer::ExecutorReturn(container_id.clone()));
             self.timers.set(Timer::Destroy(container_id.clone()), now + grace);
         }
     }

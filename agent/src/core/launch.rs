@@ -1,104 +1,110 @@
-//! A task arrives: its executor is found or made, and the task is handed over or queued.
+//! Tasks and groups of tasks arrive: their executor is found or made, and they are handed over or queued.
+//!
+//! Of a group all tasks go the same way: one that can't be run here takes the others with it.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use libactor::Time;
-use protocol::messages::{AgentCall, ExecutorEvent};
-use protocol::notation::Span;
-use protocol::resources::Scalar;
+use protocol::messages::AgentCall;
 use protocol::validate;
 use protocol::{
-    Capability, CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason,
-    Resource, Resources, Source, StatusUpdate, Task, TaskId, TaskInfo, TaskState, TaskStatus, UnixTime, Uuid,
+    Capability, ContainerId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason, Source, StatusUpdate, Task,
+    TaskId, TaskInfo, TaskState, TaskStatus, UnixTime, Uuid,
 };
 
-use super::limits::{COMMAND_EXECUTOR_CPUS_MILLIS, COMMAND_EXECUTOR_MEM_MB, MAX_TASKS};
+use super::Output;
+use super::container::command_executor_info;
+use super::limits::MAX_TASKS;
+use super::queue::Queued;
 use super::state::{Agent, Executor, ExecutorState, Framework, Timer};
 use super::updates::End;
-use super::{ContainerSpec, Output};
 
 /// What [`ExecutorExited`](protocol::messages::AgentCall::ExecutorExited) says of an executor that never started.
 /// Source: Mesos.
 pub(super) const NEVER_STARTED: i32 = -1;
 
+/// Why tasks can't be run here.
+type Refused = (TaskState, Reason, String);
+
 impl Agent {
-    pub(super) fn run_task(
+    /// Runs a task, or tasks that belong together, of one executor.
+    pub(super) fn run(
         &mut self,
         now: Time,
         framework: FrameworkInfo,
-        task: TaskInfo,
+        work: Queued,
         launch_executor: bool,
         out: &mut Vec<Output>,
     ) {
-        let Some(framework_id) = framework.id.clone() else {
-            tracing::warn!(task = %task.task_id, "task of a framework without an id ignored");
+        let Some((framework_id, first)) = framework.id.clone().zip(work.tasks().first()) else {
+            tracing::warn!("tasks of a framework without an id ignored, or a group without tasks");
             return;
         };
-        let key = (framework_id.clone(), task.task_id.clone());
-        if self.id.is_none() || self.leaving.is_some() || self.streams.contains_key(&key) {
-            tracing::warn!(task = %task.task_id, "task ignored: not registered, leaving, or known already");
+        let removed = self.frameworks.get(&framework_id).is_some_and(|known| known.removed);
+        if self.id.is_none() || self.leaving.is_some() || removed {
+            tracing::warn!(task = %first.task_id, "task ignored: not registered, leaving, or its framework is removed");
             return;
         }
-        let known = self.frameworks.get(&framework_id);
-        if known.is_some_and(|known| known.removed || known.tasks.contains_key(&task.task_id)) {
-            tracing::warn!(task = %task.task_id, "task ignored: its framework is removed, or it is known already");
+        let fresh: Vec<&TaskInfo> =
+            work.tasks().iter().filter(|task| !self.knows(&framework_id, &task.task_id)).collect();
+        if fresh.is_empty() {
+            tracing::warn!(task = %first.task_id, "task ignored: it is known already");
             return;
         }
-        let executor_id = task.executor_id();
-        if self.frameworks.values().map(|framework| framework.tasks.len()).sum::<usize>() >= MAX_TASKS {
-            self.turn_away(now, &framework, &framework_id, &task, out);
-            if launch_executor {
-                self.report_no_executor(&framework_id, &task, out);
+        let executor = first.executor.clone().filter(|_| launch_executor);
+        if self.frameworks.values().map(|framework| framework.tasks.len()).sum::<usize>() + fresh.len()
+            > MAX_TASKS
+        {
+            for task in fresh {
+                self.turn_away(now, &framework, &framework_id, task, out);
             }
-            return;
+            return self.report_no_executor(&framework_id, executor, out);
         }
-        let fate = self.refuses(&framework, &framework_id, &executor_id, &task, launch_executor);
-        if let Err((state, reason, message)) = fate {
-            // A refused task is known, as ended, until the framework has acknowledged it.
-            let record = Task::new(framework_id.clone(), &task, TaskState::Staging);
-            self.enter_framework(framework, &framework_id).tasks.insert(task.task_id.clone(), record);
-            let end = End { state, reason, message: &message };
-            self.report_end(now, &framework_id, &task.task_id, end, out);
-            if launch_executor {
-                self.report_no_executor(&framework_id, &task, out);
-            }
-            return;
+        if let Err(why) = self.refuses(&framework, &framework_id, &work, fresh.len(), launch_executor) {
+            let fresh = fresh.into_iter().cloned().collect();
+            self.refuse(now, framework, &framework_id, fresh, why, out);
+            return self.report_no_executor(&framework_id, executor, out);
         }
+        let executor_id = first.executor_id();
         let framework = self.enter_framework(framework, &framework_id);
-        framework
-            .tasks
-            .insert(task.task_id.clone(), Task::new(framework_id.clone(), &task, TaskState::Staging));
+        for task in work.tasks() {
+            let record = Task::new(framework_id.clone(), task, TaskState::Staging);
+            framework.tasks.insert(task.task_id.clone(), record);
+        }
         match framework.executors.get_mut(&executor_id) {
             Some(executor) => match executor.state.pid().cloned() {
-                Some(to) => out.push(Output::ToExecutor { to, event: ExecutorEvent::Launch(task) }),
-                None => executor.queued.push_back(task),
+                Some(to) => out.push(Output::ToExecutor { to, event: work.into_event() }),
+                None => executor.queued.push_back(work),
             },
-            None => self.launch_executor(now, &framework_id, task, out),
+            None => self.launch_executor(now, &framework_id, work, out),
         }
     }
 
-    /// Why a task can't be run here.
+    /// Whether a task is here, or something of it that is not acknowledged.
+    fn knows(&self, framework_id: &FrameworkId, task_id: &TaskId) -> bool {
+        let known = self.frameworks.get(framework_id);
+        known.is_some_and(|known| known.tasks.contains_key(task_id))
+            || self.streams.contains_key(&(framework_id.clone(), task_id.clone()))
+    }
+
+    /// Why tasks can't be run here. `fresh` of them are not known.
     fn refuses(
         &self,
         framework: &FrameworkInfo,
         framework_id: &FrameworkId,
-        executor_id: &ExecutorId,
-        task: &TaskInfo,
+        work: &Queued,
+        fresh: usize,
         launch_executor: bool,
-    ) -> Result<(), (TaskState, Reason, String)> {
-        let valid = validate::framework_id(framework_id).and_then(|()| validate::task(task));
-        if let Err(problem) = valid {
-            return Err((TaskState::Error, Reason::TaskInvalid, problem.to_string()));
-        }
-        let executor =
-            self.frameworks.get(framework_id).and_then(|framework| framework.executors.get(executor_id));
-        match executor {
+    ) -> Result<(), Refused> {
+        valid(framework_id, work, fresh)?;
+        let first = &work.tasks()[0];
+        let executor_id = first.executor_id();
+        match self.executor(framework_id, &executor_id) {
             Some(Executor { state: ExecutorState::Terminating(_), .. }) => {
                 let message = "the executor is terminating".to_string();
                 Err((dropped_for(framework), Reason::ExecutorTerminated, message))
             }
-            Some(executor) if executor.command_executor != task.executor.is_none() => {
+            Some(executor) if executor.command_executor != first.executor.is_none() => {
                 let message =
                     format!("the executor id '{executor_id}' is that of another task's own executor");
                 Err((TaskState::Error, Reason::TaskInvalid, message))
@@ -108,6 +114,26 @@ impl Agent {
                 Err((dropped_for(framework), Reason::ExecutorTerminated, message))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A refused task is known, as ended, until the framework has acknowledged it.
+    fn refuse(
+        &mut self,
+        now: Time,
+        framework: FrameworkInfo,
+        framework_id: &FrameworkId,
+        tasks: Vec<TaskInfo>,
+        (state, reason, message): Refused,
+        out: &mut Vec<Output>,
+    ) {
+        let framework = self.enter_framework(framework, framework_id);
+        for task in &tasks {
+            let record = Task::new(framework_id.clone(), task, TaskState::Staging);
+            framework.tasks.insert(task.task_id.clone(), record);
+        }
+        for task_id in tasks.iter().map(|task| &task.task_id).collect::<BTreeSet<_>>() {
+            self.report_end(now, framework_id, task_id, End { state, reason, message: &message }, out);
         }
     }
 
@@ -135,8 +161,13 @@ impl Agent {
 
     /// The master counts a custom executor from the task that brings it: one that is not started for a refused task
     /// is told to have ended.
-    fn report_no_executor(&mut self, framework_id: &FrameworkId, task: &TaskInfo, out: &mut Vec<Output>) {
-        let Some(wanted) = &task.executor else { return };
+    fn report_no_executor(
+        &mut self,
+        framework_id: &FrameworkId,
+        wanted: Option<ExecutorInfo>,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(wanted) = wanted else { return };
         let there = self.executor(framework_id, &wanted.executor_id);
         if there.is_none_or(|there| there.command_executor) {
             self.report_executor_exit(framework_id, &wanted.executor_id, NEVER_STARTED, out);
@@ -158,17 +189,18 @@ impl Agent {
         &mut self,
         now: Time,
         framework_id: &FrameworkId,
-        task: TaskInfo,
+        work: Queued,
         out: &mut Vec<Output>,
     ) {
         let container_id = ContainerId::from(Uuid::from_random(self.random.next_u128()).to_string());
-        let command_executor = task.executor.is_none();
-        let info = match &task.executor {
+        let first = &work.tasks()[0];
+        let command_executor = first.executor.is_none();
+        let info = match &first.executor {
             Some(executor) => executor.clone(),
-            None => command_executor_info(framework_id, &task),
+            None => command_executor_info(framework_id, first),
         };
         let executor_id = info.executor_id.clone();
-        let spec = self.container_spec(framework_id, &info, &task, command_executor, &container_id);
+        let spec = self.container_spec(framework_id, &info, &work, &container_id);
         tracing::info!(%executor_id, %framework_id, %container_id, "launching an executor");
         let executor = Executor {
             info,
@@ -177,7 +209,7 @@ impl Agent {
             sandbox: spec.sandbox.clone(),
             state: ExecutorState::Registering,
             os_pid: None,
-            queued: VecDeque::from([task]),
+            queued: VecDeque::from([work]),
             doom: None,
         };
         let framework = self.frameworks.get_mut(framework_id).expect("the task's framework has been entered");
@@ -187,72 +219,31 @@ impl Agent {
         self.timers.set(Timer::ExecutorRegistration(container_id), timeout);
         out.push(Output::Launch(Box::new(spec)));
     }
+}
 
-    fn container_spec(
-        &self,
-        framework_id: &FrameworkId,
-        info: &ExecutorInfo,
-        task: &TaskInfo,
-        command_executor: bool,
-        container_id: &ContainerId,
-    ) -> ContainerSpec {
-        let agent_id = self.agent_id();
-        let sandbox = PathBuf::from(format!(
-            "slaves/{agent_id}/frameworks/{framework_id}/executors/{}/runs/{container_id}",
-            info.executor_id
-        ));
-        let framework = &self.frameworks[framework_id].info;
-        let own = info.command.user.clone().or_else(|| Some(framework.user.clone()));
-        let user = own.filter(|user| self.config.switch_user && !user.is_empty());
-        let resources = [&info.resources, &task.resources].into_iter().sum();
-        let environment = self.environment(framework_id, info, command_executor, container_id);
-        ContainerSpec {
-            container_id: container_id.clone(),
-            framework_id: framework_id.clone(),
-            executor: info.clone(),
-            command_executor,
-            sandbox,
-            user,
-            environment,
-            resources,
+/// Whether tasks are what they must be, each and together.
+fn valid(framework_id: &FrameworkId, work: &Queued, fresh: usize) -> Result<(), Refused> {
+    let reason = match work {
+        Queued::Task(_) => Reason::TaskInvalid,
+        Queued::Group(_) => Reason::TaskGroupInvalid,
+    };
+    let invalid = |message: String| (TaskState::Error, reason, message);
+    validate::framework_id(framework_id).map_err(|problem| invalid(problem.to_string()))?;
+    for task in work.tasks() {
+        validate::task(task).map_err(|problem| match work {
+            Queued::Task(_) => invalid(problem.to_string()),
+            Queued::Group(_) => invalid(format!("Task '{}' is invalid: {problem}", task.task_id)),
+        })?;
+    }
+    if let Queued::Group(tasks) = work {
+        let ids: BTreeSet<_> = tasks.iter().map(|task| &task.task_id).collect();
+        if ids.len() < tasks.len() || fresh < tasks.len() {
+            return Err(invalid(
+                "a task of the group is there twice, or is known to the agent already".into(),
+            ));
         }
     }
-
-    /// What an executor finds in its environment besides `PATH`, `MESOS_DIRECTORY` and `MESOS_SANDBOX`, which the
-    /// containerizer knows. Source: Mesos `executorEnvironment`, plus `MESOS_CONTAINER_ID`.
-    fn environment(
-        &self,
-        framework_id: &FrameworkId,
-        info: &ExecutorInfo,
-        command_executor: bool,
-        container_id: &ContainerId,
-    ) -> Vec<(String, String)> {
-        let grace = info.shutdown_grace_period.unwrap_or(self.config.executor_shutdown_grace_period);
-        let pid = &self.config.pid;
-        let mut environment = self.config.executor_environment.clone();
-        let mut set = |name: &str, value: String| environment.push((name.to_string(), value));
-        set("LIBPROCESS_PORT", "0".to_string());
-        set("LIBPROCESS_IP", pid.address().ip().to_string());
-        set("MESOS_FRAMEWORK_ID", framework_id.to_string());
-        set("MESOS_EXECUTOR_ID", info.executor_id.to_string());
-        set("MESOS_CONTAINER_ID", container_id.to_string());
-        set("MESOS_SLAVE_ID", self.agent_id().to_string());
-        set("MESOS_SLAVE_PID", pid.to_string());
-        set("MESOS_AGENT_ENDPOINT", pid.address().to_string());
-        set("MESOS_CHECKPOINT", "0".to_string());
-        set("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", Span(grace).to_string());
-        if !command_executor {
-            environment.extend(info.command.environment.0.iter().cloned());
-        }
-        environment
-    }
-
-    /// Takes a task out of its executor's queue; says whether it was there.
-    pub(super) fn dequeue(executor: &mut Executor, task_id: &TaskId) -> bool {
-        let before = executor.queued.len();
-        executor.queued.retain(|queued| queued.task_id != *task_id);
-        executor.queued.len() < before
-    }
+    Ok(())
 }
 
 /// How a framework is told of a task that never started.
@@ -263,31 +254,11 @@ pub(super) fn dropped_for(framework: &FrameworkInfo) -> TaskState {
     }
 }
 
-/// The executor that the agent makes for a command task. It runs inside the launcher: its command is never executed.
-/// What it costs is not charged to the framework.
-fn command_executor_info(framework_id: &FrameworkId, task: &TaskInfo) -> ExecutorInfo {
-    let command = task.command.as_ref().expect("a task without an executor has a command");
-    let mut own = CommandInfo::argv("meseta", ["meseta", "launch"]);
-    own.uris = command.uris.clone();
-    own.user = command.user.clone();
-    let mut info = ExecutorInfo::new(task.executor_id(), own);
-    info.framework_id = Some(framework_id.clone());
-    info.name = Some(format!("Command Executor (Task: {})", task.task_id));
-    info.resources = [
-        Resource::scalar("cpus", Scalar::from_millis(COMMAND_EXECUTOR_CPUS_MILLIS)),
-        Resource::scalar("mem", Scalar::from_millis(COMMAND_EXECUTOR_MEM_MB * 1000)),
-    ]
-    .into_iter()
-    .collect::<Resources>();
-    info.shutdown_grace_period = None;
-    info
-}
-
 #[cfg(test)]
 mod tests {
     use libactor::{Machine, Pid};
-    use protocol::AgentInfo;
     use protocol::messages::AgentEvent;
+    use protocol::{AgentInfo, CommandInfo};
 
     use super::super::{AgentConfig, Input};
     use super::*;

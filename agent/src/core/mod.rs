@@ -11,8 +11,8 @@
 //!        │      ◄───────────┘    │              Subscribe:  │       │ timeout, nothing left to run │
 //!        │ Registered,           │           Launch events  │       │                              │
 //!        │ Reregistered          │                          ▼       │                              │
-//!        ▼                       │                       Running    │                              │
-//!     Running ── exited, ────────┘                          │       │                              │
+//!        ▼                       │       Away ◄─ stream ─ Running    │                              │
+//!     Running ── exited, ────────┘       │ ─ Subscribe ──►  │       │                              │
 //!                silent, not connected:              Shutdown event │                              │
 //!                register again                      grace: Destroy │ Destroy                      │
 //!                                                           ▼       ▼                              ▼
@@ -25,15 +25,19 @@
 //! The machine trusts its master alone, by address. Executors are not trusted: a call counts only if framework,
 //! executor, container and the subscribed actor fit.
 
+mod calls;
 mod check;
 mod config;
+mod container;
 mod executors;
 mod input;
 mod kill;
 mod launch;
 pub mod limits;
+mod queue;
 mod registration;
 mod state;
+mod subscription;
 mod updates;
 
 #[cfg(test)]
@@ -42,13 +46,15 @@ mod chaos;
 mod golden;
 
 use libactor::{Machine, Pid, Random, Time, Timers};
-use protocol::messages::AgentEvent;
+use protocol::messages::{AgentEvent, ExecutorCallKind};
 
 pub use config::AgentConfig;
 pub use input::{Ask, ContainerSpec, Input, Output, Refusal};
+pub use queue::Queued;
 pub use registration::Phase;
 pub use state::{Agent, Counters, Executor, ExecutorState, Framework};
 
+use calls::Caller;
 use state::Timer;
 
 impl Agent {
@@ -85,10 +91,11 @@ impl Agent {
             }
             AgentEvent::Ping { connected } => self.ping(now, connected, out),
             AgentEvent::RunTask { framework, task, launch_executor } => {
-                self.run_task(now, framework, task, launch_executor, out);
+                self.run(now, framework, Queued::Task(Box::new(task)), launch_executor, out);
             }
-            AgentEvent::RunTaskGroup { framework, .. } => {
-                tracing::warn!(framework_id = ?framework.id, "a task group is ignored");
+            AgentEvent::RunTaskGroup { framework, executor, mut tasks, launch_executor } => {
+                tasks.iter_mut().for_each(|task| task.executor = Some(executor.clone()));
+                self.run(now, framework, Queued::Group(tasks), launch_executor, out);
             }
             AgentEvent::KillTask { framework_id, task_id, kill_policy } => {
                 self.kill_task(now, framework_id, task_id, kill_policy, out);
@@ -110,11 +117,28 @@ impl Agent {
         }
     }
 
+    /// An executor calls over HTTP: it is answered, then what it asks for happens.
+    fn call(&mut self, now: Time, ask: Ask, caller: Caller, call: ExecutorCallKind, out: &mut Vec<Output>) {
+        match self.admit(&caller, &call) {
+            Ok(container_id) => {
+                out.push(Output::Answer { ask, answer: Ok(()) });
+                self.take_call(now, caller, &container_id, call, out);
+            }
+            Err((refusal, why)) => {
+                tracing::info!(executor_id = %caller.executor_id, framework_id = %caller.framework_id, why, "call of an executor refused");
+                self.counters.refused_executor_calls += 1;
+                out.push(Output::Answer { ask, answer: Err((refusal, why)) });
+            }
+        }
+    }
+
     fn due(&mut self, now: Time, timer: Timer, out: &mut Vec<Output>) {
         match timer {
             Timer::Register => self.attempt(now, out),
             Timer::Ping => self.silent_master(now, out),
             Timer::ExecutorRegistration(container_id) => self.registration_timeout(&container_id, out),
+            Timer::ExecutorReturn(container_id) => self.executor_stays_away(&container_id, out),
+            Timer::Heartbeat(container_id) => self.heartbeat(now, container_id, out),
             Timer::Destroy(container_id) => out.push(Output::Destroy { container_id }),
             Timer::Retry(framework_id, task_id) => self.forward(now, framework_id, task_id, out),
             Timer::Leave => self.end_anyway(out),
@@ -131,9 +155,8 @@ impl Machine for Agent {
             Input::MasterDetected { master } => self.detected(now, master, out),
             Input::Master { from, event } => self.master_says(now, &from, event, out),
             Input::Executor { from, call } => self.executor_calls(now, from, call, out),
-            Input::Call { ask, .. } => {
-                let answer = Err((Refusal::Unavailable, "not yet".to_owned()));
-                out.push(Output::Answer { ask, answer });
+            Input::Call { ask, framework_id, executor_id, stream, call } => {
+                self.call(now, ask, Caller { framework_id, executor_id, stream }, call, out);
             }
             Input::Exited { pid } => self.exited(now, &pid, out),
             Input::Launched { container_id, result } => self.launched(now, &container_id, result, out),

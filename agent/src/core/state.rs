@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use libactor::{Pid, Random, Time, Timers};
 use protocol::{
     AgentId, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason, Resources, Task,
-    TaskId, TaskInfo,
+    TaskId,
 };
 
 use super::AgentConfig;
 use super::kill::Leaving;
+use super::queue::Queued;
 use super::registration::Registration;
 use super::updates::Stream;
 
@@ -41,6 +42,8 @@ pub(super) enum Timer {
     Register,
     Ping,
     ExecutorRegistration(ContainerId),
+    ExecutorReturn(ContainerId),
+    Heartbeat(ContainerId),
     Destroy(ContainerId),
     Retry(FrameworkId, TaskId),
     Leave,
@@ -74,8 +77,8 @@ pub struct Executor {
     pub state: ExecutorState,
     /// Its process id, once it has been launched.
     pub os_pid: Option<u32>,
-    /// Tasks that wait for its subscription, in order; all of them are also in [`Framework::tasks`].
-    pub queued: VecDeque<TaskInfo>,
+    /// What waits for its subscription, in order; all tasks of it are also in [`Framework::tasks`].
+    pub queued: VecDeque<Queued>,
     /// Why the agent ends it, where tasks are to be told something else than that it ended.
     pub doom: Option<(Reason, String)>,
 }
@@ -87,6 +90,8 @@ pub enum ExecutorState {
     Registering,
     /// It has subscribed.
     Running(Pid),
+    /// It had subscribed over HTTP and its stream is gone. Its process lives, and may subscribe again in time; tasks wait.
+    Away,
     /// It is to end; its actor where it has subscribed and is not gone.
     Terminating(Option<Pid>),
 }
@@ -95,7 +100,7 @@ impl ExecutorState {
     /// The actor of a subscribed executor.
     pub fn pid(&self) -> Option<&Pid> {
         match self {
-            ExecutorState::Registering => None,
+            ExecutorState::Registering | ExecutorState::Away => None,
             ExecutorState::Running(pid) => Some(pid),
             ExecutorState::Terminating(pid) => pid.as_ref(),
         }

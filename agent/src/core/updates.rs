@@ -108,6 +108,7 @@ impl Agent {
         let task = self
             .frameworks
             .get(&framework_id)
+            .filter(|framework| !framework.executors[&executor_id].has_queued(&status.task_id))
             .and_then(|framework| framework.tasks.get(&status.task_id))
             .filter(|task| task.executor_id == executor_id);
         let legal = task.is_some_and(|task| may_report(status.state) && task.state.may_become(status.state));

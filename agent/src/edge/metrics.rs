@@ -87,7 +87,7 @@ impl AgentMetrics {
         for executor in executors() {
             match executor.state {
                 ExecutorState::Registering => registering += 1.0,
-                ExecutorState::Running(_) => running += 1.0,
+                ExecutorState::Running(_) | ExecutorState::Away => running += 1.0,
                 ExecutorState::Terminating(_) => terminating += 1.0,
             }
         }

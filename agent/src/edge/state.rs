@@ -67,7 +67,7 @@ fn framework(id: &FrameworkId, framework: &Framework, work_dir: &Path) -> Value 
 
 fn executor(id: &ExecutorId, executor: &Executor, framework: &Framework, work_dir: &Path) -> Value {
     let own = framework.tasks.values().filter(|task| task.executor_id == *id);
-    let queued = |task: &&Task| executor.queued.iter().any(|queued| queued.task_id == task.task_id);
+    let queued = |task: &&Task| executor.queued_tasks().any(|queued| queued.task_id == task.task_id);
     let (ended, live): (Vec<&Task>, Vec<&Task>) =
         own.filter(|task| !queued(task)).partition(|task| task.state.is_terminal());
     let used = live.iter().map(|task| &task.resources).chain([&executor.info.resources]).sum();
@@ -82,7 +82,7 @@ fn executor(id: &ExecutorId, executor: &Executor, framework: &Framework, work_di
         "type": if executor.command_executor { "COMMAND" } else { "CUSTOM" },
         "pid": executor.os_pid,
         "tasks": live.into_iter().map(task).collect::<Vec<_>>(),
-        "queued_tasks": executor.queued.iter().map(queued_task).collect::<Vec<_>>(),
+        "queued_tasks": executor.queued_tasks().map(queued_task).collect::<Vec<_>>(),
         "completed_tasks": ended.into_iter().map(task).collect::<Vec<_>>(),
     })
 }

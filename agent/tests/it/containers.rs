@@ -145,6 +145,41 @@ async fn argv_is_not_seen_by_a_shell() {
     }
 }
 
+/// As its framework finds it on the agent: by its absolute path, or in the sandbox.
+#[tokio::test]
+async fn an_executor_may_be_a_script() {
+    let found =
+        std::process::Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
+    let Ok(python) = found.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()) else {
+        eprintln!("SKIPPED: no python3 here");
+        return;
+    };
+    let script = "import os, sys\nprint(os.environ['COLOUR'], os.getcwd() == os.environ['MESOS_SANDBOX'])\n\
+                  print('complaint', file=sys.stderr)\nsys.exit(7)\n";
+    for mut world in both() {
+        let absolute = world.directory.path().join("executor.py");
+        fs::write(&absolute, script).unwrap();
+        let absolute = absolute.to_string_lossy().into_owned();
+        for (name, command) in [
+            ("shell", CommandInfo::shell(format!("exec {python} {absolute}"))),
+            ("argv", CommandInfo::argv(python.clone(), ["python3".to_owned(), absolute])),
+            ("own", CommandInfo::shell("exec ./executor.py")),
+        ] {
+            let id = unique(name);
+            let sandbox = world.sandbox(&id);
+            fs::create_dir_all(&sandbox).unwrap();
+            let own = sandbox.join("executor.py");
+            fs::write(&own, format!("#!{python}\n{script}")).unwrap();
+            fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).unwrap();
+            world.containerizer.launch(spec(&id, command));
+            assert!(world.launched().await.is_ok());
+            assert_eq!(world.exited().await, 7, "{name}");
+            assert_eq!(fs::read_to_string(sandbox.join("stdout")).unwrap(), "red True\n", "{name}");
+            assert_eq!(fs::read_to_string(sandbox.join("stderr")).unwrap(), "complaint\n", "{name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_command_executor_goes_on_in_the_launcher() {
     for mut world in both() {

@@ -41,6 +41,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "agent/src/os.rs",
             "executor/src/command",
             "executor/src/process.rs",
+            "libactor/src/files",
             "meseta/src",
         ],
     ),

@@ -3,7 +3,8 @@
 //!
 //! Names stand for what is not readable: `M` and `N` are masters, `e1` .. actors of executors, `c1` .. containers in
 //! the order of their launch, `#1` .. uuids in the order of their appearance (an executor's own are `#a`, `#b` ..).
-//! A framework whose name begins with `P` is partition-aware.
+//! A framework whose name begins with `P` is partition-aware, one with `C` checkpoints. `h1` .. are streams of executors
+//! that speak HTTP: `call ASK FRAMEWORK EXECUTOR STREAM ...`.
 
 mod parse;
 mod print;

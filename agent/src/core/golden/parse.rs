@@ -7,10 +7,10 @@ use libactor::Pid;
 use protocol::messages::{AgentEvent, ExecutorCall, ExecutorCallKind};
 use protocol::{
     Capability, CommandInfo, ContainerId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Source,
-    TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
+    StatusUpdate, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
 };
 
-use super::super::Input;
+use super::super::{Ask, Input};
 use super::World;
 
 pub(super) fn command(world: &mut World, line: &str) {
@@ -33,6 +33,16 @@ pub(super) fn command(world: &mut World, line: &str) {
             let container_id = container_id(world, container);
             let message = (!rest.is_empty()).then(|| rest.join(" "));
             world.feed(Input::ContainerExited { container_id, status: status.parse().unwrap(), message });
+        }
+        ["call", ask, framework, executor, stream, kind, rest @ ..] => {
+            let call = executor_call(world, kind, rest);
+            world.feed(Input::Call {
+                ask: Ask(ask.parse().unwrap()),
+                framework_id: (*framework).into(),
+                executor_id: (*executor).into(),
+                stream: (*stream != "-").then(|| pid(stream)),
+                call,
+            });
         }
         [from @ ("M" | "N"), rest @ ..] => {
             let event = event(world, rest);
@@ -68,13 +78,18 @@ fn event(world: &World, words: &[&str]) -> AgentEvent {
         ["ping"] => AgentEvent::Ping { connected: true },
         ["ping", "disconnected"] => AgentEvent::Ping { connected: false },
         ["run", framework_id, task, kind @ ("executor" | "running-executor" | "bad-executor"), id] => {
-            let command = if *kind == "bad-executor" { "a\0b" } else { "./run" };
-            let mut executor = ExecutorInfo::new(*id, CommandInfo::shell(command).env("COLOUR", "red"));
-            executor.resources = "cpus:0.5".parse().unwrap();
-            let resources = "cpus:1".parse().unwrap();
-            let task = TaskInfo::with_executor(*task, "S0".into(), resources, executor);
+            let task = executor_task(task, executor(kind, id));
             let launch_executor = *kind != "running-executor";
             AgentEvent::RunTask { framework: framework(framework_id), task, launch_executor }
+        }
+        ["run-group", framework_id, kind, id, tasks @ ..] => {
+            let executor = executor(kind, id);
+            AgentEvent::RunTaskGroup {
+                framework: framework(framework_id),
+                tasks: tasks.iter().map(|task| executor_task(task, executor.clone())).collect(),
+                executor,
+                launch_executor: *kind != "running-executor",
+            }
         }
         ["run", framework_id, task, "nothing"] => {
             let mut task = command_task(task, "true");
@@ -118,6 +133,17 @@ fn event(world: &World, words: &[&str]) -> AgentEvent {
     }
 }
 
+fn executor(kind: &str, id: &str) -> ExecutorInfo {
+    let command = if kind == "bad-executor" { "a\0b" } else { "./run" };
+    let mut executor = ExecutorInfo::new(id, CommandInfo::shell(command).env("COLOUR", "red"));
+    executor.resources = "cpus:0.5".parse().unwrap();
+    executor
+}
+
+fn executor_task(task: &str, executor: ExecutorInfo) -> TaskInfo {
+    TaskInfo::with_executor(task, "S0".into(), "cpus:1".parse().unwrap(), executor)
+}
+
 fn command_task(task: &str, command: &str) -> TaskInfo {
     TaskInfo::command(task, "S0".into(), "cpus:1".parse().unwrap(), CommandInfo::shell(command))
 }
@@ -126,6 +152,7 @@ fn framework(id: &str) -> FrameworkInfo {
     let mut framework = FrameworkInfo::new(format!("framework {id}"));
     framework.id = Some(id.into());
     framework.user = "nobody".into();
+    framework.checkpoint = id.starts_with('C');
     if id.starts_with('P') {
         framework.capabilities.insert(Capability::PartitionAware);
     }
@@ -134,21 +161,37 @@ fn framework(id: &str) -> FrameworkInfo {
 
 fn executor_call(world: &mut World, kind: &str, words: &[&str]) -> ExecutorCallKind {
     match (kind, words) {
-        ("subscribe", []) => ExecutorCallKind::Subscribe { tasks: Vec::new(), updates: Vec::new() },
-        ("update", [task, state, rest @ ..]) => {
-            let state = all_states().find(|known| known.name() == format!("TASK_{state}")).unwrap();
-            let mut status = TaskStatus::new(TaskId::from(*task), state, Source::Executor);
-            if let Some(name) = rest.first() {
-                let mut bytes = [0; 16];
-                bytes[..name.len()].copy_from_slice(name.as_bytes());
-                world.uuids.insert(Uuid(bytes), (*name).to_string());
-                status.uuid = Some(Uuid(bytes));
+        // What is not confirmed: tasks, and updates as `T1:RUNNING:#a`.
+        ("subscribe", known) => {
+            let (updates, tasks): (Vec<&str>, Vec<&str>) = known.iter().partition(|word| word.contains(':'));
+            let update = |word: &str| {
+                let words: Vec<&str> = word.split(':').collect();
+                let status = status(world, &words);
+                StatusUpdate { framework_id: "".into(), latest_state: status.state, status }
+            };
+            ExecutorCallKind::Subscribe {
+                tasks: tasks.into_iter().map(|task| command_task(task, "true")).collect(),
+                updates: updates.into_iter().map(update).collect(),
             }
-            ExecutorCallKind::Update(status)
         }
+        ("update", words) => ExecutorCallKind::Update(status(world, words)),
         ("message", [text]) => ExecutorCallKind::Message(Bytes::from((*text).to_string())),
         _ => panic!("not understood: {kind} {words:?}"),
     }
+}
+
+fn status(world: &mut World, words: &[&str]) -> TaskStatus {
+    let [task, state, rest @ ..] = words else { panic!("no status: {words:?}") };
+    let state = all_states().find(|known| known.name() == format!("TASK_{state}")).unwrap();
+    let mut status = TaskStatus::new(TaskId::from(*task), state, Source::Executor);
+    if let Some(name) = rest.first() {
+        let mut bytes = [0; 16];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        world.uuids.insert(Uuid(bytes), (*name).to_string());
+        status.uuid = Some(Uuid(bytes));
+    }
+    status.executor_id = rest.get(1).map(|executor| (*executor).into());
+    status
 }
 
 fn all_states() -> impl Iterator<Item = TaskState> {
@@ -161,6 +204,9 @@ fn seconds(text: &str) -> Duration {
 }
 
 fn pid(name: &str) -> Pid {
+    if name.starts_with('h') {
+        return Pid::stream(name, "10.0.0.9:5051".parse().unwrap());
+    }
     let text = match name {
         "M" => "master@10.0.0.1:5050".to_string(),
         "N" => "master@10.0.0.2:5050".to_string(),

@@ -11,7 +11,8 @@ pub(super) fn output(world: &mut World, output: &Output) -> String {
     match output {
         Output::ToMaster { to, call } => format!("{} <- {}", pid(to), agent_call(world, call)),
         Output::ToExecutor { to, event } => format!("{} <- {}", pid(to), executor_event(world, event)),
-        Output::Answer { ask, answer } => format!("answer {} {answer:?}", ask.0),
+        Output::Answer { ask, answer: Ok(()) } => format!("answer {} ok", ask.0),
+        Output::Answer { ask, answer: Err((refusal, why)) } => format!("answer {} {refusal:?}: {why}", ask.0),
         Output::Link { pid: to } => format!("link {}", pid(to)),
         Output::Unlink { pid: to } => format!("unlink {}", pid(to)),
         Output::Launch(spec) => {
@@ -40,7 +41,7 @@ fn pid(pid: &Pid) -> String {
     match pid.to_string().as_str() {
         "master@10.0.0.1:5050" => "M".to_string(),
         "master@10.0.0.2:5050" => "N".to_string(),
-        _ => pid.name().to_string(),
+        _ => pid.stream_id().unwrap_or(pid.name()).to_string(),
     }
 }
 

@@ -1,0 +1,164 @@
+//! What an executor is started with.
+
+use std::path::PathBuf;
+
+use protocol::notation::Span;
+use protocol::resources::Scalar;
+use protocol::{
+    Carried, Command, CommandInfo, ContainerId, ExecutorInfo, FrameworkId, FrameworkInfo, Resource,
+    Resources, Role, TaskInfo, wire,
+};
+
+use super::ContainerSpec;
+use super::limits::{COMMAND_EXECUTOR_CPUS_MILLIS, COMMAND_EXECUTOR_MEM_MB, SUBSCRIPTION_BACKOFF_MAX};
+use super::queue::Queued;
+use super::state::Agent;
+
+/// Longest command that is shown whole in the name of its executor, characters. Source: Mesos.
+const SHOWN_LONGEST: usize = 15;
+/// What is shown of a longer one. Source: Mesos.
+const SHOWN_START: usize = 12;
+
+impl Agent {
+    /// How an executor is started for its first work.
+    pub(super) fn container_spec(
+        &self,
+        framework_id: &FrameworkId,
+        info: &ExecutorInfo,
+        work: &Queued,
+        container_id: &ContainerId,
+    ) -> ContainerSpec {
+        let first = &work.tasks()[0];
+        let agent_id = self.agent_id();
+        let sandbox = PathBuf::from(format!(
+            "slaves/{agent_id}/frameworks/{framework_id}/executors/{}/runs/{container_id}",
+            info.executor_id
+        ));
+        let framework = &self.frameworks[framework_id].info;
+        let own = info.command.user.clone().or_else(|| Some(framework.user.clone()));
+        let user = own.filter(|user| self.config.switch_user && !user.is_empty());
+        let tasks = work.tasks().iter().map(|task| &task.resources);
+        let resources = tasks.chain([&info.resources]).sum();
+        let environment = self.environment(framework_id, info, first, container_id);
+        ContainerSpec {
+            container_id: container_id.clone(),
+            framework_id: framework_id.clone(),
+            executor: info.clone(),
+            command_executor: first.executor.is_none(),
+            sandbox,
+            user,
+            environment,
+            resources,
+        }
+    }
+
+    /// What an executor finds in its environment besides `PATH`, `MESOS_DIRECTORY` and `MESOS_SANDBOX`, which the
+    /// containerizer knows. Source: Mesos `executorEnvironment`, plus `MESOS_CONTAINER_ID`, which native executors need,
+    /// and the role, which Mesos's own executors add.
+    ///
+    /// `MESOS_CHECKPOINT` says whether the executor is to come back when its subscription breaks: the agent waits for
+    /// those of frameworks that checkpoint. The command executor ends with its agent, so it is told not to. An agent that
+    /// was killed does not find its executors again: its next life in the same work directory ends them.
+    ///
+    /// Here a proof of being this run's executor would be handed over, `MESOS_EXECUTOR_AUTHENTICATION_TOKEN`.
+    fn environment(
+        &self,
+        framework_id: &FrameworkId,
+        info: &ExecutorInfo,
+        first: &TaskInfo,
+        container_id: &ContainerId,
+    ) -> Vec<(String, String)> {
+        let framework = &self.frameworks[framework_id].info;
+        let custom = first.executor.is_some();
+        let returns = custom && framework.checkpoint;
+        let grace = info.shutdown_grace_period.unwrap_or(self.config.executor_shutdown_grace_period);
+        let pid = &self.config.pid;
+        let mut environment = self.config.executor_environment.clone();
+        let mut set = |name: &str, value: String| environment.push((name.to_string(), value));
+        set("LIBPROCESS_PORT", "0".to_string());
+        set("LIBPROCESS_IP", pid.address().ip().to_string());
+        set("MESOS_FRAMEWORK_ID", framework_id.to_string());
+        set("MESOS_EXECUTOR_ID", info.executor_id.to_string());
+        set("MESOS_CONTAINER_ID", container_id.to_string());
+        set("MESOS_SLAVE_ID", self.agent_id().to_string());
+        set("MESOS_SLAVE_PID", pid.to_string());
+        set("MESOS_AGENT_ENDPOINT", pid.address().to_string());
+        set("MESOS_CHECKPOINT", u8::from(returns).to_string());
+        set("MESOS_HTTP_COMMAND_EXECUTOR", "0".to_string());
+        set("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", Span(grace).to_string());
+        if returns {
+            set("MESOS_RECOVERY_TIMEOUT", Span(self.config.recovery_timeout).to_string());
+            set("MESOS_SUBSCRIPTION_BACKOFF_MAX", Span(SUBSCRIPTION_BACKOFF_MAX).to_string());
+        }
+        if let Some(role) = allocation_role(framework, first) {
+            set("MESOS_ALLOCATION_ROLE", role.to_string());
+        }
+        if custom {
+            environment.extend(info.command.environment.0.iter().cloned());
+        }
+        environment
+    }
+}
+
+/// The role that the resources are allocated to, where it is known.
+fn allocation_role<'a>(framework: &'a FrameworkInfo, task: &'a TaskInfo) -> Option<&'a Role> {
+    let only = framework.roles.first().filter(|_| framework.roles.len() == 1);
+    task.allocated_to.as_ref().or(only)
+}
+
+/// The executor that the agent makes for a command task. It runs inside the launcher: its command is never executed.
+/// What it costs is not charged to the framework.
+pub(super) fn command_executor_info(framework_id: &FrameworkId, task: &TaskInfo) -> ExecutorInfo {
+    let command = task.command.as_ref().expect("a task without an executor has a command");
+    let mut own = CommandInfo::argv("meseta", ["meseta", "launch"]);
+    own.uris = command.uris.clone();
+    own.user = command.user.clone();
+    let mut info = ExecutorInfo::new(task.executor_id(), own);
+    info.framework_id = Some(framework_id.clone());
+    info.name = Some(format!("Command Executor (Task: {}) (Command: {})", task.task_id, shown(command)));
+    info.unread = Carried::new(&wire::v1::ExecutorInfo {
+        source: Some(task.task_id.to_string()),
+        ..Default::default()
+    });
+    info.resources = [
+        Resource::scalar("cpus", Scalar::from_millis(COMMAND_EXECUTOR_CPUS_MILLIS)),
+        Resource::scalar("mem", Scalar::from_millis(COMMAND_EXECUTOR_MEM_MB * 1000)),
+    ]
+    .into_iter()
+    .collect::<Resources>();
+    info.shutdown_grace_period = None;
+    info
+}
+
+/// A command as it stands in the name of its executor. Source: Mesos `getExecutorInfo`.
+fn shown(command: &CommandInfo) -> String {
+    let (before, text, after) = match &command.command {
+        Command::Shell(text) => ("sh -c '", text.clone(), "'"),
+        Command::Argv { path, arguments } => ("[", format!("{path}, {}", arguments.join(", ")), "]"),
+    };
+    let mut chars = text.chars();
+    let start: String = chars.by_ref().take(SHOWN_START).collect();
+    let rest: String = chars.by_ref().take(SHOWN_LONGEST - SHOWN_START).collect();
+    let (rest, dots) = if chars.next().is_some() { ("", "...") } else { (rest.as_str(), "") };
+    // Mesos closes the quote of a text that it has cut after the dots.
+    format!("{before}{start}{rest}{dots}{after}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_commands_are_cut_in_the_names_of_their_executors() {
+        for (command, expected) in [
+            (CommandInfo::shell("sleep 600"), "sh -c 'sleep 600'"),
+            (CommandInfo::shell("123456789012345"), "sh -c '123456789012345'"),
+            (CommandInfo::shell("1234567890123456"), "sh -c '123456789012...'"),
+            (CommandInfo::shell("äääääääääääääääää"), "sh -c 'ääääääääääää...'"),
+            (CommandInfo::argv("ls", ["ls", "-l"]), "[ls, ls, -l]"),
+            (CommandInfo::argv("/bin/echo", ["echo", "much to say"]), "[/bin/echo, e...]"),
+        ] {
+            assert_eq!(shown(&command), expected);
+        }
+    }
+}
