@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 
 mod agent_drill;
+mod clients;
 mod cluster;
 mod daemons;
 mod frameworks;
 mod http;
 mod odd_requests;
-mod pymesos;
 mod scheduler_drill;
 mod simulation;
 mod subscribers;

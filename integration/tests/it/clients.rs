@@ -1,4 +1,5 @@
-//! pymesos, a Mesos client that nobody here wrote, unmodified, against a master and an agent as processes.
+//! Mesos clients that nobody here wrote, unmodified, against a master and an agent as processes: pymesos from PyPI,
+//! mesos-framework from npm.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -34,9 +35,19 @@ fn pymesos_has_an_executor_of_its_own() {
     run("pymesos_executor.py", &[SECONDS]);
 }
 
+#[test]
+fn mesos_framework_runs_tasks() {
+    run_with(node_client(), "mesos_framework.js", &[SECONDS]);
+}
+
 fn run(script: &str, arguments: &[&str]) {
-    let python = match client() {
-        Ok(python) => python,
+    run_with(client(), script, arguments);
+}
+
+/// Runs a script by an interpreter that knows its client; skips it aloud where there is none.
+fn run_with(interpreter: Result<&Path, String>, script: &str, arguments: &[&str]) {
+    let interpreter = match interpreter {
+        Ok(interpreter) => interpreter,
         Err(reason) => {
             println!("SKIPPED: {script}: {reason}");
             return;
@@ -45,7 +56,8 @@ fn run(script: &str, arguments: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
     let daemons = Daemons::start(directory.path());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
-    let mut command = Command::new(python);
+    let mut command = Command::new(interpreter);
+    command.current_dir(directory.path()).env("NODE_PATH", node_modules());
     let output = command.arg(script).arg(daemons.address.to_string()).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}\n{}", text(&output), sandboxes(&directory.path().join("agent")));
 }
@@ -77,6 +89,29 @@ fn install() -> Result<PathBuf, String> {
     does(&own, &["-c", "import pymesos"])?;
     std::fs::write(&done, "").map_err(|error| error.to_string())?;
     Ok(python)
+}
+
+/// An interpreter whose `NODE_PATH` holds the client.
+fn node_client() -> Result<&'static Path, String> {
+    static CLIENT: OnceLock<Result<(), String>> = OnceLock::new();
+    let installed = CLIENT.get_or_init(|| {
+        let folder = target().join("clients/mesos-framework-0.5.3");
+        if folder.join("complete").exists() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+        let prefix = folder.display().to_string();
+        does(
+            "npm",
+            &["install", "--prefix", &prefix, "--no-save", "--ignore-scripts", "mesos-framework@0.5.3"],
+        )?;
+        std::fs::write(folder.join("complete"), "").map_err(|error| error.to_string())
+    });
+    installed.clone().map(|()| Path::new("node"))
+}
+
+fn node_modules() -> PathBuf {
+    target().join("clients/mesos-framework-0.5.3/node_modules")
 }
 
 fn does(program: &str, arguments: &[&str]) -> Result<(), String> {
