@@ -8,6 +8,7 @@ use std::sync::mpsc::SyncSender;
 use agent::core::AgentConfig;
 use libactor::{Clock, Node, NodeConfig, Pid};
 use protocol::AgentInfo;
+use protocol::wire::common::VersionInfo;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
@@ -195,6 +196,9 @@ impl Host {
             events,
             master,
             work_dir,
+            flags: Default::default(),
+            version: VersionInfo::new(env!("CARGO_PKG_VERSION")),
+            log_file: None,
         };
         agent::shell::start(&node, start).map_err(failed)?;
         self.agents[index] = Part { address: node.address(), node: Some(node) };
