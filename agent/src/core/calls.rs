@@ -37,7 +37,8 @@ impl Agent {
                 let stream = stream.ok_or_else(|| invalid("A subscription needs a stream for its events"))?;
                 self.may_subscribe(stream, &executor.container_id).map_err(forbidden)?;
             }
-            ExecutorCallKind::Update(_) | ExecutorCallKind::Message(_) | ExecutorCallKind::Heartbeat => {
+            ExecutorCallKind::Heartbeat => {}
+            ExecutorCallKind::Update(_) | ExecutorCallKind::Message(_) => {
                 if executor.state == ExecutorState::Registering {
                     return Err(forbidden("Executor is not subscribed"));
                 }

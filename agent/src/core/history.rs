@@ -2,10 +2,11 @@
 //!
 //! A task is over when its end has been acknowledged, a run when its container is gone, a framework when nothing of it is
 //! left; one that comes back takes its history along. Each ring has Mesos's length; what all of them hold together has a
-//! bound of its own, for frameworks are many.
+//! bound of its own, for frameworks are many. What is over hardly changes: it is shared with who keeps a copy of the state.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use protocol::{ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Task, TaskId};
 
@@ -28,7 +29,7 @@ pub struct CompletedExecutor {
     /// Relative to the work directory.
     pub sandbox: PathBuf,
     /// Its tasks whose end is acknowledged, the oldest first.
-    pub completed_tasks: VecDeque<Task>,
+    pub completed_tasks: VecDeque<Arc<Task>>,
     /// Its tasks whose end is not: they are in [`Framework::tasks`] until it is.
     pub unacknowledged: BTreeSet<TaskId>,
 }
@@ -39,13 +40,13 @@ pub struct CompletedFramework {
     /// As the master gave it last; `id` is set.
     pub info: FrameworkInfo,
     /// Runs of its executors, the oldest first.
-    pub completed_executors: VecDeque<CompletedExecutor>,
+    pub completed_executors: VecDeque<Arc<CompletedExecutor>>,
 }
 
 /// Frameworks that are over, and how much all rings hold.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
-    pub(super) frameworks: VecDeque<CompletedFramework>,
+    pub(super) frameworks: VecDeque<Arc<CompletedFramework>>,
     pub(super) executors: usize,
     pub(super) tasks: usize,
 }
@@ -69,24 +70,26 @@ impl Framework {
 
 impl Agent {
     /// Frameworks of which nothing is here any more, the oldest first.
-    pub fn completed_frameworks(&self) -> impl DoubleEndedIterator<Item = &CompletedFramework> {
-        self.history.frameworks.iter()
+    pub fn completed_frameworks(&self) -> &VecDeque<Arc<CompletedFramework>> {
+        &self.history.frameworks
     }
 
     /// A task's end is acknowledged, or nobody will.
     pub(super) fn complete_task(&mut self, framework_id: &FrameworkId, task: Task, out: &mut Vec<Output>) {
         let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
-        let mut over = framework.completed_executors.iter_mut().rev();
-        let ring = match over
-            .find_map(|over| over.unacknowledged.remove(&task.task_id).then_some(&mut over.completed_tasks))
-        {
-            Some(ring) => ring,
+        let over = framework.completed_executors.iter_mut().rev();
+        let over = over.filter(|over| over.unacknowledged.contains(&task.task_id)).map(Arc::make_mut).next();
+        let ring = match over {
+            Some(over) => {
+                over.unacknowledged.remove(&task.task_id);
+                &mut over.completed_tasks
+            }
             None => match framework.executors.get_mut(&task.executor_id) {
                 Some(executor) => &mut executor.completed_tasks,
                 None => return, // It never came to an executor.
             },
         };
-        ring.push_back(task);
+        ring.push_back(Arc::new(task));
         self.history.tasks += 1;
         if ring.len() > MAX_COMPLETED_TASKS_PER_EXECUTOR {
             ring.pop_front();
@@ -104,14 +107,14 @@ impl Agent {
     ) {
         let framework = self.frameworks.get_mut(framework_id).expect("a container's framework is known");
         let unacknowledged = framework.tasks_of(&executor).map(|task| task.task_id.clone()).collect();
-        framework.completed_executors.push_back(CompletedExecutor {
+        framework.completed_executors.push_back(Arc::new(CompletedExecutor {
             info: executor.info,
             command_executor: executor.command_executor,
             container_id: executor.container_id,
             sandbox: executor.sandbox,
             completed_tasks: executor.completed_tasks,
             unacknowledged,
-        });
+        }));
         self.history.executors += 1;
         if framework.completed_executors.len() > MAX_COMPLETED_EXECUTORS_PER_FRAMEWORK {
             self.forget_oldest_run_of(framework_id, out);
@@ -123,24 +126,24 @@ impl Agent {
     pub(super) fn complete_framework(
         &mut self,
         info: FrameworkInfo,
-        completed_executors: VecDeque<CompletedExecutor>,
+        completed_executors: VecDeque<Arc<CompletedExecutor>>,
         out: &mut Vec<Output>,
     ) {
         if completed_executors.is_empty() {
             return;
         }
-        self.history.frameworks.push_back(CompletedFramework { info, completed_executors });
+        self.history.frameworks.push_back(Arc::new(CompletedFramework { info, completed_executors }));
         if self.history.frameworks.len() > MAX_COMPLETED_FRAMEWORKS {
             self.forget_oldest_framework(out);
         }
     }
 
     /// The history of a framework that comes back.
-    pub(super) fn recall(&mut self, framework_id: &FrameworkId) -> VecDeque<CompletedExecutor> {
+    pub(super) fn recall(&mut self, framework_id: &FrameworkId) -> VecDeque<Arc<CompletedExecutor>> {
         let frameworks = &mut self.history.frameworks;
         let known = frameworks.iter().position(|known| known.info.id.as_ref() == Some(framework_id));
         let known = known.and_then(|at| frameworks.remove(at));
-        known.map(|known| known.completed_executors).unwrap_or_default()
+        known.map(|known| Arc::unwrap_or_clone(known).completed_executors).unwrap_or_default()
     }
 
     /// Keeps all rings together within their bound: of frameworks that are over first, then of the longest ring.
@@ -167,11 +170,12 @@ impl Agent {
     }
 
     fn forget_oldest_framework(&mut self, out: &mut Vec<Output>) {
-        let Some(mut framework) = self.history.frameworks.pop_front() else { return };
+        let Some(framework) = self.history.frameworks.pop_front() else { return };
         let framework_id = framework.info.id.clone().expect("a known framework has an id");
-        while let Some(over) = framework.completed_executors.pop_front() {
+        let runs = &framework.completed_executors;
+        for (at, over) in runs.iter().enumerate() {
             let executor_id = &over.info.executor_id;
-            let last = !framework.completed_executors.iter().any(|one| one.info.executor_id == *executor_id);
+            let last = !runs.range(at + 1..).any(|one| one.info.executor_id == *executor_id);
             self.forget_run(&framework_id, over, last, out);
         }
     }
@@ -182,13 +186,13 @@ impl Agent {
         let is_other = |executor_id: &ExecutorId| *executor_id == over.info.executor_id;
         let last = !framework.executors.keys().any(is_other)
             && !framework.completed_executors.iter().any(|one| is_other(&one.info.executor_id));
-        self.forget_run(framework_id, over, last, out);
+        self.forget_run(framework_id, &over, last, out);
     }
 
     fn forget_run(
         &mut self,
         framework_id: &FrameworkId,
-        over: CompletedExecutor,
+        over: &CompletedExecutor,
         last: bool,
         out: &mut Vec<Output>,
     ) {
@@ -196,9 +200,9 @@ impl Agent {
         self.history.tasks -= over.completed_tasks.len();
         out.push(Output::Forget {
             framework_id: framework_id.clone(),
-            executor_id: over.info.executor_id,
-            container_id: over.container_id,
-            sandbox: over.sandbox,
+            executor_id: over.info.executor_id.clone(),
+            container_id: over.container_id.clone(),
+            sandbox: over.sandbox.clone(),
             last,
         });
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use libactor::{Pid, Random, Time, Timers};
 use protocol::{
@@ -61,7 +62,7 @@ pub struct Framework {
     /// Those that are not terminal, or whose terminal update is not acknowledged.
     pub tasks: BTreeMap<TaskId, Task>,
     /// Runs of its executors that are over, the oldest first.
-    pub completed_executors: VecDeque<CompletedExecutor>,
+    pub completed_executors: VecDeque<Arc<CompletedExecutor>>,
     /// Whether the master has removed it: nobody hears of its tasks any more.
     pub removed: bool,
 }
@@ -84,7 +85,7 @@ pub struct Executor {
     /// What waits for its subscription, in order; all tasks of it are also in [`Framework::tasks`].
     pub queued: VecDeque<Queued>,
     /// Its tasks whose end is acknowledged, the oldest first.
-    pub completed_tasks: VecDeque<Task>,
+    pub completed_tasks: VecDeque<Arc<Task>>,
     /// Why the agent ends it, where tasks are to be told something else than that it ended.
     pub doom: Option<(Reason, String)>,
 }

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
-use super::serve::bad;
 use super::{HttpRequest, HttpResponse, StatusCode, page, path};
 use crate::node::LogLevelError;
 use crate::{Node, system};
@@ -89,7 +88,7 @@ fn snapshot(node: &Node, request: &HttpRequest) -> HttpResponse {
     if let Some(timeout) = request.query.get("timeout")
         && let Err(error) = path::duration(timeout)
     {
-        return bad(&format!("Invalid timeout '{timeout}': {error}.\n"));
+        return HttpResponse::bad_request(format!("Invalid timeout '{timeout}': {error}.\n"));
     }
     HttpResponse::json(&node.metrics().snapshot())
 }
@@ -105,13 +104,13 @@ fn stats() -> HttpResponse {
 fn toggle(node: &Node, request: &HttpRequest) -> HttpResponse {
     let (level, duration) = match (request.query.get("level"), request.query.get("duration")) {
         (None, None) => return HttpResponse::text(StatusCode::OK, format!("{}\n", node.log_level())),
-        (Some(_), None) => return bad("Expecting 'duration=value' in query.\n"),
-        (None, Some(_)) => return bad("Expecting 'level=value' in query.\n"),
+        (Some(_), None) => return HttpResponse::bad_request("Expecting 'duration=value' in query.\n"),
+        (None, Some(_)) => return HttpResponse::bad_request("Expecting 'level=value' in query.\n"),
         (Some(level), Some(duration)) => (level, duration),
     };
     let duration = match path::duration(duration) {
         Ok(duration) => duration,
-        Err(error) => return bad(&format!("{error}.\n")),
+        Err(error) => return HttpResponse::bad_request(format!("{error}.\n")),
     };
     let changed = match level.parse() {
         Ok(level) => node.set_log_level(level, duration),
@@ -122,6 +121,6 @@ fn toggle(node: &Node, request: &HttpRequest) -> HttpResponse {
         Err(error @ LogLevelError::Fixed) => {
             HttpResponse::text(StatusCode::NOT_IMPLEMENTED, format!("{error}.\n"))
         }
-        Err(error) => bad(&format!("{error}.\n")),
+        Err(error) => HttpResponse::bad_request(format!("{error}.\n")),
     }
 }

@@ -2,6 +2,7 @@
 
 use hyper::{StatusCode, Uri};
 
+use super::HttpResponse;
 use crate::limits::{HTTP_HEAD_FIELDS, HTTP_URI_BYTES};
 
 /// How the end of a request is known.
@@ -13,7 +14,7 @@ pub(crate) enum Framing {
     Chunks,
 }
 
-/// Why a request is not served, and the connection ends.
+/// Why a request is not served.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
@@ -25,7 +26,7 @@ impl Refusal {
         Self { status, text: text.into() }
     }
 
-    fn bad(text: impl Into<String>) -> Self {
+    pub(crate) fn bad(text: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, text)
     }
 
@@ -46,7 +47,7 @@ impl Refusal {
         )
     }
 
-    /// The whole response.
+    /// The whole response, after which the connection ends.
     pub(crate) fn response(&self) -> String {
         let Self { status, text } = self;
         let length = text.len();
@@ -54,6 +55,12 @@ impl Refusal {
             "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\n\
              Connection: close\r\n\r\n{text}"
         )
+    }
+}
+
+impl From<Refusal> for HttpResponse {
+    fn from(Refusal { status, text }: Refusal) -> Self {
+        HttpResponse::text(status, text)
     }
 }
 

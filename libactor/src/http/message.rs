@@ -10,6 +10,9 @@ use tokio::sync::mpsc;
 
 use super::{HeaderMap, Method, SharedBody, StatusCode, StreamBody};
 
+/// What is said of what is not there, in the words of Mesos.
+pub(crate) const NOT_FOUND: &str = "404 Not Found.";
+
 /// A request, with its whole body.
 #[derive(Clone, Debug)]
 pub struct HttpRequest {
@@ -35,6 +38,11 @@ impl HttpRequest {
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Names and values of a body that is a form (`a=1&b=2`), as those of a query; nothing where it is none.
+    pub fn form(&self) -> BTreeMap<String, String> {
+        std::str::from_utf8(&self.body).ok().and_then(super::path::query).unwrap_or_default()
     }
 
     /// The body as JSON.
@@ -119,7 +127,12 @@ impl HttpResponse {
 
     /// There is nothing there: status 404, in the words of Mesos.
     pub fn not_found() -> Self {
-        Self::text(StatusCode::NOT_FOUND, "404 Not Found.")
+        Self::text(StatusCode::NOT_FOUND, NOT_FOUND)
+    }
+
+    /// The request makes no sense: status 400, and what to change.
+    pub fn bad_request(text: impl Into<String>) -> Self {
+        Self::text(StatusCode::BAD_REQUEST, text)
     }
 
     /// The path does not take that method: status 405, in the words of Mesos.

@@ -11,7 +11,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue}
 use hyper::{Request, Response};
 
 use super::activity::{Activity, Serving};
-use super::serve::{HttpServer, bad};
+use super::serve::HttpServer;
 use super::shared::SharedReader;
 use super::{HttpBody, HttpResponse, Method, StatusCode, StreamBody, gzip, path};
 use crate::limits::{GZIP_MIN_BYTES, MAX_JSONP_BYTES};
@@ -56,8 +56,9 @@ pub(crate) async fn respond(
             response.content_type = "text/javascript".to_owned();
             wrapper = Some(callback);
         } else {
-            response =
-                bad("The 'jsonp' callback can't be called: expecting letters, digits, '_', '.' and '$'");
+            response = HttpResponse::bad_request(
+                "The 'jsonp' callback can't be called: expecting letters, digits, '_', '.' and '$'",
+            );
         }
     }
     let HttpResponse { mut status, mut content_type, mut headers, body } = response;

@@ -3,8 +3,10 @@
 use hyper::Uri;
 use hyper::header::USER_AGENT;
 
+use super::head::Refusal;
+use super::message::NOT_FOUND;
 use super::path::{self, BadPath};
-use super::serve::{HttpServer, bad};
+use super::serve::HttpServer;
 use super::{Handler, HttpRequest, HttpResponse, Method, StatusCode, builtin};
 use crate::{Node, Pid};
 
@@ -22,18 +24,18 @@ const METHODS: [Method; 9] = [
 ];
 
 /// The segments of a path, or why it has none.
-pub(crate) fn segments(method: &Method, uri: &Uri) -> Result<Vec<String>, HttpResponse> {
+pub(crate) fn segments(method: &Method, uri: &Uri) -> Result<Vec<String>, Refusal> {
     if !METHODS.contains(method) {
         let method: String = method.as_str().chars().take(40).collect();
-        return Err(bad(&format!(
+        return Err(Refusal::bad(format!(
             "The method '{method}' is not known: expecting GET, HEAD, POST, PUT or DELETE"
         )));
     }
     path::segments(uri.path()).map_err(|error| match error {
-        BadPath::Escape => {
-            bad("The path has a bad percent-escape: expecting two hexadecimal digits after '%', of UTF-8")
-        }
-        BadPath::Nowhere => HttpResponse::not_found(),
+        BadPath::Escape => Refusal::bad(
+            "The path has a bad percent-escape: expecting two hexadecimal digits after '%', of UTF-8",
+        ),
+        BadPath::Nowhere => Refusal::new(StatusCode::NOT_FOUND, NOT_FOUND),
     })
 }
 

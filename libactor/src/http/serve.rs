@@ -22,7 +22,7 @@ use super::gzip::{self, Unpackable};
 use super::head::Refusal;
 use super::respond::{Asked, ResponseBody, respond};
 use super::stream::Streams;
-use super::{HttpLimits, HttpRequest, HttpResponse, Sniffed, StatusCode, path, route};
+use super::{HttpLimits, HttpRequest, Sniffed, StatusCode, path, route};
 use crate::complaint::Complaint;
 use crate::limits::{HTTP_LINGER, HTTP_STREAMS_BYTES};
 use crate::{Counter, Node};
@@ -117,13 +117,13 @@ async fn handle(
     let uri = request.uri().clone();
     let response = match read(&server, peer, &serving, request).await {
         Ok((segments, request, _room)) => route::answer(&server, &segments, request).await,
-        Err(response) => {
-            // What is there to be found is said so often that it is no news.
-            if response.status != StatusCode::NOT_FOUND {
-                let about = format_args!("{peer} {method} {}: {}", uri.path(), response.status);
+        Err(refusal) => {
+            // That there is nothing is no news.
+            if refusal.status != StatusCode::NOT_FOUND {
+                let about = format_args!("{peer} {method} {}: {}", uri.path(), refusal.text);
                 server.node.complain(Complaint::BadHttp, &about);
             }
-            response
+            refusal.into()
         }
     };
     if response.status == StatusCode::NOT_FOUND {
@@ -140,11 +140,13 @@ async fn read(
     peer: SocketAddr,
     serving: &Serving,
     request: Request<Incoming>,
-) -> Result<(Vec<String>, HttpRequest, [Room; 2]), HttpResponse> {
+) -> Result<(Vec<String>, HttpRequest, [Room; 2]), Refusal> {
     let (parts, body) = request.into_parts();
     let segments = route::segments(&parts.method, &parts.uri)?;
     let query = path::query(parts.uri.query().unwrap_or("")).ok_or_else(|| {
-        bad("The query has a bad percent-escape: expecting two hexadecimal digits after '%', of UTF-8")
+        Refusal::bad(
+            "The query has a bad percent-escape: expecting two hexadecimal digits after '%', of UTF-8",
+        )
     })?;
     let (body, room) = read_body(server, body).await?;
     serving.has_body();
@@ -153,7 +155,7 @@ async fn read(
             gzip::unpack(body, server.limits.body_bytes, &server.room).await.map_err(|error| match error {
                 // In the words of Mesos.
                 Unpackable::Garbage => {
-                    HttpResponse::text(StatusCode::INTERNAL_SERVER_ERROR, "failed to decode body")
+                    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed to decode body")
                 }
                 Unpackable::TooLarge => too_large(server),
                 Unpackable::NoRoom => no_room(),
@@ -161,7 +163,7 @@ async fn read(
         }
         Some(name) if !name.eq_ignore_ascii_case(b"identity") && !name.is_empty() => {
             let text = "Expecting 'Content-Encoding' of gzip, or none";
-            return Err(HttpResponse::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
         }
         _ => (body, None),
     };
@@ -178,22 +180,18 @@ async fn read(
     Ok((segments, request, [room, more]))
 }
 
-pub(crate) fn bad(text: &str) -> HttpResponse {
-    HttpResponse::text(StatusCode::BAD_REQUEST, text)
-}
-
-fn too_large(server: &HttpServer) -> HttpResponse {
+fn too_large(server: &HttpServer) -> Refusal {
     let text = format!("The body has more than {} bytes: send less at a time", server.limits.body_bytes);
-    HttpResponse::text(StatusCode::PAYLOAD_TOO_LARGE, text)
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
 }
 
-fn no_room() -> HttpResponse {
+fn no_room() -> Refusal {
     let text = "The bodies of other requests take all the room there is: try again";
-    HttpResponse::text(StatusCode::SERVICE_UNAVAILABLE, text)
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
 /// Reads a body within its time, its limit and the room that all bodies share; the room is given back with the permit.
-async fn read_body(server: &HttpServer, body: Incoming) -> Result<(Bytes, Room), HttpResponse> {
+async fn read_body(server: &HttpServer, body: Incoming) -> Result<(Bytes, Room), Refusal> {
     if body.is_end_stream() {
         return Ok((Bytes::new(), None));
     }
@@ -205,7 +203,7 @@ async fn read_body(server: &HttpServer, body: Incoming) -> Result<(Bytes, Room),
     let within: Duration = server.limits.body_timeout;
     timeout(within, read_chunks(server, body, limit)).await.unwrap_or_else(|_| {
         let text = "The body of the request did not come in time: send it at once";
-        Err(HttpResponse::text(StatusCode::REQUEST_TIMEOUT, text))
+        Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, text))
     })
 }
 
@@ -213,11 +211,11 @@ async fn read_chunks(
     server: &HttpServer,
     mut body: Incoming,
     limit: usize,
-) -> Result<(Bytes, Room), HttpResponse> {
+) -> Result<(Bytes, Room), Refusal> {
     let mut whole = BytesMut::new();
     let mut taken: Room = None;
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|error| bad(&format!("The body can't be read: {error}")))?;
+        let frame = frame.map_err(|error| Refusal::bad(format!("The body can't be read: {error}")))?;
         let Ok(chunk) = frame.into_data() else { continue };
         if whole.len() + chunk.len() > limit {
             return Err(too_large(server));

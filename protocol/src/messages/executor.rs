@@ -36,7 +36,7 @@ pub enum ExecutorCallKind {
     Update(TaskStatus),
     /// Bytes for the scheduler.
     Message(Bytes),
-    /// The executor is there. It asks for nothing, but the agent must know the executor.
+    /// The executor is there. It asks for nothing.
     Heartbeat,
 }
 

@@ -99,7 +99,7 @@ fn each_ring_keeps_the_newest() {
     let runs: Vec<ContainerId> =
         (0..MAX_COMPLETED_EXECUTORS_PER_FRAMEWORK).map(|_| world.run_and_end("F", "e")).collect();
     assert_eq!(world.forgotten, [(first, false)], "a newer run of the executor is known");
-    let over = world.agent.completed_frameworks().next().unwrap();
+    let over = world.agent.completed_frameworks().front().unwrap();
     let kept = over.completed_executors.iter();
     assert!(kept.map(|over| &over.container_id).eq(&runs), "a framework that comes back has its history");
     assert!(over.completed_executors.iter().all(|over| over.completed_tasks.len() == 1));
@@ -108,7 +108,7 @@ fn each_ring_keeps_the_newest() {
     for number in 0..MAX_COMPLETED_FRAMEWORKS {
         world.run_and_end(&format!("G{number}"), "e");
     }
-    assert_eq!(world.agent.completed_frameworks().count(), MAX_COMPLETED_FRAMEWORKS);
+    assert_eq!(world.agent.completed_frameworks().len(), MAX_COMPLETED_FRAMEWORKS);
     assert!(world.forgotten.iter().map(|(id, _)| id).eq(&runs), "the oldest framework is forgotten");
     assert_eq!(world.forgotten.iter().filter(|(_, last)| *last).count(), 1);
     assert!(world.forgotten.last().unwrap().1);
