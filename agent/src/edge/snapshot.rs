@@ -1,7 +1,8 @@
 //! The machine at one moment, as values: taken at the end of a turn, read at leisure on other threads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
+use std::sync::Arc;
 
 use libactor::{Pid, Time};
 use protocol::{
@@ -29,7 +30,7 @@ pub struct Snapshot {
     /// Frameworks that have something here.
     pub frameworks: BTreeMap<FrameworkId, Framework>,
     /// Frameworks of which nothing is here any more, the oldest first.
-    pub completed_frameworks: Vec<CompletedFramework>,
+    pub completed_frameworks: VecDeque<Arc<CompletedFramework>>,
 }
 
 impl Snapshot {
@@ -43,7 +44,7 @@ impl Snapshot {
             started_at: agent.started(),
             taken_at: now,
             frameworks: agent.frameworks().clone(),
-            completed_frameworks: agent.completed_frameworks().cloned().collect(),
+            completed_frameworks: agent.completed_frameworks().clone(),
         }
     }
 
@@ -54,7 +55,7 @@ impl Snapshot {
 
     /// Frameworks that are over, with the runs of their executors.
     pub fn completed_views(&self) -> Vec<FrameworkView<'_>> {
-        self.completed_frameworks.iter().map(FrameworkView::over).collect()
+        self.completed_frameworks.iter().map(|over| FrameworkView::over(over)).collect()
     }
 }
 
@@ -150,7 +151,7 @@ impl<'a> Run<'a> {
             queued,
             launched,
             terminated,
-            completed: executor.completed_tasks.iter().collect(),
+            completed: executor.completed_tasks.iter().map(AsRef::as_ref).collect(),
         }
     }
 
@@ -165,7 +166,7 @@ impl<'a> Run<'a> {
             queued: Vec::new(),
             launched: Vec::new(),
             terminated,
-            completed: over.completed_tasks.iter().collect(),
+            completed: over.completed_tasks.iter().map(AsRef::as_ref).collect(),
         }
     }
 
