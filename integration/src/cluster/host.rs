@@ -216,6 +216,9 @@ impl Host {
             events,
             master,
             work_dir,
+            flags: Default::default(),
+            version: VersionInfo::new(env!("CARGO_PKG_VERSION")),
+            log_file: None,
         };
         agent::shell::start(&node, start).map_err(failed)?;
         self.agents[index] = Part { address: node.address(), node: Some(node) };
