@@ -1,7 +1,9 @@
 //! Tests of the conversions.
 
 mod calls;
+mod properties;
 mod recorded;
+mod strategies;
 mod tasks;
 
 use crate::wire::{Format, WireMessage, decode};
