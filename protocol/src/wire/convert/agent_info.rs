@@ -29,5 +29,7 @@ pub fn agent_info_to_wire(info: &AgentInfo, refined: bool) -> v1::AgentInfo {
         id: info.id.as_ref().map(Into::into),
         checkpoint: None,
         domain: None,
+        // Agents do not recover yet.
+        checkpoint: None,
     }
 }

@@ -1,5 +1,7 @@
 //! Tests of the codec.
 
+mod hostile;
+mod identity;
 mod negotiation;
 mod recorded;
 mod refusals;
