@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use libactor::http::HttpLimits;
 use libactor::{BindError, Node, NodeConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -61,6 +62,8 @@ pub struct Listen {
     pub advertise_ip: Option<IpAddr>,
     /// Where others reach it, if elsewhere.
     pub advertise_port: Option<u16>,
+    /// What it takes of those who speak HTTP.
+    pub http: HttpLimits,
 }
 
 impl Listen {
@@ -80,7 +83,7 @@ impl Listen {
             }
         };
         let config =
-            NodeConfig { listen, advertise, delegate: Some(delegate.to_owned()), ..NodeConfig::default() };
+            NodeConfig { listen, advertise, delegate: Some(delegate.to_owned()), http: self.http, ..NodeConfig::default() };
         Node::bind(config).await.map_err(|BindError::Listen { source, .. }| {
             refused(match source.kind() {
                 io::ErrorKind::AddrInUse => {

@@ -276,6 +276,7 @@ impl Master {
         }
         if let Some(framework) = self.frameworks.get_mut(framework_id)
             && framework.heard_end(&task_id, agent_id, uuid)
+            && !done
         {
             turn.changed(Change::TaskMoved(framework_id.clone(), task_id));
         }

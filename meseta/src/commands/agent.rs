@@ -13,7 +13,7 @@ use libactor::{Node, Pid};
 use protocol::{AgentInfo, Attributes, Role};
 use tokio::sync::watch;
 
-use super::{ADVERTISE_FLAGS, Command, Failure, LOG_FLAGS, daemon};
+use super::{ADVERTISE_FLAGS, Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
 use crate::flags::{Arguments, Flag, FlagError, Flags, Kind, Surroundings};
 use crate::runtime;
 use crate::work_dir::WorkDir;
@@ -133,6 +133,13 @@ const FLAGS: &[Flag] = &[
     LOG_FLAGS[0],
     LOG_FLAGS[1],
     LOG_FLAGS[2],
+    HTTP_FLAGS[0],
+    HTTP_FLAGS[1],
+    HTTP_FLAGS[2],
+    HTTP_FLAGS[3],
+    HTTP_FLAGS[4],
+    HTTP_FLAGS[5],
+    HTTP_FLAGS[6],
 ];
 
 /// The name of the agent's actor. Source: Mesos.

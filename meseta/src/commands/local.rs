@@ -18,7 +18,7 @@ use protocol::{
 };
 use scheduler_driver::SchedulerDriver;
 
-use super::{Command, Failure, LOG_FLAGS, daemon};
+use super::{Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
 use crate::flags::{Arguments, Flag, Flags, Kind, Surroundings};
 use crate::logging::LogLevel;
 use crate::run::{Follower, JobSpec, Lines, Report, RunScheduler, drive};
@@ -104,6 +104,13 @@ const FLAGS: &[Flag] = &[
     },
     LOG_FLAGS[1],
     LOG_FLAGS[2],
+    HTTP_FLAGS[0],
+    HTTP_FLAGS[1],
+    HTTP_FLAGS[2],
+    HTTP_FLAGS[3],
+    HTTP_FLAGS[4],
+    HTTP_FLAGS[5],
+    HTTP_FLAGS[6],
 ];
 
 /// The name that the task of `--run` begins with.

@@ -10,7 +10,7 @@ use master::core::allocator::{AllocatorConfig, Quantities};
 use protocol::resources::Value;
 use protocol::{Resource, Resources, Role, Scalar};
 
-use super::{ADVERTISE_FLAGS, Command, Failure, LOG_FLAGS, daemon};
+use super::{ADVERTISE_FLAGS, Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
 use crate::flags::{Arguments, Flag, FlagError, Flags, Kind, Surroundings, parse_weights};
 use crate::runtime;
 use crate::work_dir::WorkDir;
@@ -157,6 +157,13 @@ const FLAGS: &[Flag] = &[
     LOG_FLAGS[0],
     LOG_FLAGS[1],
     LOG_FLAGS[2],
+    HTTP_FLAGS[0],
+    HTTP_FLAGS[1],
+    HTTP_FLAGS[2],
+    HTTP_FLAGS[3],
+    HTTP_FLAGS[4],
+    HTTP_FLAGS[5],
+    HTTP_FLAGS[6],
 ];
 
 fn run_master(words: &[String]) -> Result<ExitCode, Failure> {

@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`convert`] | between the messages and the vocabulary |
 //! | [`v1`] | the message types, generated from the schemas in `protocol/proto` |
 //! | this one | bodies to messages and back, in both formats: [`decode`], [`encode`], [`to_json`] |
 //! | [`recordio`] | records in a stream |
@@ -28,6 +29,7 @@
 mod bytes;
 mod check;
 pub mod common;
+pub mod convert;
 mod error;
 mod json;
 mod maps;
@@ -37,8 +39,6 @@ mod tables;
 #[cfg(test)]
 mod tests;
 pub mod v0;
-
-pub mod convert;
 
 mod generated {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
