@@ -49,7 +49,7 @@ impl Client {
         }
     }
 
-    async fn exactly(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) async fn exactly(&mut self, count: usize) -> Vec<u8> {
         while self.read.len() < count {
             self.more().await;
         }

@@ -285,3 +285,65 @@ async fn too_many_connections_are_told_so() {
     })
     .await;
 }
+
+/// More bytes than the system holds for a client.
+const LARGE: usize = 32 << 20;
+
+/// A node where the head of a request has less time than a response.
+async fn hasty() -> Node {
+    let http = HttpLimits {
+        head_timeout: Duration::from_millis(100),
+        write_timeout: Duration::from_secs(1),
+        ..HttpLimits::default()
+    };
+    let node = Node::bind(NodeConfig { http, ..NodeConfig::default() }).await.unwrap();
+    node.spawn("master", make(mpsc::channel(10).0), |all| {
+        all.route("/slow", "takes its time", |_| async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            HttpResponse::text(StatusCode::OK, "at last")
+        });
+        all.route("/large", "a large answer", |_| async {
+            HttpResponse::new(StatusCode::OK, "text/plain", vec![b'x'; LARGE])
+        });
+    })
+    .unwrap();
+    node
+}
+
+#[tokio::test]
+async fn a_connection_waits_for_requests_only_while_nothing_else_is_to_be_done() {
+    local(async {
+        let node = hasty().await;
+        let mut client = Client::new(&node).await;
+        for _ in 0..2 {
+            assert_eq!(client.ask("GET /master/slow HTTP/1.1\r\n\r\n").await.text(), "at last");
+        }
+        // Nothing comes any more: no fault of anybody, and nothing to be said.
+        assert!(client.sees_the_end().await);
+        let client = Client::new(&node).await;
+        assert!(client.sees_the_end().await);
+        assert_eq!(metric(&node, "http_refused"), 0.0);
+        // Who takes a large answer slowly gets all of it.
+        let mut client = Client::new(&node).await;
+        client.send("GET /master/large HTTP/1.1\r\n\r\n").await;
+        assert_eq!(client.head().await.status, 200);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(client.exactly(LARGE).await.len(), LARGE);
+        assert_eq!(metric(&node, "http_refused"), 0.0);
+        node.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_does_not_take_an_answer_loses_the_connection() {
+    local(async {
+        let node = hasty().await;
+        let mut client = Client::new(&node).await;
+        client.send("GET /master/large HTTP/1.1\r\n\r\n").await;
+        until(&node, "http_refused", 1.0).await;
+        until(&node, "http_connections", 0.0).await;
+        node.shutdown().await;
+    })
+    .await;
+}
