@@ -320,8 +320,6 @@ async fn a_connection_waits_for_requests_only_while_nothing_else_is_to_be_done()
         }
         // Nothing comes any more: no fault of anybody, and nothing to be said.
         assert!(client.sees_the_end().await);
-        let client = Client::new(&node).await;
-        assert!(client.sees_the_end().await);
         assert_eq!(metric(&node, "http_refused"), 0.0);
         // Who takes a large answer slowly gets all of it.
         let mut client = Client::new(&node).await;
