@@ -10,6 +10,7 @@ use agent::core::AgentConfig;
 use agent::edge::probe;
 use agent::shell::{AgentHandle, Start};
 use libactor::{Node, Pid};
+use protocol::wire::common::VersionInfo;
 use protocol::{AgentInfo, Attributes, Role};
 use tokio::sync::watch;
 
@@ -196,7 +197,10 @@ pub fn start(
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
     let (_, master) = watch::channel(Some(Pid::new(master::NAME, master)));
     let seed = daemon::seed()?;
-    Ok(agent::shell::start(node, Start { config, seed, containerizer, events, master, work_dir })?)
+    let version = VersionInfo::new(config.version.as_str());
+    let (flags, log_file) = Default::default();
+    let start = Start { config, seed, containerizer, events, master, work_dir, flags, version, log_file };
+    Ok(agent::shell::start(node, start)?)
 }
 
 fn launcher(flags: &Flags) -> LauncherKind {
