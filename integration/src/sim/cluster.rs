@@ -144,6 +144,7 @@ impl Cluster {
                 ..FrameworkInfo::new(format!("f{number}"))
             },
             master: self.master.clone(),
+            http: random.chance(400),
             implicit_acknowledgements: random.chance(500),
             quiet_at: self.start + START + FAULTS + BUSY,
             end_at: self.start + START + FAULTS + BUSY + REST,

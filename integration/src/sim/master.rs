@@ -14,6 +14,7 @@ use master::registry::{Operation, State};
 use protocol::{AgentId, FrameworkId, Resources, TaskId, TaskState};
 
 use super::Message;
+use super::streams::Streams;
 
 /// The longest that the registry takes to make an operation durable.
 const SLOWEST_APPLY_MS: u64 = 300;
@@ -21,6 +22,7 @@ const SLOWEST_APPLY_MS: u64 = 300;
 /// What makes a master.
 #[derive(Clone, Debug)]
 pub struct MasterSetup {
+    pid: Pid,
     config: MasterConfig,
     /// What is durable: the next life begins with it.
     registry: Rc<RefCell<State>>,
@@ -32,7 +34,7 @@ impl MasterSetup {
         let agent_reregister_timeout = Duration::from_secs(120);
         let config =
             MasterConfig { pid: pid.to_string(), agent_reregister_timeout, ..MasterConfig::default() };
-        Self { config, registry: Rc::default() }
+        Self { pid, config, registry: Rc::default() }
     }
 }
 
@@ -42,6 +44,7 @@ pub struct MasterHost {
     machine: Master,
     /// What somebody who watches knows.
     mirror: Mirror,
+    streams: Streams,
     registry: Rc<RefCell<State>>,
     random: Random,
     /// Operations that are not durable yet, in order, and when they are.
@@ -84,7 +87,8 @@ impl MasterHost {
         let mut machine = Master::new(setup.config, random.next_u64(), life.began, Box::new(allocator));
         machine.recover(life.began, &setup.registry.borrow());
         let mirror = Mirror::of(&machine);
-        Self { machine, mirror, registry: setup.registry, random, applying: VecDeque::new() }
+        let streams = Streams::new(setup.pid);
+        Self { machine, mirror, streams, registry: setup.registry, random, applying: VecDeque::new() }
     }
 
     /// The machine.
@@ -130,12 +134,13 @@ impl MasterHost {
         assert!(self.mirror == Mirror::of(&self.machine), "nothing changes without a word: {out:#?}");
         for output in out {
             match output {
-                Output::ToScheduler { to, event } => cx.send(&to, Message::Event(event)),
+                Output::ToScheduler { to, event } => self.streams.tell(&to, event, cx),
                 Output::ToAgent { to, event } => cx.send(&to, Message::AgentEvent(event)),
-                // Nobody calls over HTTP here; who watches is the mirror.
-                Output::Answer { .. } | Output::Changed(_) => {}
-                Output::Link { pid } => cx.link(&pid),
-                Output::Unlink { pid } => cx.unlink(&pid),
+                Output::Answer { ask, answer } => self.streams.answer(ask, answer, cx),
+                // Who watches is the mirror.
+                Output::Changed(_) => {}
+                Output::Link { pid } => self.streams.link(&pid, cx),
+                Output::Unlink { pid } => self.streams.unlink(&pid, cx),
                 Output::Apply { operation } => {
                     let took = Duration::from_millis(self.random.below(SLOWEST_APPLY_MS));
                     let after = self.applying.back().map_or(now, |(at, _)| *at);
@@ -143,6 +148,7 @@ impl MasterHost {
                 }
             }
         }
+        self.streams.check();
     }
 }
 
@@ -152,15 +158,20 @@ impl Host for MasterHost {
     fn start(&mut self, _now: Time, _me: &Pid, _cx: &mut Context<Message>) {}
 
     fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {
-        let input = match message {
-            Message::Scheduler(call) => Input::Scheduler { from, call },
-            Message::Agent(call) => Input::Agent { from, call },
+        let inputs = match message {
+            Message::Scheduler(call) => vec![Input::Scheduler { from, call }],
+            Message::Agent(call) => vec![Input::Agent { from, call }],
+            Message::HttpCall { stream_id, call } => {
+                self.streams.call(from, stream_id, call, &mut self.random, cx)
+            }
             other => panic!("{other:?} is nothing for a master"),
         };
-        self.feed(now, input, cx);
+        inputs.into_iter().for_each(|input| self.feed(now, input, cx));
     }
 
     fn exited(&mut self, now: Time, pid: Pid, cx: &mut Context<Message>) {
+        let streams = self.streams.closed(&pid);
+        streams.into_iter().for_each(|input| self.feed(now, input, cx));
         self.feed(now, Input::Exited { pid }, cx);
     }
 
