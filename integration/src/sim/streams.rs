@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use libactor::sim::Context;
 use libactor::{Pid, Random};
-use master::core::{Answer, Ask, Input};
+use master::core::{Answer, Ask, Input, OperatorRequest};
 use protocol::messages::{Call, Event, SchedulerCall};
 
 use super::Message;
@@ -16,8 +16,8 @@ pub struct Streams {
     master: Pid,
     /// Which actor reads a stream.
     clients: BTreeMap<Pid, Pid>,
-    /// Who waits for an answer.
-    asks: BTreeMap<Ask, Pid>,
+    /// Who waits for an answer; an operator where it is nobody.
+    asks: BTreeMap<Ask, Option<Pid>>,
     next_ask: u64,
 }
 
@@ -37,9 +37,7 @@ impl Streams {
         cx: &mut Context<Message>,
     ) -> Vec<Input> {
         if !matches!(call.call, Call::Subscribe { .. }) {
-            let ask = Ask(self.next_ask);
-            self.next_ask += 1;
-            self.asks.insert(ask, from);
+            let ask = self.ask(Some(from));
             let framework_id = call.framework_id.expect("only a first subscription is nobody's");
             return vec![Input::Call { ask, framework_id, stream_id, call: call.call }];
         }
@@ -51,6 +49,19 @@ impl Streams {
         let subscribe = Input::Scheduler { from: stream, call };
         closed.insert(if random.chance(500) { 0 } else { closed.len() }, subscribe);
         closed
+    }
+
+    /// Somebody asks.
+    fn ask(&mut self, from: Option<Pid>) -> Ask {
+        let ask = Ask(self.next_ask);
+        self.next_ask += 1;
+        self.asks.insert(ask, from);
+        ask
+    }
+
+    /// What the machine is told of an operator's request.
+    pub fn operator(&mut self, request: OperatorRequest) -> Input {
+        Input::Operator { ask: self.ask(None), request }
     }
 
     /// A client has gone: what the machine is told of its streams.
@@ -100,14 +111,21 @@ impl Streams {
     /// # Panics
     /// If it was answered already.
     pub fn answer(&mut self, ask: Ask, answer: Answer, cx: &mut Context<Message>) {
-        let client = self.asks.remove(&ask).expect("a call is answered once");
-        cx.send(&client, Message::HttpAnswer(answer));
+        match self.asks.remove(&ask).expect("a call is answered once") {
+            Some(client) => cx.send(&client, Message::HttpAnswer(answer)),
+            None => cx.note(format!("the operator is answered {answer:?}")),
+        }
+    }
+
+    /// What operators wait for.
+    pub fn open(&self) -> usize {
+        self.asks.len()
     }
 
     /// # Panics
     /// If a call was not answered in its turn.
     pub fn check(&self) {
-        assert!(self.asks.is_empty(), "every call is answered: {:?}", self.asks);
+        assert!(self.asks.values().all(Option::is_none), "every call is answered: {:?}", self.asks);
     }
 }
 
