@@ -25,6 +25,15 @@ const PRINTED_WHEN_EMPTY: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Fields that are rare and large: kept apart, so that a list of what has them stays small.
+const BOXED: &[&str] = &[
+    ".mesos.v1.Resource.disk",
+    ".mesos.v1.Offer.Operation.grow_volume",
+    ".mesos.v1.Offer.Operation.shrink_volume",
+    ".mesos.v1.Offer.Operation.create_disk",
+    ".mesos.v1.Offer.Operation.destroy_disk",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new("proto");
     let mut files: Vec<_> =
@@ -41,7 +50,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             undeprecate(message);
         }
     }
-    prost_build::Config::new().bytes(["."]).btree_map(["."]).include_file("wire.rs").compile_fds(set)?;
+    let mut config = prost_build::Config::new();
+    config.bytes(["."]).btree_map(["."]).include_file("wire.rs");
+    for field in BOXED {
+        config.boxed(field);
+    }
+    config.compile_fds(set)?;
     Ok(())
 }
 
@@ -104,7 +118,7 @@ impl<'a> Tables<'a> {
         }
     }
 
-    fn source(&self) -> Result<String, Box<dyn Error>> {
+    fn source(&'a self) -> Result<String, Box<dyn Error>> {
         let mut out = String::new();
         let fields = self.messages.values().flat_map(|entry| &entry.message.field);
         let used: BTreeSet<&str> = fields.map(FieldDescriptorProto::type_name).collect();
@@ -131,7 +145,7 @@ impl<'a> Tables<'a> {
         Ok(out)
     }
 
-    fn message(&self, out: &mut String, name: &str, entry: &Entry<'_>) -> Result<(), Box<dyn Error>> {
+    fn message(&'a self, out: &mut String, name: &'a str, entry: &Entry<'_>) -> Result<(), Box<dyn Error>> {
         let message = entry.message;
         let always = PRINTED_WHEN_EMPTY
             .iter()
@@ -162,12 +176,23 @@ impl<'a> Tables<'a> {
             )?;
         }
         let ident = ident(name);
+        let has_maps = self.has_maps(name, &mut BTreeSet::new());
+        let size = entry.rust.as_ref().map_or("0".to_owned(), |rust| format!("size_of::<{rust}>()"));
         writeln!(
             out,
-            "static {ident}: Message = Message {{ name: {:?}, required: {required}, by_number: &{by_number:?}, fields: &[\n{fields}] }};",
+            "static {ident}: Message = Message {{ name: {:?}, size: {size}, has_maps: {has_maps}, required: {required}, by_number: &{by_number:?}, fields: &[\n{fields}] }};",
             message.name()
         )?;
         Ok(())
+    }
+
+    /// Whether there are maps in it, or within what it is made of, whose values require fields.
+    fn has_maps(&self, name: &'a str, visited: &mut BTreeSet<&'a str>) -> bool {
+        let Some(entry) = self.messages.get(name).filter(|_| visited.insert(name)) else { return false };
+        entry.message.field.iter().any(|field| {
+            let is_such = entry.rust.is_none() && self.label(entry, field) == "Required";
+            is_such || self.has_maps(field.type_name(), visited)
+        })
     }
 
     fn label(&self, entry: &Entry<'_>, field: &FieldDescriptorProto) -> &'static str {
@@ -177,7 +202,7 @@ impl<'a> Tables<'a> {
             Label::Required => "Required",
             Label::Repeated if target.is_some_and(|target| target.rust.is_none()) => "Map",
             Label::Repeated => "Repeated",
-            // A map entry without a value has an empty one, which lacks what it requires.
+            // A map entry without a value has an empty one, which lacks what it requires (`src/wire/maps.rs`).
             Label::Optional
                 if entry.rust.is_none()
                     && target.is_some_and(|target| {

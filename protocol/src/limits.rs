@@ -25,3 +25,6 @@ pub const MAX_JSON_DEPTH: usize = 200;
 pub const MAX_MESSAGE_DEPTH: usize = 100;
 /// Most bytes of what came that a refusal repeats, and most bytes of names of missing fields. Ours: Mesos repeats all.
 pub const MAX_REFUSAL_BYTES: usize = 64 << 10;
+/// Most bytes that the elements of the lists and maps of one message take in memory once it is read, without their
+/// texts: an element of two bytes can take some thousand. Ours: fifty thousand tasks in one call fit.
+pub const MAX_DECODED_BYTES: usize = 256 << 20;

@@ -12,6 +12,7 @@ use protocol::{
 };
 
 use super::Output;
+use super::container::add_container_status;
 use super::launch::dropped_for;
 use super::limits::{MAX_PENDING_UPDATES, MAX_REMEMBERED_UUIDS, MAX_UPDATE_RETRY, MIN_UPDATE_RETRY};
 use super::registration::Phase;
@@ -120,6 +121,10 @@ impl Agent {
         }
         self.counters.valid_status_updates += 1;
         status.source = Source::Executor;
+        let address = self.config.pid.address().ip();
+        if let Some(executor) = self.executor(&framework_id, &executor_id) {
+            add_container_status(&mut status, executor, address);
+        }
         status.executor_id = Some(executor_id);
         self.report(now, &framework_id, status, out);
         self.end_if_done(now, container_id);

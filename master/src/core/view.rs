@@ -49,6 +49,11 @@ impl Master {
         self.unreachable.iter().map(|(id, since)| (id, *since))
     }
 
+    /// How many agents did not answer.
+    pub fn unreachable_agent_count(&self) -> usize {
+        self.unreachable.len()
+    }
+
     /// Agents that the registry named when this master began and that have not come back yet.
     pub fn recovered_agents(&self) -> &BTreeMap<AgentId, AgentInfo> {
         &self.recovered

@@ -8,37 +8,51 @@ use std::collections::BTreeMap;
 
 use super::bytes::{Cursor, Garbled, Layout, Raw, layout, put_delimited, put_tag, put_varint};
 use super::tables::{Field, Kind, Label, Message};
-use crate::limits::{MAX_MESSAGE_DEPTH, MAX_REFUSAL_BYTES};
+use crate::limits::{MAX_DECODED_BYTES, MAX_MESSAGE_DEPTH, MAX_REFUSAL_BYTES};
 
 /// Whether the bytes may be read as they are. If not, [`settle`] them first.
 ///
 /// # Errors
 /// They are not protobuf, or nested too deep.
 pub(crate) fn is_plain(table: &Message, bytes: &[u8]) -> Result<bool, Garbled> {
-    inspect(table, bytes, 0)
+    Inspector { room: MAX_DECODED_BYTES }.inspect(table, bytes, 0)
 }
 
-fn inspect(table: &Message, bytes: &[u8], depth: usize) -> Result<bool, Garbled> {
-    if depth >= MAX_MESSAGE_DEPTH {
-        return Err(Garbled);
-    }
-    let mut plain = true;
-    let mut seen = 0u128;
-    let mut cursor = Cursor::new(bytes);
-    while !cursor.is_at_end() {
-        let raw = cursor.field()?;
-        let Some((index, field)) = table.by_number(raw.number) else {
-            plain &= raw.layout != Layout::GroupStart;
-            continue;
-        };
-        let fate = fate(field, &raw);
-        plain &= fate == Fate::Kept;
-        seen |= u128::from(fate != Fate::Dropped) << index;
-        if let (Kind::Message(inner), Layout::Delimited) = (field.kind, raw.layout) {
-            plain &= inspect(inner, raw.content, depth + 1)?;
+struct Inspector {
+    /// What the message may still take in memory, in bytes.
+    room: usize,
+}
+
+impl Inspector {
+    fn inspect(&mut self, table: &Message, bytes: &[u8], depth: usize) -> Result<bool, Garbled> {
+        if depth >= MAX_MESSAGE_DEPTH {
+            return Err(Garbled);
         }
+        let mut plain = true;
+        let mut seen = 0u128;
+        let mut cursor = Cursor::new(bytes);
+        while !cursor.is_at_end() {
+            let raw = cursor.field()?;
+            let Some((index, field)) = table.by_number(raw.number) else {
+                plain &= raw.layout != Layout::GroupStart;
+                continue;
+            };
+            let fate = fate(field, &raw);
+            plain &= fate == Fate::Kept;
+            seen |= u128::from(fate != Fate::Dropped) << index;
+            self.room = self.room.checked_sub(weight(field, &raw)).ok_or(Garbled)?;
+            if let (Kind::Message(inner), Layout::Delimited) = (field.kind, raw.layout) {
+                plain &= self.inspect(inner, raw.content, depth + 1)?;
+            }
+        }
+        Ok(plain && table.required & !seen == 0)
     }
-    Ok(plain && table.required & !seen == 0)
+}
+
+/// What the field takes in memory, in bytes: a field of packed numbers as many times as it has bytes.
+fn weight(field: &Field, raw: &Raw<'_>) -> usize {
+    let packed = raw.layout == Layout::Delimited && layout(field.kind) != Layout::Delimited;
+    field.weight().saturating_mul(if packed { raw.content.len() } else { 1 })
 }
 
 /// What becomes of a field that came.

@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`convert`] | between the messages and the vocabulary |
 //! | [`v1`] | the message types, generated from the schemas in `protocol/proto` |
 //! | this one | bodies to messages and back, in both formats: [`decode`], [`encode`], [`to_json`] |
 //! | [`recordio`] | records in a stream |
@@ -28,16 +29,16 @@
 mod bytes;
 mod check;
 pub mod common;
+pub mod convert;
 mod error;
 mod json;
+mod maps;
 pub mod negotiate;
 pub mod recordio;
 mod tables;
 #[cfg(test)]
 mod tests;
 pub mod v0;
-
-pub mod convert;
 
 mod generated {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
@@ -134,13 +135,13 @@ pub fn encode<M: WireMessage>(format: Format, message: &M) -> Vec<u8> {
             to_json(message, &mut out);
             out
         }
-        Format::Protobuf => message.encode_to_vec(),
+        Format::Protobuf => maps::filled(M::TABLE, message.encode_to_vec()),
     }
 }
 
 /// Appends a message as JSON, without white space between the tokens.
 pub fn to_json<M: WireMessage>(message: &M, out: &mut Vec<u8>) {
-    let bytes = message.encode_to_vec();
+    let bytes = maps::filled(M::TABLE, message.encode_to_vec());
     out.reserve(bytes.len() * 2);
     json::write::object(M::TABLE, &bytes, out);
 }
@@ -174,7 +175,7 @@ fn from_bytes<M: WireMessage>(body: &[u8]) -> Option<M> {
     if check::is_plain(M::TABLE, body).ok()? {
         return M::decode(body).ok();
     }
-    let settled = check::settle(M::TABLE, body).ok()?;
+    let settled = maps::filled(M::TABLE, check::settle(M::TABLE, body).ok()?);
     if !check::missing(M::TABLE, &settled).ok()?.is_empty() {
         return None;
     }

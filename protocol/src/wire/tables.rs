@@ -10,6 +10,10 @@ use super::WireMessage;
 pub struct Message {
     /// Its name without what it is nested in: `Call`.
     pub(crate) name: &'static str,
+    /// What a value of prost's type takes, in bytes, without what it points to; 0 of map entries.
+    pub(crate) size: usize,
+    /// There are maps in it, or within what it is made of, whose values require fields.
+    pub(crate) has_maps: bool,
     /// In the order of the schema, in which they are printed.
     pub(crate) fields: &'static [Field],
     /// The index of a field by its number; 255 where there is none.
@@ -78,6 +82,24 @@ impl Message {
         self.fields.iter().enumerate().find(|(_, field)| is(field))
     }
 }
+
+impl Field {
+    /// What one more element of the list or map takes in memory, about, besides the bytes that came.
+    pub(crate) fn weight(&self) -> usize {
+        match (self.label, self.kind) {
+            (Label::Optional | Label::Required, _) => 0,
+            (Label::Map, Kind::Message(entry)) => {
+                let value = entry.fields.last().map(|value| value.kind);
+                WORDS + if let Some(Kind::Message(value)) = value { value.size } else { WORDS }
+            }
+            (_, Kind::Message(table)) => table.size,
+            _ => WORDS,
+        }
+    }
+}
+
+/// What a string takes without its text, in bytes; no number takes more.
+const WORDS: usize = size_of::<String>();
 
 impl Enum {
     pub(crate) fn by_name(&self, name: &[u8]) -> Option<i32> {

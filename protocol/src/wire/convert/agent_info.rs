@@ -27,7 +27,8 @@ pub fn agent_info_to_wire(info: &AgentInfo, refined: bool) -> v1::AgentInfo {
         resources: resources_to_wire(&info.resources, None, refined),
         attributes: attributes_to_wire(&info.attributes),
         id: info.id.as_ref().map(Into::into),
-        checkpoint: None,
         domain: None,
+        // Agents do not recover yet.
+        checkpoint: None,
     }
 }

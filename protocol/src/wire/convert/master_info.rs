@@ -3,12 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::messages::MasterInfo;
-use crate::wire::v1;
+use crate::wire::{API_VERSION, v1};
 use v1::master_info::Capability;
 use v1::master_info::capability::Type;
-
-/// Of the Mesos API that answers speak.
-const API_VERSION: &str = "1.11.0";
 
 /// What a master that speaks this API can do: clients test whether it says so.
 const CAPABILITIES: [Type; 3] = [Type::AgentUpdate, Type::AgentDraining, Type::QuotaV2];

@@ -41,6 +41,8 @@ mod scheduler_event;
 mod task;
 mod task_info;
 mod task_status;
+#[cfg(test)]
+mod tests;
 mod times;
 
 pub use agent_info::{agent_info, agent_info_to_wire};

@@ -6,7 +6,7 @@
 
 use super::base64;
 use super::reader::{Broken, Number, Reader, Text};
-use crate::limits::MAX_MESSAGE_DEPTH;
+use crate::limits::{MAX_DECODED_BYTES, MAX_MESSAGE_DEPTH};
 use crate::wire::bytes::{Garbled, Layout, begin, end, put_delimited, put_tag, put_varint};
 use crate::wire::tables::{Field, Kind, Label, Message};
 
@@ -59,6 +59,8 @@ struct Writer<'a> {
     /// The first thing that does not fit in what was read last.
     problem: Option<String>,
     suspect: bool,
+    /// What the message may still take in memory, in bytes.
+    room: usize,
 }
 
 struct Span {
@@ -75,6 +77,7 @@ impl<'a> Writer<'a> {
             spans: Vec::new(),
             problem: None,
             suspect: false,
+            room: MAX_DECODED_BYTES,
         }
     }
 
@@ -101,7 +104,7 @@ impl<'a> Writer<'a> {
         self.reader.enter()?;
         if !self.reader.takes(b']') {
             loop {
-                if self.reader.peek() == Some(b'{') {
+                if self.reader.peek() == Some(b'{') && self.has_room(table.size) {
                     self.message(table, 1, 0)?;
                 } else {
                     self.note(|| "Expecting a JSON object".into());
@@ -190,8 +193,20 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Whether there is room for one more element of the list or map.
+    fn has_room(&mut self, weight: usize) -> bool {
+        self.room = self.room.saturating_sub(weight);
+        if self.room == 0 {
+            self.note(|| format!("The message would take more than {MAX_DECODED_BYTES} bytes"));
+        }
+        self.room > 0
+    }
+
     /// One value of a field, or all of a repeated one.
     fn value(&mut self, field: &'static Field, depth: usize) -> Result<(), Broken> {
+        if matches!(field.label, Label::Repeated) && !self.has_room(field.weight()) {
+            return self.reader.skip();
+        }
         match self.reader.peek() {
             Some(b'"') => {
                 let text = self.reader.string()?;
@@ -199,7 +214,7 @@ impl<'a> Writer<'a> {
                 Ok(())
             }
             Some(b'{') => match field.kind {
-                Kind::Message(entry) if field.label == Label::Map => self.map(entry, field.number, depth),
+                Kind::Message(entry) if field.label == Label::Map => self.map(field, entry, depth),
                 Kind::Message(table) => self.message(table, field.number, depth + 1),
                 _ => self.unexpected("object", field),
             },
@@ -239,7 +254,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The members of an object as the entries of a map.
-    fn map(&mut self, entry: &'static Message, number: u32, depth: usize) -> Result<(), Broken> {
+    fn map(&mut self, field: &'static Field, entry: &'static Message, depth: usize) -> Result<(), Broken> {
         let [key, value] = entry.fields else { return self.reader.skip() };
         let before = self.problem.take();
         let mut first: Option<(Vec<u8>, String)> = None;
@@ -247,13 +262,17 @@ impl<'a> Writer<'a> {
         if !self.reader.takes(b'}') {
             loop {
                 let name = self.reader.key()?;
-                let start = begin(&mut self.out, number);
-                self.string(key, &name);
                 let unescaped = self.reader.text(&name).to_vec();
-                let begun = self.out.len();
-                self.value(value, depth + 1)?;
-                self.suspect |= value.label == Label::Required && begun == self.out.len();
-                self.close(start);
+                if self.has_room(field.weight()) {
+                    let start = begin(&mut self.out, field.number);
+                    self.string(key, &name);
+                    let begun = self.out.len();
+                    self.value(value, depth + 1)?;
+                    self.suspect |= value.label == Label::Required && begun == self.out.len();
+                    self.close(start);
+                } else {
+                    self.reader.skip()?;
+                }
                 if let Some(problem) = self.problem.take()
                     && first.as_ref().is_none_or(|(known, _)| unescaped < *known)
                 {

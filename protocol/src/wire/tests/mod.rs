@@ -1,6 +1,9 @@
 //! Tests of the codec.
 
+mod hostile;
+mod identity;
 mod negotiation;
+mod reading;
 mod recorded;
 mod refusals;
 

@@ -1,8 +1,12 @@
 //! Bodies that are refused, and in which words. Expected values: recordings of Mesos 1.12 where the comment says
 //! `recorded`, else what follows from stout's rules.
 
+use std::collections::BTreeMap;
+
+use crate::wire::v1::quota::QuotaConfig;
+use crate::wire::v1::value::Scalar;
 use crate::wire::v1::{MachineId, WeightInfo, agent, executor, maintenance, master, scheduler};
-use crate::wire::{DecodeError, Format, WireMessage, decode, decode_list, decode_object};
+use crate::wire::{DecodeError, Format, WireMessage, decode, decode_list, decode_object, encode};
 
 fn json<M: WireMessage>(body: &str) -> String {
     refusal::<M>(Format::Json, body.as_bytes()).to_string()
@@ -194,4 +198,33 @@ fn of_several_mistakes_the_first_by_name_is_told() {
     ] {
         assert_eq!(json::<scheduler::Call>(body), unfit(expected), "{body}");
     }
+}
+
+#[test]
+fn values_of_maps_are_written_when_they_are_zero_too() {
+    // prost leaves them out; others would miss them.
+    let config = QuotaConfig {
+        role: "r".into(),
+        limits: BTreeMap::from([
+            ("gpus".into(), Scalar { value: 0.0 }),
+            ("cpus".into(), Scalar { value: 1.5 }),
+        ]),
+        ..QuotaConfig::default()
+    };
+    let call = master::Call {
+        update_quota: Some(master::call::UpdateQuota { quota_configs: vec![config], ..Default::default() }),
+        ..Default::default()
+    };
+    let json = r#"{"update_quota":{"quota_configs":[{"role":"r","limits":{"cpus":{"value":1.5},"gpus":{"value":0.0}}}]}}"#;
+    assert_eq!(String::from_utf8(encode(Format::Json, &call)).unwrap(), json);
+    assert_eq!(decode(Format::Json, json.as_bytes()), Ok(call.clone()));
+    let bytes = encode(Format::Protobuf, &call);
+    assert!(bytes.ends_with(&[b'g', b'p', b'u', b's', 0x12, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0]));
+    assert_eq!(decode(Format::Protobuf, &bytes), Ok(call.clone()));
+    // What another program wrote by prost is taken.
+    assert_eq!(decode(Format::Protobuf, &prost::Message::encode_to_vec(&call)), Ok(call));
+    // In JSON it must be there.
+    let json = r#"{"update_quota":{"quota_configs":[{"role":"r","limits":{"cpus":null}}]}}"#;
+    let missing = "Failed to convert JSON into Call protobuf: Missing required fields: update_quota.quota_configs[0].limits[0].value";
+    assert_eq!(self::json::<master::Call>(json), missing);
 }
