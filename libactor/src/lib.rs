@@ -99,6 +99,7 @@ pub mod shell;
 pub mod sim;
 mod supervise;
 mod sync;
+mod system;
 mod time;
 
 pub use actor::{Answer, Install, Me, OnExited, Receive, Reply, TimerHandle};
@@ -109,7 +110,7 @@ pub use http::{HttpBody, HttpRequest, HttpResponse};
 pub use machine::{Machine, Random};
 pub use message::{Message, Refusal, Request, message_name};
 pub use metrics::{Counter, Gauge, Metrics};
-pub use node::{Node, NodeConfig};
+pub use node::{LogLevelError, Node, NodeConfig};
 pub use pid::{MAX_NAME_BYTES, ParsePidError, Pid, valid_name};
 pub use shell::{Accept, Edge, ShellHandle};
 pub use supervise::{Backoff, supervise};

@@ -67,13 +67,47 @@ pub const COMPLAINT_EVERY: Duration = Duration::from_secs(1);
 pub const MAX_REQUEST_BYTES: usize = 16 << 20;
 /// Bytes that the bodies of all HTTP requests may take together; further ones are refused with 503.
 pub const HTTP_BODIES_BYTES: usize = 256 << 20;
-/// Connections that wait for the HTTP server to take them.
-pub const HTTP_BACKLOG: usize = 128;
-/// Largest head of an HTTP request, in bytes, give or take one read: heads are not written by hand, but cookies add up.
-pub const HTTP_HEAD_BYTES: usize = 64 << 10;
+/// Connections that speak HTTP at a time: as many schedulers and tools, and half of all connections for nodes.
+pub const HTTP_CONNECTIONS: usize = 8192;
+/// Largest head of an HTTP request, in bytes: heads are not written by hand, but cookies add up. Mesos takes 80 KiB.
+pub const HTTP_HEAD_BYTES: usize = 128 << 10;
+/// Header fields of an HTTP request.
+pub const HTTP_HEAD_FIELDS: usize = 100;
 /// From the start of an HTTP connection, or the end of a response, to the end of the next request's head.
 pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// From the head of an HTTP request to the end of its body.
 pub const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// A client that takes no byte of a response for this long is gone.
 pub const HTTP_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a client that was refused may go on sending: closing at once would take the refusal from it.
+pub const HTTP_LINGER: Duration = Duration::from_secs(2);
+/// Bytes that wait for the client of one stream before it is looked at whether the client reads.
+pub const HTTP_STREAM_BYTES: usize = 1 << 20;
+/// A client that takes no byte for this long while bytes wait does not read: many round trips of any network.
+pub const HTTP_STALLED: Duration = Duration::from_millis(250);
+/// Bytes that may wait for the client of one stream in any case, unless they are one chunk: a burst of one turn.
+pub const HTTP_STREAM_MAX_BYTES: usize = 64 << 20;
+/// Bytes that may wait for the clients of all streams of a node together.
+pub const HTTP_STREAMS_BYTES: usize = 256 << 20;
+/// Pieces of a body that a thread of its own makes, in bytes.
+pub const SHARED_CHUNK_BYTES: usize = 256 << 10;
+/// A shared body that is complete with at most this many bytes before its first reader's head is sent has a length there.
+pub const SHARED_SMALL_BYTES: usize = 1 << 20;
+/// Bytes of one shared body: the state of a cluster of 50,000 agents and 250,000 tasks is a quarter of it.
+pub const SHARED_BODY_BYTES: usize = 2 << 30;
+/// Bytes of all shared bodies of a process that some reader still holds.
+pub const SHARED_BODIES_BYTES: usize = 4 << 30;
+/// Shared bodies, and compressions, that are worked on at a time: the other processors are for the cluster.
+pub const HTTP_WORKERS: usize = 2;
+/// A body of at least this many bytes is sent as gzip to whom that is welcome, as in Mesos.
+pub const GZIP_MIN_BYTES: usize = 1024;
+/// A body of at most this many bytes is compressed at once; others on another thread.
+pub const GZIP_INLINE_BYTES: usize = 16 << 10;
+/// Longest path and query of an HTTP request, in bytes: what the parser takes.
+pub const HTTP_URI_BYTES: usize = 65_534;
+/// Bytes of later requests that are read while a response is on its way, in order to see the end of the connection.
+pub const HTTP_AHEAD_BYTES: usize = 64 << 10;
+/// Longest name of a function that JSON is wrapped in, in bytes.
+pub const MAX_JSONP_BYTES: usize = 128;
+/// Longest time for which the log level can be changed.
+pub const MAX_LOG_LEVEL_CHANGE: Duration = Duration::from_secs(365 * 86_400);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use libactor::sim::{Context, Host, Life};
 use libactor::{Machine, Pid, Random, Time};
 use master::core::allocator::{AllocatorConfig, Hierarchical};
+use master::core::mirror::Mirror;
 use master::core::{Input, Master, MasterConfig, Output};
 use master::registry::{Operation, State};
 use protocol::{AgentId, FrameworkId, Resources, TaskId, TaskState};
@@ -39,6 +40,8 @@ impl MasterSetup {
 #[derive(Debug)]
 pub struct MasterHost {
     machine: Master,
+    /// What somebody who watches knows.
+    mirror: Mirror,
     registry: Rc<RefCell<State>>,
     random: Random,
     /// Operations that are not durable yet, in order, and when they are.
@@ -80,7 +83,8 @@ impl MasterHost {
         let allocator = Hierarchical::new(AllocatorConfig::default(), random.next_u64());
         let mut machine = Master::new(setup.config, random.next_u64(), life.began, Box::new(allocator));
         machine.recover(life.began, &setup.registry.borrow());
-        Self { machine, registry: setup.registry, random, applying: VecDeque::new() }
+        let mirror = Mirror::of(&machine);
+        Self { machine, mirror, registry: setup.registry, random, applying: VecDeque::new() }
     }
 
     /// The machine.
@@ -122,11 +126,13 @@ impl MasterHost {
 
     fn carry_out(&mut self, now: Time, out: Vec<Output>, cx: &mut Context<Message>) {
         self.machine.check();
+        self.mirror.follow(&self.machine, &out);
+        assert!(self.mirror == Mirror::of(&self.machine), "nothing changes without a word: {out:#?}");
         for output in out {
             match output {
                 Output::ToScheduler { to, event } => cx.send(&to, Message::Event(event)),
                 Output::ToAgent { to, event } => cx.send(&to, Message::AgentEvent(event)),
-                // Nobody calls over HTTP here, or watches.
+                // Nobody calls over HTTP here; who watches is the mirror.
                 Output::Answer { .. } | Output::Changed(_) => {}
                 Output::Link { pid } => cx.link(&pid),
                 Output::Unlink { pid } => cx.unlink(&pid),

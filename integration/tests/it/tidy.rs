@@ -12,7 +12,7 @@ const LONG_FILES: &[(&str, &str)] = &[];
 const BANNED_IN_CORES: &[&str] = &[
     "tokio::",
     "actix::",
-    "axum::",
+    "hyper::",
     "std::fs",
     "std::net::Tcp",
     "std::net::Udp",
@@ -33,7 +33,9 @@ const BANNED_IN_CORES: &[&str] = &[
 const DOORS: &[(&str, &[&str])] = &[
     ("bincode::", &["libactor/src/codec.rs"]),
     ("tracing_subscriber::", &["meseta/src/logging.rs"]),
-    ("axum::", &["libactor/src/http"]),
+    ("hyper::", &["libactor/src/http"]),
+    ("httparse::", &["libactor/src/http/head.rs"]),
+    ("flate2::", &["libactor/src/http/gzip.rs"]),
     (
         "nix::",
         &[

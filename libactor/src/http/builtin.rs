@@ -1,57 +1,45 @@
 //! What every node serves.
 
 use std::fmt::Write;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{HttpRequest, HttpResponse, Method, StatusCode, path};
-use crate::Node;
+use super::{HttpRequest, HttpResponse, StatusCode, page, path};
+use crate::node::LogLevelError;
+use crate::{Node, system};
 
-/// Sets the log level to what is given, or back to what it was. The error says what is wrong with it.
-pub(crate) type LogLevelHook = Arc<dyn Fn(Option<&str>) -> Result<(), String> + Send + Sync>;
-
-/// Paths and what they are for, for `/help`.
-const ROUTES: [(&str, &str); 7] = [
+/// Paths and what they are for.
+pub(super) const ROUTES: [(&str, &str); 8] = [
     ("/help", "these lines; /help/{actor} for those of one actor"),
     ("/__processes__", "the actors, what waits for them, what they have handled"),
     ("/metrics/snapshot", "the metrics as JSON"),
     ("/metrics", "the metrics in the text form of Prometheus"),
     ("/version", "what runs here"),
     ("/health", "200 while it runs"),
-    ("/logging/toggle", "?level=debug&duration=10secs: another log level for a while"),
+    ("/system/stats.json", "load and memory of the host"),
+    ("/logging/toggle", "the log level; ?level=1&duration=10secs: another for a while"),
 ];
 
-/// Longest time for which the log level can be changed.
-const MAX_TOGGLE: Duration = Duration::from_secs(24 * 3600);
-
-/// Answers, if the path is one of these.
+/// Answers, if the path is one of these, whatever the method is.
 pub(crate) fn answer(node: &Node, segments: &[String], request: &HttpRequest) -> Option<HttpResponse> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let answer: fn(&Node, &HttpRequest) -> HttpResponse = match segments[..] {
-        ["help"] => |node, _| help(node, None),
-        ["help", actor] => return Some(help(node, Some(actor))),
-        ["__processes__"] => |node, _| processes(node),
-        ["metrics", "snapshot"] => |node, _| HttpResponse::json(&node.metrics().snapshot()),
-        ["metrics"] => |node, _| {
-            HttpResponse::new(
-                StatusCode::OK,
-                "text/plain; version=0.0.4; charset=utf-8",
-                node.metrics().prometheus(),
-            )
-        },
-        ["version"] => |node, _| HttpResponse::json(&node.config().version),
-        ["health"] => |_, _| HttpResponse::empty(StatusCode::OK),
-        ["logging", "toggle"] => return Some(toggle(node, request)),
+    Some(match segments[..] {
+        [] => page::page(node),
+        ["help"] => help(node, None),
+        ["help", actor] => help(node, Some(actor)),
+        ["__processes__"] => processes(node),
+        ["metrics", "snapshot"] => snapshot(node, request),
+        ["metrics"] => {
+            let text = node.metrics().prometheus();
+            HttpResponse::new(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
+        }
+        ["version"] => HttpResponse::json(&node.config().version),
+        ["health"] => HttpResponse::empty(StatusCode::OK),
+        ["system", "stats.json"] => stats(),
+        ["logging", "toggle"] => toggle(node, request),
         _ => return None,
-    };
-    if matches!(request.method, Method::GET | Method::HEAD) {
-        return Some(answer(node, request));
-    }
-    let refusal = format!("Expecting one of {{ 'GET' }}, but received '{}'.\n", request.method);
-    Some(HttpResponse::text(StatusCode::METHOD_NOT_ALLOWED, refusal).with_header("allow", "GET"))
+    })
 }
 
 fn help(node: &Node, actor: Option<&str>) -> HttpResponse {
@@ -63,7 +51,7 @@ fn help(node: &Node, actor: Option<&str>) -> HttpResponse {
     let entries = node.entries();
     if let Some(actor) = actor {
         if !entries.iter().any(|entry| entry.pid.name() == actor) {
-            return HttpResponse::text(StatusCode::NOT_FOUND, format!("There is no actor '{actor}'.\n"));
+            return HttpResponse::not_found();
         }
     } else {
         ROUTES.iter().for_each(|(path, help)| line(path, help));
@@ -76,6 +64,7 @@ fn help(node: &Node, actor: Option<&str>) -> HttpResponse {
     HttpResponse::text(StatusCode::OK, text)
 }
 
+/// `events` is there for tools that look for it: what waits is counted, not listed.
 fn processes(node: &Node) -> HttpResponse {
     let all: Vec<_> = node
         .entries()
@@ -83,6 +72,7 @@ fn processes(node: &Node) -> HttpResponse {
         .map(|entry| {
             json!({
                 "id": entry.pid.name(),
+                "events": [],
                 "queued": entry.queued(),
                 "capacity": entry.mailbox.max_capacity(),
                 "handled": entry.handled.load(Ordering::Relaxed),
@@ -93,23 +83,44 @@ fn processes(node: &Node) -> HttpResponse {
     HttpResponse::json(&all)
 }
 
-fn toggle(node: &Node, request: &HttpRequest) -> HttpResponse {
-    if !matches!(request.method, Method::GET | Method::POST) {
-        return HttpResponse::empty(StatusCode::METHOD_NOT_ALLOWED).with_header("allow", "GET, POST");
+/// All gauges answer at once, so that a timeout only has to be one.
+fn snapshot(node: &Node, request: &HttpRequest) -> HttpResponse {
+    if let Some(timeout) = request.query.get("timeout")
+        && let Err(error) = path::duration(timeout)
+    {
+        return HttpResponse::bad_request(format!("Invalid timeout '{timeout}': {error}.\n"));
     }
-    let bad = |text: String| HttpResponse::text(StatusCode::BAD_REQUEST, format!("{text}\n"));
-    let Some(level) = request.query.get("level") else {
-        return bad("Expecting 'level=value' in query.".into());
+    HttpResponse::json(&node.metrics().snapshot())
+}
+
+fn stats() -> HttpResponse {
+    let stats = system::stats().into_iter().map(|(name, value)| match name.strip_prefix("load_") {
+        Some(span) => (format!("avg_load_{span}"), json!(value)),
+        None => (name.to_owned(), json!(value as u64)),
+    });
+    HttpResponse::json(&stats.collect::<serde_json::Map<String, Value>>())
+}
+
+fn toggle(node: &Node, request: &HttpRequest) -> HttpResponse {
+    let (level, duration) = match (request.query.get("level"), request.query.get("duration")) {
+        (None, None) => return HttpResponse::text(StatusCode::OK, format!("{}\n", node.log_level())),
+        (Some(_), None) => return HttpResponse::bad_request("Expecting 'duration=value' in query.\n"),
+        (None, Some(_)) => return HttpResponse::bad_request("Expecting 'level=value' in query.\n"),
+        (Some(level), Some(duration)) => (level, duration),
     };
-    let Some(duration) = request.query.get("duration") else {
-        return bad("Expecting 'duration=value' in query (e.g. 10secs).".into());
+    let duration = match path::duration(duration) {
+        Ok(duration) => duration,
+        Err(error) => return HttpResponse::bad_request(format!("{error}.\n")),
     };
-    let Some(duration) = path::duration(duration).filter(|duration| *duration <= MAX_TOGGLE) else {
-        return bad(format!("Invalid duration '{duration}': a number and a unit, at most 1days."));
+    let changed = match level.parse() {
+        Ok(level) => node.set_log_level(level, duration),
+        Err(_) => node.set_log_level_named(level, duration),
     };
-    match node.toggle_log_level(level, duration) {
-        None => HttpResponse::text(StatusCode::NOT_IMPLEMENTED, "This program keeps its log level.\n"),
-        Some(Err(reason)) => bad(reason),
-        Some(Ok(())) => HttpResponse::empty(StatusCode::OK),
+    match changed {
+        Ok(()) => HttpResponse::empty(StatusCode::OK),
+        Err(error @ LogLevelError::Fixed) => {
+            HttpResponse::text(StatusCode::NOT_IMPLEMENTED, format!("{error}.\n"))
+        }
+        Err(error) => HttpResponse::bad_request(format!("{error}.\n")),
     }
 }

@@ -8,7 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use super::{HeaderMap, Method, StatusCode};
+use super::{HeaderMap, Method, SharedBody, StatusCode, StreamBody};
+
+/// What is said of what is not there, in the words of Mesos.
+pub(crate) const NOT_FOUND: &str = "404 Not Found.";
 
 /// A request, with its whole body.
 #[derive(Clone, Debug)]
@@ -35,6 +38,11 @@ impl HttpRequest {
     /// A header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Names and values of a body that is a form (`a=1&b=2`), as those of a query; nothing where it is none.
+    pub fn form(&self) -> BTreeMap<String, String> {
+        std::str::from_utf8(&self.body).ok().and_then(super::path::query).unwrap_or_default()
     }
 
     /// The body as JSON.
@@ -64,6 +72,10 @@ pub struct HttpResponse {
 pub enum HttpBody {
     /// All of it.
     Full(Bytes),
+    /// Made once beside the actors, read by many.
+    Shared(SharedBody),
+    /// What a [`StreamSender`](super::StreamSender) pushes; see [`stream`](super::stream()).
+    Pushed(StreamBody),
     /// As it comes, until the sender is dropped. The channel's bound holds a sender back that is faster than its client;
     /// `closed()` of the sender ends when the client has gone.
     Stream(mpsc::Receiver<Bytes>),
@@ -106,6 +118,32 @@ impl HttpResponse {
             headers: HeaderMap::new(),
             body: HttpBody::Stream(chunks),
         }
+    }
+
+    /// Any kind of body.
+    pub fn of(status: StatusCode, content_type: &str, body: HttpBody) -> Self {
+        Self { status, content_type: content_type.to_owned(), headers: HeaderMap::new(), body }
+    }
+
+    /// There is nothing there: status 404, in the words of Mesos.
+    pub fn not_found() -> Self {
+        Self::text(StatusCode::NOT_FOUND, NOT_FOUND)
+    }
+
+    /// The request makes no sense: status 400, and what to change.
+    pub fn bad_request(text: impl Into<String>) -> Self {
+        Self::text(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// The path does not take that method: status 405, in the words of Mesos.
+    pub fn method_not_allowed(allowed: &[Method], received: &Method) -> Self {
+        let names: Vec<_> = allowed.iter().map(Method::as_str).collect();
+        let quoted: Vec<_> = names.iter().map(|name| format!("'{name}'")).collect();
+        let text = format!(
+            "405 Method Not Allowed. Expecting one of {{ {} }}, but received '{received}'.",
+            quoted.join(", ")
+        );
+        Self::text(StatusCode::METHOD_NOT_ALLOWED, text).with_header("allow", &names.join(", "))
     }
 
     /// The same with one header more.

@@ -7,15 +7,35 @@
 //! | `/__processes__` | the actors, what waits for them, what they have handled |
 //! | `/metrics/snapshot`, `/metrics` | the metrics, as JSON and in Prometheus's text form |
 //! | `/version`, `/health` | what runs here; that it does |
-//! | `/logging/toggle?level=debug&duration=10secs` | another log level for a while |
+//! | `/system/stats.json` | load and memory of the host |
+//! | `/logging/toggle?level=1&duration=10secs` | another log level for a while; without a query, which it is |
+//! | `/` | a page that leads to all of these |
 //!
 //! What begins with no actor's name goes to the delegate ([`NodeConfig::delegate`](crate::NodeConfig::delegate)).
 //! Responses are made beside the actors, so that a slow client delays none.
+//!
+//! | what a route answers | how |
+//! |---|---|
+//! | something small | [`HttpResponse::json`], [`HttpResponse::text`] |
+//! | something large that many want | [`SharedBody::produce`] |
+//! | events as they happen | [`stream`] |
+//! | what comes from elsewhere at its own pace | [`HttpResponse::stream`] |
+//!
+//! gzip, JSONP, `HEAD` and `Content-Length` are seen to for all of them.
 
+mod activity;
 mod builtin;
+mod connection;
+mod gzip;
+mod head;
+mod limits;
 mod message;
+mod page;
 mod path;
+mod respond;
+mod route;
 mod serve;
+mod shared;
 mod stream;
 
 use std::future::Future;
@@ -26,10 +46,12 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
-pub use axum::http::{HeaderMap, Method, StatusCode};
-pub(crate) use builtin::LogLevelHook;
+pub use hyper::{HeaderMap, Method, StatusCode};
+pub use limits::HttpLimits;
 pub use message::{HttpBody, HttpRequest, HttpResponse};
-pub(crate) use serve::serve;
+pub(crate) use serve::HttpServer;
+pub use shared::SharedBody;
+pub use stream::{StreamBody, StreamCut, StreamLimits, StreamSender, stream};
 
 /// Serves one path.
 pub(crate) type Handler =

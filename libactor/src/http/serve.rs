@@ -1,221 +1,239 @@
-//! Takes the connections that speak HTTP, and finds who serves a path.
+//! Takes the connections that speak HTTP, and reads their requests.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, HttpBody as _};
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use axum::response::Response;
-use axum::serve::{IncomingStream, Listener};
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use hyper::body::{Body, Incoming};
+use hyper::header::CONTENT_ENCODING;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::stream::{Activity, HttpStream, Serving};
-use super::{HttpBody, HttpRequest, HttpResponse, Sniffed, StatusCode, builtin, path};
+use super::activity::Serving;
+use super::connection::HttpIo;
+use super::gzip::{self, Unpackable};
+use super::head::Refusal;
+use super::respond::{Asked, ResponseBody, respond};
+use super::stream::Streams;
+use super::{HttpLimits, HttpRequest, Sniffed, StatusCode, path, route};
 use crate::complaint::Complaint;
-use crate::limits::{HTTP_BODIES_BYTES, HTTP_BODY_TIMEOUT, MAX_REQUEST_BYTES};
+use crate::limits::{HTTP_LINGER, HTTP_STREAMS_BYTES};
 use crate::{Counter, Node};
 
-/// Serves for as long as the node is there.
-pub(crate) async fn serve(node: Node, sniffed: mpsc::Receiver<Sniffed>) {
-    let refused = node.metrics().counter("libactor/http_refused");
-    let open = Arc::new(AtomicUsize::new(0));
-    let count = open.clone();
-    node.metrics().pulled("libactor/http_connections", move || count.load(Ordering::Relaxed) as f64);
-    let listener = HttpListener { node: node.clone(), sniffed, refused, open };
-    let served = Served {
-        requests: node.metrics().counter("libactor/http_requests"),
-        room: Arc::new(Semaphore::new(HTTP_BODIES_BYTES)),
-        node,
-    };
-    let app = Router::new().fallback(handle).with_state(served);
-    let service = app.into_make_service_with_connect_info::<Client>();
-    if let Err(error) = axum::serve(listener, service).await {
-        tracing::error!("HTTP has ended: {error}");
-    }
-}
-
-/// Hands out connections as the sniffing tasks find them.
-struct HttpListener {
-    node: Node,
-    sniffed: mpsc::Receiver<Sniffed>,
-    refused: Counter,
-    open: Arc<AtomicUsize>,
-}
-
-impl Listener for HttpListener {
-    type Io = HttpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (HttpStream, SocketAddr) {
-        let Some(Sniffed { stream, address, slot }) = self.sniffed.recv().await else {
-            // The socket is closed; the node ends this task.
-            return std::future::pending().await;
-        };
-        let closed = self.node.closed().clone().cancelled_owned();
-        (HttpStream::new(stream, slot, closed, self.refused.clone(), self.open.clone()), address)
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        Ok(self.node.address())
-    }
-}
-
-/// Who asks, over which connection.
-#[derive(Clone)]
-struct Client {
-    address: SocketAddr,
-    activity: Arc<Activity>,
-}
-
-impl Connected<IncomingStream<'_, HttpListener>> for Client {
-    fn connect_info(stream: IncomingStream<'_, HttpListener>) -> Self {
-        Self { address: *stream.remote_addr(), activity: stream.io().activity() }
-    }
-}
-
-#[derive(Clone)]
-struct Served {
-    node: Node,
+/// The HTTP of a node.
+pub(crate) struct HttpServer {
+    pub(crate) node: Node,
+    limits: Arc<HttpLimits>,
     requests: Counter,
+    /// Messages of libprocess, which nobody takes yet.
+    pub(crate) messages: Counter,
     /// Bytes that bodies of requests may take, all together.
     room: Arc<Semaphore>,
+    /// Connections that may still be taken.
+    connections: Arc<Semaphore>,
+    pub(crate) streams: Arc<Streams>,
+}
+
+impl HttpServer {
+    pub(crate) fn new(node: &Node) -> Arc<Self> {
+        let (limits, metrics) = (&node.config().http, node.metrics());
+        let bound = limits.connections.min(Semaphore::MAX_PERMITS);
+        let connections = Arc::new(Semaphore::new(bound));
+        let free = connections.clone();
+        metrics.pulled("libactor/http_connections", move || (bound - free.available_permits()) as f64);
+        let all = limits.bodies_bytes.min(Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(all));
+        let left = room.clone();
+        metrics.pulled("libactor/http_bodies_bytes", move || (all - left.available_permits()) as f64);
+        Arc::new(Self {
+            limits: Arc::new(limits.clone()),
+            requests: metrics.counter("libactor/http_requests"),
+            messages: metrics.counter("libactor/dropped_libprocess_messages"),
+            room,
+            connections,
+            streams: Streams::new(metrics, HTTP_STREAMS_BYTES),
+            node: node.clone(),
+        })
+    }
+
+    /// Serves a connection to its end.
+    pub(crate) async fn serve(self: Arc<Self>, sniffed: Sniffed) {
+        let Sniffed { stream, address, slot: _slot } = sniffed;
+        let Ok(_connection) = self.connections.clone().try_acquire_owned() else {
+            self.node.complain(Complaint::BadHttp, &format_args!("{address}: too many connections"));
+            return self.turn_away(stream).await;
+        };
+        let io = HttpIo::new(stream, self.limits.clone());
+        let activity = io.activity();
+        let server = self.clone();
+        let service = service_fn(move |request| {
+            let serving = Serving::new(activity.clone());
+            Box::pin(handle(server.clone(), address, serving, request))
+        });
+        let buffer = self.limits.head_bytes.max(64 << 10).saturating_add(1 << 10);
+        let mut connection =
+            http1::Builder::new().title_case_headers(true).max_buf_size(buffer).serve_connection(io, service);
+        let served = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+        if let Err(error) = served {
+            tracing::debug!("the connection of {address} has ended: {error}");
+        }
+        if let Some(fault) = connection.into_parts().io.end().await {
+            self.node.complain(Complaint::BadHttp, &format_args!("{address}: {fault}"));
+        }
+    }
+
+    /// Says that there are too many connections.
+    async fn turn_away(&self, stream: TcpStream) {
+        let text = format!(
+            "There are {} connections already: close some, or try again later",
+            self.limits.connections
+        );
+        let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text).response();
+        let mut sink = [0; 4096];
+        let said = async {
+            stream.readable().await?;
+            // What has come is read, so that closing does not reset the connection. Errors: it is gone already.
+            let _ = stream.try_read(&mut sink);
+            stream.writable().await?;
+            stream.try_write(refusal.as_bytes())
+        };
+        // It is closed in any case.
+        let _ = timeout(HTTP_LINGER, said).await;
+    }
 }
 
 async fn handle(
-    State(served): State<Served>,
-    ConnectInfo(client): ConnectInfo<Client>,
-    request: Request,
-) -> Response {
-    let serving = Serving::new(client.activity);
-    served.requests.increment();
-    let node = &served.node;
-    let (parts, body) = request.into_parts();
-    let Some(segments) = path::segments(parts.uri.path()) else {
-        return respond(not_found(parts.uri.path()), serving);
-    };
-    let body = timeout(HTTP_BODY_TIMEOUT, read_body(body, &served.room)).await;
-    let (body, _room) = match body.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT)) {
-        Ok(body) => body,
-        Err(status) => {
-            node.complain(
-                Complaint::BadHttp,
-                &format_args!("{} {}: {status}", client.address, parts.uri.path()),
-            );
-            return respond(HttpResponse::text(status, format!("{status}\n")), serving);
+    server: Arc<HttpServer>,
+    peer: SocketAddr,
+    serving: Serving,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    server.requests.increment();
+    let asked = Asked::new(&request);
+    let method = request.method().clone();
+    let uri = request.uri().clone();
+    let response = match read(&server, peer, &serving, request).await {
+        Ok((segments, request, _room)) => route::answer(&server, &segments, request).await,
+        Err(refusal) => {
+            // That there is nothing is no news.
+            if refusal.status != StatusCode::NOT_FOUND {
+                let about = format_args!("{peer} {method} {}: {}", uri.path(), refusal.text);
+                server.node.complain(Complaint::BadHttp, &about);
+            }
+            refusal.into()
         }
     };
-    let mut request = HttpRequest {
+    if response.status == StatusCode::NOT_FOUND {
+        tracing::debug!("{peer} {method} {}: there is nothing; /help lists what there is", uri.path());
+    }
+    Ok(respond(&server, asked, response, peer, serving).await)
+}
+
+type Room = Option<OwnedSemaphorePermit>;
+
+/// Makes a request as routes see it, or says why it is none.
+async fn read(
+    server: &HttpServer,
+    peer: SocketAddr,
+    serving: &Serving,
+    request: Request<Incoming>,
+) -> Result<(Vec<String>, HttpRequest, [Room; 2]), Refusal> {
+    let (parts, body) = request.into_parts();
+    let segments = route::segments(&parts.method, &parts.uri)?;
+    let query = path::query(parts.uri.query().unwrap_or("")).ok_or_else(|| {
+        Refusal::bad(
+            "The query has a bad percent-escape: expecting two hexadecimal digits after '%', of UTF-8",
+        )
+    })?;
+    let (body, room) = read_body(server, body).await?;
+    serving.has_body();
+    let (body, more) = match parts.headers.get(CONTENT_ENCODING).map(|value| value.as_bytes()) {
+        Some(name) if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") => {
+            gzip::unpack(body, server.limits.body_bytes, &server.room).await.map_err(|error| match error {
+                // In the words of Mesos.
+                Unpackable::Garbage => {
+                    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed to decode body")
+                }
+                Unpackable::TooLarge => too_large(server),
+                Unpackable::NoRoom => no_room(),
+            })?
+        }
+        Some(name) if !name.eq_ignore_ascii_case(b"identity") && !name.is_empty() => {
+            let text = "Expecting 'Content-Encoding' of gzip, or none";
+            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+        }
+        _ => (body, None),
+    };
+    let request = HttpRequest {
         method: parts.method,
         actor: String::new(),
         path: String::new(),
         rest: String::new(),
-        query: path::query(parts.uri.query().unwrap_or("")),
+        query,
         headers: parts.headers,
         body,
-        peer: client.address,
+        peer,
     };
-    let response = match builtin::answer(node, &segments, &request) {
-        Some(response) => response,
-        None => match find(node, &segments, &mut request) {
-            Some(handler) => handler(request).await,
-            None => not_found(parts.uri.path()),
-        },
-    };
-    respond(response, serving)
+    Ok((segments, request, [room, more]))
 }
 
-/// The route of a path: the actor that it begins with, or the delegate for all of it.
-fn find(node: &Node, segments: &[String], request: &mut HttpRequest) -> Option<super::Handler> {
-    let mut route = |actor: &str, segments: &[String]| {
-        let path = format!("/{}", segments.join("/"));
-        let entry = node.entry(actor)?;
-        let route = entry.route(&path)?;
-        request.actor = actor.to_owned();
-        request.rest = if route.path == "/" { path.clone() } else { path[route.path.len()..].to_owned() };
-        request.path = path;
-        Some(route.handler.clone())
-    };
-    let named = segments.split_first().and_then(|(actor, rest)| route(actor, rest));
-    named.or_else(|| route(&node.delegate()?, segments))
+fn too_large(server: &HttpServer) -> Refusal {
+    let text = format!("The body has more than {} bytes: send less at a time", server.limits.body_bytes);
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
 }
 
-fn not_found(path: &str) -> HttpResponse {
-    let path: String = path.chars().take(200).collect();
-    HttpResponse::text(StatusCode::NOT_FOUND, format!("There is nothing at '{path}'. See /help.\n"))
+fn no_room() -> Refusal {
+    let text = "The bodies of other requests take all the room there is: try again";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
-/// Reads a body within its limit and the room that all bodies share; the room is given back with the permit.
-async fn read_body(
-    body: Body,
-    room: &Arc<Semaphore>,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), StatusCode> {
-    if body.size_hint().lower() > MAX_REQUEST_BYTES as u64 {
-        // Said before it is sent, so that the client gets to read it.
-        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+/// Reads a body within its time, its limit and the room that all bodies share; the room is given back with the permit.
+async fn read_body(server: &HttpServer, body: Incoming) -> Result<(Bytes, Room), Refusal> {
+    if body.is_end_stream() {
+        return Ok((Bytes::new(), None));
     }
-    let mut chunks = body.into_data_stream();
+    let limit = server.limits.body_bytes;
+    if body.size_hint().lower() > limit as u64 {
+        // Said before it is sent, so that the client gets to read it.
+        return Err(too_large(server));
+    }
+    let within: Duration = server.limits.body_timeout;
+    timeout(within, read_chunks(server, body, limit)).await.unwrap_or_else(|_| {
+        let text = "The body of the request did not come in time: send it at once";
+        Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, text))
+    })
+}
+
+async fn read_chunks(
+    server: &HttpServer,
+    mut body: Incoming,
+    limit: usize,
+) -> Result<(Bytes, Room), Refusal> {
     let mut whole = BytesMut::new();
-    let mut taken: Option<OwnedSemaphorePermit> = None;
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| StatusCode::BAD_REQUEST)?;
-        if whole.len() + chunk.len() > MAX_REQUEST_BYTES {
-            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    let mut taken: Room = None;
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|error| Refusal::bad(format!("The body can't be read: {error}")))?;
+        let Ok(chunk) = frame.into_data() else { continue };
+        if whole.len() + chunk.len() > limit {
+            return Err(too_large(server));
         }
-        let more = room.clone().try_acquire_many_owned(chunk.len() as u32);
-        let more = more.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+        let more = server.room.clone().try_acquire_many_owned(chunk.len() as u32).map_err(|_| no_room())?;
         match &mut taken {
             Some(taken) => taken.merge(more),
             None => taken = Some(more),
         }
+        if whole.is_empty() && body.is_end_stream() {
+            // As a rule the whole body is one chunk.
+            return Ok((chunk, taken));
+        }
         whole.extend_from_slice(&chunk);
     }
     Ok((whole.freeze(), taken))
-}
-
-fn respond(response: HttpResponse, serving: Serving) -> Response {
-    let HttpResponse { status, content_type, headers, body } = response;
-    let length = match &body {
-        HttpBody::Full(bytes) => Some(bytes.len()),
-        HttpBody::Stream(_) => None,
-    };
-    let mut answer = Response::new(Body::from_stream(Chunks { body, _serving: serving }));
-    *answer.status_mut() = status;
-    *answer.headers_mut() = headers;
-    if let Ok(content_type) = HeaderValue::from_str(&content_type)
-        && !content_type.is_empty()
-    {
-        answer.headers_mut().insert(CONTENT_TYPE, content_type);
-    }
-    let has_body = !(status.is_informational() || status == 204 || status == 304);
-    if let (Some(length), true) = (length, has_body) {
-        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    answer
-}
-
-/// The body of a response on its way.
-struct Chunks {
-    body: HttpBody,
-    _serving: Serving,
-}
-
-impl Stream for Chunks {
-    type Item = Result<Bytes, std::convert::Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match &mut self.body {
-            HttpBody::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
-            HttpBody::Full(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
-            HttpBody::Stream(chunks) => chunks.poll_recv(cx).map(|chunk| chunk.map(Ok)),
-        }
-    }
 }

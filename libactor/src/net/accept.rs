@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::frame::DIAL_MAGIC;
 use super::inbound;
 use crate::Node;
 use crate::complaint::Complaint;
-use crate::http::Sniffed;
+use crate::http::{HttpServer, Sniffed};
 use crate::limits::{FIRST_BYTE_TIMEOUT, MAX_HANDSHAKES};
 
 /// Accepts for as long as the node is there. What speaks HTTP goes to `http`.
-pub(crate) async fn accept(node: Node, listener: TcpListener, http: mpsc::Sender<Sniffed>) {
+pub(crate) async fn accept(node: Node, listener: TcpListener, http: Arc<HttpServer>) {
     let undecided = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
         let (stream, address) = match listener.accept().await {
@@ -40,18 +40,17 @@ pub(crate) async fn accept(node: Node, listener: TcpListener, http: mpsc::Sender
 }
 
 /// Looks at the first byte and hands the connection on.
-async fn sniff(node: Node, sniffed: Sniffed, deciding: OwnedSemaphorePermit, http: mpsc::Sender<Sniffed>) {
+async fn sniff(node: Node, sniffed: Sniffed, deciding: OwnedSemaphorePermit, http: Arc<HttpServer>) {
     match timeout(FIRST_BYTE_TIMEOUT, first_byte(&sniffed.stream)).await {
         Ok(Some(first)) if first == DIAL_MAGIC[0] => {
             let Sniffed { stream, address, slot } = sniffed;
             inbound::serve(node, stream, address, deciding).await;
             drop(slot);
         }
-        // Every method of HTTP is in capital letters.
-        Ok(Some(first)) if first.is_ascii_uppercase() => {
+        // A method of HTTP, or what is meant as one and gets an answer that says so.
+        Ok(Some(first)) if first.is_ascii_alphabetic() => {
             drop(deciding);
-            // An error means that the node is closing.
-            let _ = http.send(sniffed).await;
+            http.serve(sniffed).await;
         }
         Ok(Some(_)) => node.complain(Complaint::BadPreface, &sniffed.address),
         Ok(None) => {}

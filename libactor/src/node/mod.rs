@@ -1,6 +1,7 @@
 //! A node: one listening socket, and the actors behind it.
 
 mod links;
+mod log_level;
 mod send;
 mod shutdown;
 mod spawn;
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -17,19 +18,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use log_level::LogLevelError;
+use log_level::LogLevelHook;
+
 use crate::actor::Entry;
 use crate::complaint::{Complaint, Complaints};
-use crate::http::LogLevelHook;
+use crate::http::{HttpLimits, HttpServer};
 use crate::links::Links;
 use crate::net::Peer;
 use crate::net::frame::ConnectionError;
 use crate::sync::{lock, read, write};
 use crate::{
-    AskError, BindError, Clock, Counter, Delivery, Filter, Metrics, Pid, Refusal, Verdict, http, limits, net,
+    AskError, BindError, Clock, Counter, Delivery, Filter, Metrics, Pid, Refusal, Verdict, limits, net,
+    system,
 };
 
 /// How a node is set up.
@@ -50,10 +55,12 @@ pub struct NodeConfig {
     pub connect_timeout: Duration,
     /// Connections that it accepts at a time.
     pub max_connections: usize,
+    /// Bounds of its HTTP.
+    pub http: HttpLimits,
     /// The actor that serves HTTP paths which begin with no actor's name: `/state` becomes `/master/state`.
     pub delegate: Option<String>,
     /// What `/version` says.
-    pub version: BTreeMap<String, String>,
+    pub version: BTreeMap<String, serde_json::Value>,
     /// Whether shells call [`Machine::check`](crate::Machine::check) after every input.
     pub check_machines: bool,
 }
@@ -68,8 +75,9 @@ impl Default for NodeConfig {
             silence: Duration::from_secs(15),
             connect_timeout: limits::CONNECT_TIMEOUT,
             max_connections: limits::MAX_CONNECTIONS,
+            http: HttpLimits::default(),
             delegate: None,
-            version: BTreeMap::from([("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+            version: BTreeMap::from([("version".to_owned(), env!("CARGO_PKG_VERSION").into())]),
             check_machines: false,
         }
     }
@@ -109,6 +117,7 @@ struct Inner {
     filter: RwLock<Option<Filter>>,
     delegate: RwLock<Option<String>>,
     log_level: RwLock<Option<LogLevelHook>>,
+    log_level_now: AtomicU32,
     /// Number of the last change of the log level.
     toggled: AtomicU64,
     /// Bytes of large frames that may still be received.
@@ -157,6 +166,7 @@ impl Node {
             filter: RwLock::default(),
             delegate: RwLock::new(config.delegate.clone()),
             log_level: RwLock::default(),
+            log_level_now: AtomicU32::new(0),
             toggled: AtomicU64::new(0),
             connections: Arc::new(Semaphore::new(config.max_connections)),
             received: Arc::new(Semaphore::new(limits::RECEIVED_BYTES)),
@@ -170,9 +180,7 @@ impl Node {
             config,
         }));
         node.publish_gauges();
-        let (http, sniffed) = mpsc::channel(limits::HTTP_BACKLOG);
-        node.spawn_task(net::accept(node.clone(), listener, http));
-        node.spawn_task(http::serve(node.clone(), sniffed));
+        node.spawn_task(net::accept(node.clone(), listener, HttpServer::new(&node)));
         Ok(node)
     }
 
@@ -217,34 +225,6 @@ impl Node {
         *write(&self.0.delegate) = Some(actor.to_owned());
     }
 
-    /// Lets `/logging/toggle` change the log level: `set` gets the level, or `None` when it is to be again what it was.
-    /// What `set` says against a level is told to the client.
-    pub fn set_log_level_hook(
-        &self,
-        set: impl Fn(Option<&str>) -> Result<(), String> + Send + Sync + 'static,
-    ) {
-        *write(&self.0.log_level) = Some(Arc::new(set));
-    }
-
-    /// Changes the log level for a while; `None` if nobody has said how.
-    pub(crate) fn toggle_log_level(&self, level: &str, duration: Duration) -> Option<Result<(), String>> {
-        let set = read(&self.0.log_level).clone()?;
-        if let Err(reason) = set(Some(level)) {
-            return Some(Err(reason));
-        }
-        let turn = self.0.toggled.fetch_add(1, Ordering::AcqRel) + 1;
-        let (node, sleep) = (self.clone(), self.clock().sleep(duration));
-        self.spawn_task(async move {
-            sleep.await;
-            if node.0.toggled.load(Ordering::Acquire) == turn
-                && let Err(reason) = set(None)
-            {
-                tracing::warn!("the log level stays as it is: {reason}");
-            }
-        });
-        Some(Ok(()))
-    }
-
     pub(crate) fn delegate(&self) -> Option<String> {
         read(&self.0.delegate).clone()
     }
@@ -266,6 +246,11 @@ impl Node {
         &self.0.connections
     }
 
+    /// Bounds of its HTTP.
+    pub fn http_limits(&self) -> &HttpLimits {
+        &self.0.config.http
+    }
+
     pub(crate) fn config(&self) -> &NodeConfig {
         &self.0.config
     }
@@ -276,10 +261,6 @@ impl Node {
 
     pub(crate) fn closing(&self) -> &CancellationToken {
         &self.0.closing
-    }
-
-    pub(crate) fn closed(&self) -> &CancellationToken {
-        &self.0.closed
     }
 
     pub(crate) fn entry(&self, name: &str) -> Option<Arc<Entry>> {
@@ -362,6 +343,7 @@ impl Node {
         gauge("links_out", |inner| lock(&inner.links).counts().0);
         gauge("links_in", |inner| lock(&inner.links).counts().1);
         gauge("queued_deliveries", |inner| read(&inner.actors).values().map(|entry| entry.queued()).sum());
+        system::publish(&self.0.metrics);
         gauge("queued_to_peers", |inner| lock(&inner.peers).values().map(|peer| peer.queued()).sum());
     }
 }

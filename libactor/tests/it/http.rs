@@ -73,8 +73,9 @@ async fn routes_are_found_by_actor_and_path() {
         assert_eq!(get(&node, "/master/state/of/things").await.1, "/state/of/things /of/things {}");
         assert_eq!(get(&node, "/master/state/deep").await.1, "deep");
         assert_eq!(get(&node, "/m%61ster/state").await.0, 200);
-        for nothing in ["/master/stateless", "/master", "/", "/nobody/state", "/master/x/../state", "/state"]
-        {
+        let nowhere =
+            ["/master/stateless", "/master", "//version", "/nobody/state", "/master/x/../state", "/state"];
+        for nothing in nowhere {
             assert_eq!(get(&node, nothing).await.0, 404, "{nothing}");
         }
         node.set_delegate("master");
@@ -141,7 +142,7 @@ async fn every_node_tells_about_itself() {
             "{help}"
         );
         assert!(!get(&node, "/help/master").await.1.contains("/metrics"));
-        assert_eq!(get(&node, "/help/nobody").await.0, 404);
+        assert_eq!(get(&node, "/help/nobody").await, (404, "404 Not Found.".into()));
         let processes: serde_json::Value =
             serde_json::from_str(&get(&node, "/__processes__").await.1).unwrap();
         assert_eq!(processes[0]["id"], "master");
@@ -157,7 +158,9 @@ async fn every_node_tells_about_itself() {
         );
         assert!(get(&node, "/version").await.1.contains("\"version\":\""));
         assert_eq!(get(&node, "/health").await, (200, String::new()));
-        assert_eq!(request(&node, "POST", "/health", "").await.0, 405);
+        for method in ["POST", "OPTIONS", "PUT"] {
+            assert_eq!(request(&node, method, "/health", "").await, (200, String::new()));
+        }
         node.shutdown().await;
     })
     .await;
@@ -186,16 +189,28 @@ async fn the_log_level_is_changed_for_a_while() {
         });
         assert_eq!(
             get(&node, "/logging/toggle?level=loud&duration=1secs").await,
-            (400, "'loud' is no level\n".into())
+            (400, "'loud' is no level.\n".into())
         );
-        for bad in ["", "?level=debug", "?level=debug&duration=10", "?level=debug&duration=9days"] {
+        assert_eq!(get(&node, "/logging/toggle").await, (200, "0\n".into()));
+        assert_eq!(
+            get(&node, "/logging/toggle?level=1").await,
+            (400, "Expecting 'duration=value' in query.\n".into())
+        );
+        for bad in ["?duration=1secs", "?level=debug&duration=10", "?level=debug&duration=99weeks"] {
             assert_eq!(get(&node, &format!("/logging/toggle{bad}")).await.0, 400, "{bad}");
         }
         assert_eq!(get(&node, path).await.0, 200);
+        assert_eq!(get(&node, "/logging/toggle").await, (200, "1\n".into()));
         tokio::task::yield_now().await;
         clock.advance(Duration::from_secs(10));
         is_reset.recv().await.unwrap();
-        assert_eq!(*levels.lock().unwrap(), [Some("debug".to_owned()), None]);
+        assert_eq!(node.log_level(), 0);
+        node.set_log_level(9, Duration::from_secs(1)).unwrap();
+        assert_eq!(node.log_level(), 9);
+        node.set_log_level(0, Duration::ZERO).unwrap();
+        assert_eq!(node.log_level(), 0);
+        let expected = [Some("debug"), None, Some("trace"), None].map(|level| level.map(str::to_owned));
+        assert_eq!(*levels.lock().unwrap(), expected);
         node.shutdown().await;
     })
     .await;
@@ -253,11 +268,46 @@ async fn who_sends_a_head_too_slowly_loses_the_connection() {
         tokio::time::pause();
         tokio::time::advance(libactor::limits::HTTP_HEAD_TIMEOUT / 2).await;
         tokio::time::resume();
-        assert_eq!(slow.read(&mut [0; 100]).await.unwrap_or(0), 0);
-        assert_eq!(metric(&node, "http_refused"), 1.0);
+        let mut answer = String::new();
+        slow.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        drop(slow);
+        until(&node, "http_refused", 1.0).await;
         until(&node, "http_connections", 0.0).await;
         node.tell(&pid, note(1)).unwrap();
         events.recv().await.unwrap();
+        node.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_pages_about_the_node_are_those_of_mesos() {
+    local(async {
+        let node = served().await;
+        let stats: serde_json::Value =
+            serde_json::from_str(&get(&node, "/system/stats.json").await.1).unwrap();
+        let names: Vec<_> = stats.as_object().unwrap().keys().cloned().collect();
+        let expected = [
+            "avg_load_15min",
+            "avg_load_1min",
+            "avg_load_5min",
+            "cpus_total",
+            "mem_free_bytes",
+            "mem_total_bytes",
+        ];
+        assert_eq!(names, expected);
+        assert!(stats["cpus_total"].is_u64() && stats["mem_total_bytes"].is_u64());
+        let bad = "Invalid timeout 'bad': Failed to convert '' to number.\n";
+        assert_eq!(get(&node, "/metrics/snapshot?timeout=bad").await, (400, bad.into()));
+        let (status, metrics) = get(&node, "/metrics/snapshot?timeout=1secs").await;
+        assert_eq!(status, 200);
+        assert!(
+            metrics.contains("\"system/mem_total_bytes\":") && metrics.contains("\"libactor/actors\":1.0")
+        );
+        let (status, page) = get(&node, "/").await;
+        assert_eq!(status, 200);
+        assert!(page.contains("<a href=\"/master/state\">/master/state</a></td><td>what there is"), "{page}");
         node.shutdown().await;
     })
     .await;

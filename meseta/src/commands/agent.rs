@@ -10,10 +10,11 @@ use agent::core::AgentConfig;
 use agent::edge::probe;
 use agent::shell::{AgentHandle, Start};
 use libactor::{Node, Pid};
+use protocol::wire::common::VersionInfo;
 use protocol::{AgentInfo, Attributes, Role};
 use tokio::sync::watch;
 
-use super::{ADVERTISE_FLAGS, Command, Failure, LOG_FLAGS, daemon};
+use super::{ADVERTISE_FLAGS, Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
 use crate::flags::{Arguments, Flag, FlagError, Flags, Kind, Surroundings};
 use crate::runtime;
 use crate::work_dir::WorkDir;
@@ -133,6 +134,13 @@ const FLAGS: &[Flag] = &[
     LOG_FLAGS[0],
     LOG_FLAGS[1],
     LOG_FLAGS[2],
+    HTTP_FLAGS[0],
+    HTTP_FLAGS[1],
+    HTTP_FLAGS[2],
+    HTTP_FLAGS[3],
+    HTTP_FLAGS[4],
+    HTTP_FLAGS[5],
+    HTTP_FLAGS[6],
 ];
 
 /// The name of the agent's actor. Source: Mesos.
@@ -189,7 +197,10 @@ pub fn start(
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
     let (_, master) = watch::channel(Some(Pid::new(master::NAME, master)));
     let seed = daemon::seed()?;
-    Ok(agent::shell::start(node, Start { config, seed, containerizer, events, master, work_dir })?)
+    let version = VersionInfo::new(config.version.as_str());
+    let (flags, log_file) = Default::default();
+    let start = Start { config, seed, containerizer, events, master, work_dir, flags, version, log_file };
+    Ok(agent::shell::start(node, start)?)
 }
 
 fn launcher(flags: &Flags) -> LauncherKind {
