@@ -82,8 +82,13 @@ impl Listen {
                 Some(SocketAddr::new(ip, port.unwrap_or(self.port)))
             }
         };
-        let config =
-            NodeConfig { listen, advertise, delegate: Some(delegate.to_owned()), http: self.http, ..NodeConfig::default() };
+        let config = NodeConfig {
+            listen,
+            advertise,
+            delegate: Some(delegate.to_owned()),
+            http: self.http,
+            ..NodeConfig::default()
+        };
         Node::bind(config).await.map_err(|BindError::Listen { source, .. }| {
             refused(match source.kind() {
                 io::ErrorKind::AddrInUse => {

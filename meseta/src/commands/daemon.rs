@@ -48,7 +48,8 @@ pub fn http(flags: &Flags) -> Result<HttpLimits, FlagError> {
     }
     let default = HttpLimits::default();
     let size = |name, default| {
-        let size = flags.parsed::<ByteSize>(name).map(|size| usize::try_from(size.bytes()).unwrap_or(usize::MAX));
+        let size =
+            flags.parsed::<ByteSize>(name).map(|size| usize::try_from(size.bytes()).unwrap_or(usize::MAX));
         size.unwrap_or(default)
     };
     let body_bytes = size("http_max_body_size", default.body_bytes);
