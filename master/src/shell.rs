@@ -8,10 +8,11 @@ use std::sync::Arc;
 use libactor::shell::{self, Accept, Edge, ShellHandle};
 use libactor::{Me, Node, Pid, SpawnError, Time};
 use protocol::messages::{AgentCall, SchedulerCall};
+use protocol::wire::common::VersionInfo;
 
 use crate::core::allocator::{AllocatorConfig, Hierarchical};
 use crate::core::{Change, Input, Master, MasterConfig, Output};
-use crate::edge::about::{About, VersionInfo};
+use crate::edge::about::About;
 use crate::edge::events::MAX_WATCHERS;
 use crate::edge::metrics::MasterMetrics;
 use crate::edge::mirror::Mirror;
@@ -52,7 +53,7 @@ impl Start {
             seed,
             registry: Box::new(InMemory::default()),
             flags: BTreeMap::new(),
-            version: VersionInfo::default(),
+            version: VersionInfo::new(env!("CARGO_PKG_VERSION")),
             log_file: None,
             max_event_subscribers: MAX_WATCHERS,
         }

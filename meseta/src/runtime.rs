@@ -8,6 +8,8 @@ use libactor::http::HttpLimits;
 use libactor::{BindError, Node, NodeConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::about;
+
 /// Runs a future, and the actors that it starts, on this thread.
 ///
 /// # Errors
@@ -52,7 +54,7 @@ pub struct ListenError {
 }
 
 /// Where a daemon listens and how others reach it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Listen {
     /// The address to listen on.
     pub ip: IpAddr,
@@ -87,6 +89,7 @@ impl Listen {
             advertise,
             delegate: Some(delegate.to_owned()),
             http: self.http,
+            version: about::version_shown(),
             ..NodeConfig::default()
         };
         Node::bind(config).await.map_err(|BindError::Listen { source, .. }| {

@@ -1,13 +1,16 @@
 //! What the daemons' commands have in common.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use libactor::Node;
 use libactor::http::HttpLimits;
+use master::core::MasterConfig;
 use protocol::notation::ByteSize;
 
 use super::{Failure, HTTP_FLAGS};
+use crate::about;
 use crate::flags::{FlagError, Flags};
 use crate::logging::{self, LogConfig, LogError, LogLevel};
 use crate::runtime::Listen;
@@ -94,6 +97,30 @@ pub fn log_flags(flags: &Flags) {
 pub fn hostname(flags: &Flags) -> String {
     let own = || agent::edge::probe::hostname().ok();
     flags.text("hostname").map(Into::into).or_else(own).unwrap_or_else(|| "localhost".into())
+}
+
+/// A master as the flags want it.
+///
+/// # Errors
+/// As [`seed`].
+pub fn master(flags: &Flags, component: &str, config: MasterConfig) -> Result<master::Start, Failure> {
+    let mut start = master::Start::in_memory(config, seed()?);
+    start.flags = shown(flags);
+    start.version = about::version();
+    start.log_file = log_file(flags, component);
+    let most = flags.parsed("max_operator_event_stream_subscribers");
+    start.max_event_subscribers = most.unwrap_or(start.max_event_subscribers);
+    Ok(start)
+}
+
+/// The flags in effect, for `/flags`.
+pub fn shown(flags: &Flags) -> BTreeMap<String, String> {
+    flags.all().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Where the log is written, if to a file.
+pub fn log_file(flags: &Flags, component: &str) -> Option<PathBuf> {
+    flags.text("log_dir").map(|directory| logging::path(Path::new(directory), component))
 }
 
 /// A number that differs from start to start.

@@ -186,17 +186,17 @@ struct LocalCluster {
 
 impl LocalCluster {
     async fn start(flags: &Flags, listen: Listen, agents: u64, directory: PathBuf) -> Result<Self, Failure> {
-        let master = listen.bind(master::NAME).await?;
+        let master = listen.clone().bind(master::NAME).await?;
         let config = MasterConfig {
             hostname: daemon::hostname(flags),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..MasterConfig::default()
         };
-        let handle = master::start(&master, master::Start::in_memory(config, daemon::seed()?))?;
+        let handle = master::start(&master, daemon::master(flags, "local", config)?)?;
         tracing::info!(directory = %directory.display(), "listening on {}", handle.pid());
         let mut cluster = Self { master, agents: Vec::new() };
         for index in 0..agents {
-            cluster.add_agent(flags, listen, index, agents, &directory).await?;
+            cluster.add_agent(flags, listen.clone(), index, agents, &directory).await?;
         }
         Ok(cluster)
     }

@@ -148,6 +148,13 @@ const FLAGS: &[Flag] = &[
         help: "How many unreachable tasks are remembered of each framework.",
     },
     Flag {
+        name: "max_operator_event_stream_subscribers",
+        aliases: &[],
+        kind: Kind::Number,
+        default: Some("1000"),
+        help: "How many may watch the events of the operator API; one more takes the place of the oldest.",
+    },
+    Flag {
         name: "flags_dir",
         aliases: &[],
         kind: Kind::Text,
@@ -170,7 +177,7 @@ fn run_master(words: &[String]) -> Result<ExitCode, Failure> {
     let surroundings = Surroundings::of_process(&["/etc/mesos-master"]);
     let flags = Flags::load("master", FLAGS, Arguments::None, words, &surroundings)?;
     let listen = daemon::listen(&flags)?;
-    let start = master::Start::in_memory(settings(&flags)?, daemon::seed()?);
+    let start = daemon::master(&flags, "master", settings(&flags)?)?;
     let work_dir = WorkDir::claim(Path::new(flags.needed("work_dir")?), "master")?;
     let level = daemon::log(&flags, "master", None)?;
     runtime::block_on(async {

@@ -44,7 +44,18 @@ impl<'a> Cursor<'a> {
         self.at >= self.bytes.len()
     }
 
+    #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, Garbled> {
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Garbled> {
         let mut value = 0u64;
         for shift in (0..70).step_by(7) {
             let byte = *self.bytes.get(self.at).ok_or(Garbled)?;
@@ -60,6 +71,7 @@ impl<'a> Cursor<'a> {
         Err(Garbled)
     }
 
+    #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8], Garbled> {
         let end = self.at.checked_add(length).ok_or(Garbled)?;
         let taken = self.bytes.get(self.at..end).ok_or(Garbled)?;
@@ -68,28 +80,32 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next field. A group is passed over, with what is in it.
+    #[inline]
     pub(crate) fn field(&mut self) -> Result<Raw<'a>, Garbled> {
         let raw = self.flat()?;
         match raw.layout {
             Layout::GroupEnd => Err(Garbled),
-            Layout::GroupStart => {
-                let mut open = vec![raw.number];
-                while let Some(number) = open.last() {
-                    let inner = self.flat()?;
-                    match inner.layout {
-                        Layout::GroupEnd if inner.number != *number => return Err(Garbled),
-                        Layout::GroupEnd => drop(open.pop()),
-                        Layout::GroupStart if open.len() >= MAX_GROUPS => return Err(Garbled),
-                        Layout::GroupStart => open.push(inner.number),
-                        _ => {}
-                    }
-                }
-                Ok(raw)
-            }
+            Layout::GroupStart => self.rest_of_group(raw.number).map(|()| raw),
             _ => Ok(raw),
         }
     }
 
+    fn rest_of_group(&mut self, number: u32) -> Result<(), Garbled> {
+        let mut open = vec![number];
+        while let Some(number) = open.last() {
+            let inner = self.flat()?;
+            match inner.layout {
+                Layout::GroupEnd if inner.number != *number => return Err(Garbled),
+                Layout::GroupEnd => drop(open.pop()),
+                Layout::GroupStart if open.len() >= MAX_GROUPS => return Err(Garbled),
+                Layout::GroupStart => open.push(inner.number),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
     fn flat(&mut self) -> Result<Raw<'a>, Garbled> {
         let tag = u32::try_from(self.varint()?).map_err(|_| Garbled)?;
         let (mut value, mut content) = (0, &[][..]);

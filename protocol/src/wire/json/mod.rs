@@ -13,3 +13,26 @@ pub(crate) mod base64;
 pub(crate) mod read;
 pub(crate) mod reader;
 pub(crate) mod write;
+
+/// How many bytes from the start stand for themselves in a string: up to a quote, a backslash or a control character.
+pub(crate) fn plain_length(text: &[u8]) -> usize {
+    // Eight at a time. A byte's high bit is set where it is such a one; a borrow can only set bits further up, so that
+    // the lowest is right.
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let is = |word: u64, byte: u8| {
+        let zeros = word ^ (ONES * u64::from(byte));
+        zeros.wrapping_sub(ONES) & !zeros
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let control = word.wrapping_sub(ONES * u64::from(b' ')) & !word;
+        let found = (control | is(word, b'"') | is(word, b'\\')) & HIGH;
+        if found != 0 {
+            return index * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let at = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '));
+    words.len() * 8 + at.unwrap_or(rest.len())
+}

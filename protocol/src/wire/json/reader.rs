@@ -2,6 +2,7 @@
 //!
 //! Source of the texts: recordings of Mesos 1.12. It takes a little more than JSON: numbers such as `01` and `-.5`.
 
+use super::plain_length;
 use crate::limits::{MAX_JSON_DEPTH, MAX_REFUSAL_BYTES};
 
 /// The text is not JSON. Where it breaks is the reader's position.
@@ -129,8 +130,7 @@ impl<'a> Reader<'a> {
 
     /// Goes to the next byte of a string that does not stand for itself.
     fn plain(&mut self) {
-        let rest = &self.bytes[self.at..];
-        self.at += rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' ')).unwrap_or(rest.len());
+        self.at += plain_length(&self.bytes[self.at..]);
     }
 
     fn escape(&mut self) -> Result<(), Broken> {

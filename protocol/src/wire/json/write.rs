@@ -3,7 +3,7 @@
 //! Printed are the fields that are set, and those with a default, in the order of the schema. There is no white space
 //! between the tokens, so that a record of the text is one line.
 
-use super::base64;
+use super::{base64, plain_length};
 use crate::limits::MAX_MESSAGE_DEPTH;
 use crate::wire::bytes::{Cursor, Raw};
 use crate::wire::tables::{Field, Kind, Label, Message};
@@ -182,9 +182,12 @@ fn low(value: u64) -> u32 {
 pub(crate) fn string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' ')) {
-        out.extend_from_slice(&rest[..at]);
-        let byte = rest[at];
+    loop {
+        let (plain, special) = rest.split_at(plain_length(rest));
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = special.split_first() else { break };
+        rest = after;
+        let byte = *byte;
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             0x08 => out.extend_from_slice(b"\\b"),
@@ -197,9 +200,7 @@ pub(crate) fn string(text: &[u8], out: &mut Vec<u8>) {
                 out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
             }
         }
-        rest = &rest[at + 1..];
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

@@ -3,6 +3,7 @@
 mod hostile;
 mod identity;
 mod negotiation;
+mod reading;
 mod recorded;
 mod refusals;
 
