@@ -36,6 +36,8 @@ pub(crate) enum Complaint {
     UnknownMessage,
     /// A body that is not such a message.
     Undecodable,
+    /// A message from what can't send any: a stream of a node.
+    ForgedSender,
     /// A mailbox is full.
     MailboxFull,
     /// The queue to a peer is full.
@@ -58,7 +60,7 @@ pub(crate) enum Complaint {
     BadHttp,
 }
 
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 23] = [
     "closed_bad_preface",
     "closed_version_mismatch",
     "closed_handshake_timeout",
@@ -71,6 +73,7 @@ const NAMES: [&str; 22] = [
     "dropped_unknown_actor",
     "dropped_unknown_message",
     "dropped_undecodable",
+    "dropped_forged_sender",
     "dropped_mailbox_full",
     "dropped_peer_queue_full",
     "dropped_unreachable",

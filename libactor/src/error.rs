@@ -84,7 +84,7 @@ pub enum SpawnError {
     /// The node has an actor of that name.
     #[error("there is an actor named '{0}' already")]
     NameTaken(String),
-    /// Not a name, see [`valid_name`](crate::valid_name).
+    /// Not a name, see [`valid_name`](crate::valid_name), or that of a stream, see [`Pid::stream`].
     #[error("'{0}' can't be the name of an actor")]
     BadName(String),
     /// Actors are started on the thread that bound the node.

@@ -12,7 +12,6 @@ mod edge;
 pub mod registry;
 mod shell;
 
-pub use edge::about::VersionInfo;
 pub use edge::mirror::Shelf;
 pub use edge::snapshot::{AgentView, ExecutorView, FrameworkView, Snapshot, TaskView};
 pub use shell::{MasterHandle, NAME, Start, start};

@@ -13,6 +13,8 @@ pub const MAX_SCALAR_MILLIS: u64 = 1 << 43;
 pub const MAX_RESOURCES: usize = 10_000;
 /// Deepest stack of reservations on one resource.
 pub const MAX_RESERVATIONS: usize = 64;
+/// Most names that one refusal repeats. Ours.
+pub const MAX_NAMED: usize = 100;
 /// Most roles of one framework. Ours.
 pub const MAX_ROLES: usize = 1_000;
 /// Most attributes of one agent.

@@ -1,5 +1,6 @@
 //! The agent's actor between a master and an executor that the test plays.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix::{Actor, Context};
@@ -8,6 +9,7 @@ use agent::core::{AgentConfig, ContainerSpec};
 use agent::shell::{self, AgentHandle, Ended, Start};
 use libactor::{Me, Message, Node, NodeConfig, Pid, Receive};
 use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorCallKind, ExecutorEvent};
+use protocol::wire::common::VersionInfo;
 use protocol::{
     AgentInfo, CommandInfo, ContainerId, FrameworkInfo, Source, TaskInfo, TaskState, TaskStatus, Uuid,
 };
@@ -105,6 +107,9 @@ impl World {
                 events,
                 master: watch::channel(Some(master.pid().clone())).1,
                 work_dir: "/work".into(),
+                flags: BTreeMap::from([("work_dir".to_string(), "/work".to_string())]),
+                version: VersionInfo::new("0.1.0"),
+                log_file: None,
             },
         )
         .unwrap();
@@ -174,11 +179,12 @@ async fn life_of_a_task() {
     assert!(matches!(next(&mut world.executor_hears).await.1, ExecutorEvent::Subscribed { .. }));
     assert!(matches!(next(&mut world.executor_hears).await.1, ExecutorEvent::Launch(_)));
 
-    let state = world.agent.state().await.unwrap();
-    let shown = &state["frameworks"][0]["executors"][0];
-    let directory = format!("/work/slaves/S0/frameworks/F/executors/T/runs/{container_id}");
-    assert_eq!(shown["directory"], directory);
-    assert_eq!(shown["tasks"][0]["state"], "TASK_STAGING");
+    let snapshot = world.agent.snapshot().await.unwrap();
+    let views = snapshot.views();
+    let run = &views[0].runs[0];
+    let sandbox = format!("slaves/S0/frameworks/F/executors/T/runs/{container_id}");
+    assert_eq!(run.sandbox, std::path::Path::new(&sandbox));
+    assert_eq!(run.launched[0].state, TaskState::Staging);
     assert_eq!(world.agent_node.metrics().snapshot()["slave/executors_running"], 1.0);
 
     let mut status = TaskStatus::new("T".into(), TaskState::Finished, Source::Executor);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use master::core::Answer;
 use protocol::messages::{AgentCall, AgentEvent, Event, ExecutorCall, ExecutorEvent, SchedulerCall};
 
 /// Any message between components.
@@ -11,6 +12,26 @@ pub enum Message {
     Scheduler(SchedulerCall),
     /// From the master to a scheduler.
     Event(Event),
+    /// As [`Message::Scheduler`] over HTTP. A subscription is on no stream yet.
+    HttpCall {
+        /// `Mesos-Stream-Id`.
+        stream_id: Option<String>,
+        /// What it asks.
+        call: SchedulerCall,
+    },
+    /// A call over HTTP that is no subscription has been answered.
+    HttpAnswer(Answer),
+    /// A subscription over HTTP has got its stream.
+    StreamBegins(String),
+    /// As [`Message::Event`], on a stream.
+    StreamEvent {
+        /// On which.
+        stream_id: String,
+        /// What.
+        event: Event,
+    },
+    /// The master has ended a stream.
+    StreamEnds(String),
     /// From an agent to the master.
     Agent(AgentCall),
     /// From the master to an agent.
@@ -21,12 +42,35 @@ pub enum Message {
     ExecutorEvent(ExecutorEvent),
 }
 
+impl Message {
+    /// What a scheduler asks the master by this, whatever way.
+    pub fn scheduler_call(&self) -> Option<&SchedulerCall> {
+        match self {
+            Message::Scheduler(call) | Message::HttpCall { call, .. } => Some(call),
+            _ => None,
+        }
+    }
+
+    /// What the master tells a scheduler by this, whatever way.
+    pub fn event(&self) -> Option<&Event> {
+        match self {
+            Message::Event(event) | Message::StreamEvent { event, .. } => Some(event),
+            _ => None,
+        }
+    }
+}
+
 /// The message itself says what it is.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Message::Scheduler(message) => message.call.fmt(f),
             Message::Event(message) => message.fmt(f),
+            Message::HttpCall { call, .. } => write!(f, "http {:?}", call.call),
+            Message::HttpAnswer(answer) => write!(f, "http {answer:?}"),
+            Message::StreamBegins(id) => write!(f, "stream {id} begins"),
+            Message::StreamEvent { event, .. } => write!(f, "stream {event:?}"),
+            Message::StreamEnds(id) => write!(f, "stream {id} ends"),
             Message::Agent(message) => message.fmt(f),
             Message::AgentEvent(message) => message.fmt(f),
             Message::Executor(message) => message.call.fmt(f),

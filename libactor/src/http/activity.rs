@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use crate::sync::lock;
@@ -22,6 +24,8 @@ pub(crate) struct Activity {
     /// The client has taken nothing for as long as the stream bears.
     stalled: AtomicBool,
     stream: Mutex<Option<Streaming>>,
+    /// Woken when the response has ended: who reads waits for that, not for the client.
+    reader: AtomicWaker,
 }
 
 /// What the connection knows of the stream that it writes.
@@ -40,6 +44,11 @@ impl Activity {
     /// Whether a request is being served whose body has been read.
     pub(crate) fn has_body(&self) -> bool {
         self.body.load(Ordering::Acquire)
+    }
+
+    /// Wakes whoever reads at the end of the response.
+    pub(crate) fn wake_at_end(&self, waker: &Waker) {
+        self.reader.register(waker);
     }
 
     pub(crate) fn ended(&self) -> u64 {
@@ -122,5 +131,6 @@ impl Drop for Serving {
         self.0.body.store(false, Ordering::Release);
         self.0.ended.fetch_add(1, Ordering::AcqRel);
         self.0.serving.store(false, Ordering::Release);
+        self.0.reader.wake();
     }
 }

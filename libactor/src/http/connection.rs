@@ -144,6 +144,7 @@ impl HttpIo {
     /// Looks for the end of the connection while a response is on its way. It never says so: the response may be taken
     /// by a client that has merely said all that it has to say.
     fn watch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.activity.wake_at_end(cx.waker());
         while self.buffer.len() < HTTP_AHEAD_BYTES && !self.over {
             match self.poll_fill(cx) {
                 Poll::Ready(Ok(true)) => {}

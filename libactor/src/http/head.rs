@@ -88,7 +88,7 @@ pub(crate) fn vet(head: &[u8]) -> Result<Framing, Refusal> {
             let text = format!("The request has more than {HTTP_HEAD_FIELDS} headers: send fewer");
             return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text));
         }
-        Err(httparse::Error::Version) => {
+        Err(httparse::Error::Version) if has_version(head) => {
             let text = "The request line ends with no version that is known: send HTTP/1.1";
             return Err(Refusal::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, text));
         }
@@ -110,6 +110,13 @@ pub(crate) fn vet(head: &[u8]) -> Result<Framing, Refusal> {
         return Err(Refusal::bad("The path can't be read: expecting '/path?name=value', percent-encoded"));
     }
     framing(request.headers, request.version)
+}
+
+/// Whether the request line has three words, the last of which names a version.
+fn has_version(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let mut words = line.trim_ascii().split(|byte| *byte == b' ');
+    words.nth(2).is_some_and(|word| word.starts_with(b"HTTP/")) && words.next().is_none()
 }
 
 fn framing(headers: &[httparse::Header<'_>], version: Option<u8>) -> Result<Framing, Refusal> {
@@ -172,6 +179,8 @@ mod tests {
             ("BLAH\r\n\r\n", 400),
             ("GET\r\n\r\n", 400),
             ("GET / HTTP/2.0\r\n\r\n", 505),
+            ("GET /a b HTTP/1.1\r\n\r\n", 400),
+            ("GET / HTTQ/1.1\r\n\r\n", 400),
             ("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
             ("GET / HTTP/1.1\r\nContent-Length: abc\r\n\r\n", 400),
             ("GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),

@@ -51,6 +51,7 @@ pub(crate) async fn respond(
     if let Some(callback) = asked.callback
         && response.status == StatusCode::OK
         && response.content_type == "application/json"
+        && matches!(response.body, HttpBody::Full(_) | HttpBody::Shared(_))
     {
         if valid_callback(&callback) {
             response.content_type = "text/javascript".to_owned();

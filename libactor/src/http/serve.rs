@@ -48,11 +48,15 @@ impl HttpServer {
         let connections = Arc::new(Semaphore::new(bound));
         let free = connections.clone();
         metrics.pulled("libactor/http_connections", move || (bound - free.available_permits()) as f64);
+        let all = limits.bodies_bytes.min(Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(all));
+        let left = room.clone();
+        metrics.pulled("libactor/http_bodies_bytes", move || (all - left.available_permits()) as f64);
         Arc::new(Self {
             limits: Arc::new(limits.clone()),
             requests: metrics.counter("libactor/http_requests"),
             messages: metrics.counter("libactor/dropped_libprocess_messages"),
-            room: Arc::new(Semaphore::new(limits.bodies_bytes.min(Semaphore::MAX_PERMITS))),
+            room,
             connections,
             streams: Streams::new(metrics, HTTP_STREAMS_BYTES),
             node: node.clone(),

@@ -387,12 +387,113 @@ impl Streams {
             (state.has_stalled() || state.ended.is_some(), state.bytes)
         };
         let enough = self.bound - self.bound / 8;
-        let mut open: Vec<_> = open.into_iter().map(|stream| (weigh(&stream), stream)).collect();
+        let mut open: Vec<_> = open
+            .into_iter()
+            .map(|stream| (weigh(&stream), stream))
+            .filter(|((_, bytes), _)| *bytes > 0)
+            .collect();
         open.sort_by_key(|(weight, _)| *weight);
         while let Some((_, stream)) = open.pop()
             && self.bytes.load(Ordering::Relaxed) > enough
         {
             stream.end(StreamCut::NoRoom, stream.limits.last.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Placed {
+        sender: StreamSender,
+        body: StreamBody,
+        activity: Arc<Activity>,
+    }
+
+    fn placed(streams: &Arc<Streams>, limits: StreamLimits) -> Placed {
+        let (sender, HttpBody::Pushed(body)) = stream(limits) else { unreachable!("a stream is pushed") };
+        let activity = Arc::new(Activity::default());
+        body.place(streams, "127.0.0.1:9".parse().unwrap(), activity.clone());
+        Placed { sender, body, activity }
+    }
+
+    impl Placed {
+        fn send(&self, length: usize) -> Result<(), StreamCut> {
+            self.sender.send(Bytes::from(vec![b'x'; length]))
+        }
+
+        /// What the client gets, and whether it ends there.
+        fn drain(&mut self) -> (Vec<usize>, bool) {
+            let mut lengths = Vec::new();
+            let mut cx = Context::from_waker(Waker::noop());
+            loop {
+                match self.body.poll_chunk(&mut cx) {
+                    Poll::Ready(Some(chunk)) => lengths.push(chunk.len()),
+                    Poll::Ready(None) => return (lengths, true),
+                    Poll::Pending => return (lengths, false),
+                }
+            }
+        }
+    }
+
+    fn limits(bytes: usize) -> StreamLimits {
+        StreamLimits { bytes, last: Some(Bytes::from_static(b"end")), ..StreamLimits::default() }
+    }
+
+    #[test]
+    fn a_stream_is_cut_when_it_has_stalled_over_its_limit() {
+        let metrics = Metrics::default();
+        let streams = Streams::new(&metrics, 1000);
+        let mut one = placed(&streams, limits(100));
+        assert_eq!(one.send(101), Ok(()));
+        assert_eq!(one.send(50), Ok(()), "it takes something");
+        one.activity.stall();
+        assert_eq!(one.send(1), Err(StreamCut::Stalled));
+        assert!(one.sender.0.0.closed.is_cancelled() && one.activity.cut_at().is_some());
+        assert_eq!(one.drain(), (vec![101, 50, 3], true));
+        let two = placed(&streams, limits(100));
+        two.activity.stall();
+        assert_eq!(two.send(100), Ok(()));
+        assert_eq!(two.send(100), Ok(()), "no more than its limit was waiting");
+        assert_eq!(metrics.snapshot()["libactor/http_streams_cut"], 1.0);
+    }
+
+    #[test]
+    fn a_stream_holds_so_much_at_most_or_one_chunk() {
+        let streams = Streams::new(&Metrics::default(), usize::MAX);
+        let mut one = placed(&streams, limits(100));
+        let large = Bytes::from(vec![0; HTTP_STREAM_MAX_BYTES + 1]);
+        assert_eq!(one.sender.send(large.clone()), Ok(()));
+        assert_eq!(one.drain(), (vec![large.len()], false));
+        assert_eq!(one.sender.send(large.slice(1..)), Ok(()));
+        assert_eq!(one.send(1), Err(StreamCut::TooMuch));
+        assert_eq!(one.drain(), (vec![large.len() - 1, 3], true));
+    }
+
+    #[test]
+    fn streams_that_have_stalled_make_room_for_the_others() {
+        let metrics = Metrics::default();
+        let streams = Streams::new(&metrics, 1000);
+        let [mut one, mut two, mut three] = [(); 3].map(|()| placed(&streams, limits(usize::MAX)));
+        assert_eq!((one.send(300), two.send(200), three.send(400)), (Ok(()), Ok(()), Ok(())));
+        two.activity.stall();
+        assert_eq!(one.send(101), Ok(()));
+        assert_eq!(two.send(1), Err(StreamCut::NoRoom));
+        assert_eq!(two.drain(), (vec![3], true));
+        // Nobody has stalled: the largest is cut, and hears of it with its next chunk.
+        assert_eq!(one.send(200), Err(StreamCut::NoRoom));
+        assert_eq!(one.drain(), (vec![3], true));
+        assert_eq!(three.drain(), (vec![400], false));
+        // One that was cut before lets go of what waits for it; it is told as it would have been.
+        one = placed(&streams, limits(10));
+        one.activity.stall();
+        assert_eq!((one.send(700), one.send(1)), (Ok(()), Err(StreamCut::Stalled)));
+        assert_eq!(three.send(400), Ok(()));
+        assert_eq!(one.drain(), (vec![3], true));
+        assert_eq!(three.drain(), (vec![400], false));
+        assert_eq!(metrics.snapshot()["libactor/http_streams_bytes"], 0.0);
+        drop([one, two, three]);
+        assert_eq!(metrics.snapshot()["libactor/http_streams"], 0.0);
     }
 }

@@ -257,6 +257,11 @@ impl Inbound {
             }
             None
         };
+        let from = from.map(|name| Pid::new(name, self.remote));
+        if from.as_ref().is_some_and(|from| from.stream_id().is_some()) {
+            // It has the powers of an HTTP client, which speaks on its own connection.
+            return refuse(Complaint::ForgedSender, Refusal::NoSuchActor, reply);
+        }
         let Some(entry) = self.node.entry(&to) else {
             return refuse(Complaint::UnknownActor, Refusal::NoSuchActor, reply);
         };
@@ -275,7 +280,6 @@ impl Inbound {
                 return None;
             }
         };
-        let from = from.map(|name| Pid::new(name, self.remote));
         let passes = self.node.passes(from.as_ref(), &entry.pid, &message);
         let reply = reply.map_or(ReplySlot::None, ReplySlot::Remote);
         let _room = self.room.take();

@@ -19,7 +19,8 @@ impl Node {
         let first = {
             let mut links = lock(&self.0.links);
             // Under the lock: an actor that ends takes its name back first, and then looks for links.
-            let gone = target.address() == self.address() && self.entry(target.name()).is_none();
+            let here = target.address() == self.address();
+            let gone = target.stream_id().is_some() || (here && self.entry(target.name()).is_none());
             if gone { Err(()) } else { Ok(links.add(watcher, target)) }
         };
         let Ok(first) = first else {

@@ -230,7 +230,7 @@ impl Node {
     /// A message for another node.
     fn remote<M: Message>(&self, from: Option<&Pid>, to: &Pid, message: &M) -> Result<Outgoing, SendError> {
         let name = message_name::<M>().ok_or(SendError::Unnamed(type_name::<M>()))?;
-        if !(1..=MAX_NAME_BYTES).contains(&to.name().len()) {
+        if !(1..=MAX_NAME_BYTES).contains(&to.name().len()) || to.stream_id().is_some() {
             return Err(SendError::NoSuchActor(to.clone()));
         }
         let body = encode_body(message).map_err(|failure| match failure {

@@ -40,7 +40,7 @@ impl Node {
         F: FnOnce(Me) -> A,
         I: FnOnce(&mut Install<A>),
     {
-        if !valid_name(name) {
+        if !valid_name(name) || self.pid(name).stream_id().is_some() {
             return Err(SpawnError::BadName(name.chars().take(80).collect()));
         }
         if std::thread::current().id() != self.0.thread {

@@ -72,6 +72,10 @@ async fn every_kind_of_nonsense_has_its_counter() {
             .flat_map(|id| frame(&[&[4, 251][..], &id.to_le_bytes(), &[0]].concat()).to_vec())
             .collect();
         let half_a_note = tell(0, 1, &[1, 200, b'x']);
+        // From number 2 to number 0.
+        let forged =
+            [frame(b"\x00http(some-id)"), frame(&[2, 1, 2, 0, 1, 1, 6, b'n', b'o', b't', b'e', b' ', b'1'])];
+        let forged = forged.concat();
         let note_and_more = tell(0, 1, b"\x01\x06note 1more");
         let cases: &[(&str, &[&[u8]])] = &[
             ("closed_bad_preface", &[b"\x00\x01\x02"]),
@@ -92,6 +96,7 @@ async fn every_kind_of_nonsense_has_its_counter() {
             ("dropped_unknown_message", &[preface, names, &tell(0, 0, b"")]),
             ("dropped_undecodable", &[preface, names, &half_a_note]),
             ("dropped_undecodable", &[preface, names, &note_and_more]),
+            ("dropped_forged_sender", &[preface, names, &forged]),
         ];
         for (counter, bytes) in cases {
             let before = metric(&node, counter);
@@ -104,6 +109,29 @@ async fn every_kind_of_nonsense_has_its_counter() {
         until(&node, "links_in", 0.0).await;
         still_serves(&node, &pid, &mut events).await;
         node.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_passes_for_a_stream() {
+    local(async {
+        let (here, there) = (node().await, node().await);
+        let (_, mut events) = witness(&here, "a");
+        let stream = Pid::stream("some-id", here.address());
+        let refused = here.spawn(stream.name(), |_| unreachable!("it has no such name"), crate::kit::install);
+        assert_eq!(refused, Err(libactor::SpawnError::BadName(stream.name().to_owned())));
+        for node in [&here, &there] {
+            assert_eq!(node.tell(&stream, note(1)), Err(libactor::SendError::NoSuchActor(stream.clone())));
+        }
+        // A link to it ends at once, without asking there.
+        for stream in [stream, Pid::stream("other", "127.0.0.1:9".parse().unwrap())] {
+            here.tell(&here.pid("a"), crate::kit::Order::Link(stream.clone())).unwrap();
+            assert_eq!(events.recv().await, Some(Event::Exited(stream)));
+        }
+        assert_eq!(metric(&here, "peers"), 0.0);
+        here.shutdown().await;
+        there.shutdown().await;
     })
     .await;
 }
@@ -175,6 +203,72 @@ fn nonsense() -> impl Strategy<Value = Vec<u8>> {
         1 => (0..23usize, bytes()).prop_map(|(keep, bytes)| [&preface()[..keep], &bytes[..]].concat()),
         4 => frames.prop_map(|frames| [preface().to_vec(), names().to_vec(), frames.concat()].concat()),
     ]
+}
+
+/// Requests that are almost right.
+fn almost_http() -> impl Strategy<Value = Vec<u8>> {
+    let line = prop_oneof![
+        4 => "(GET|POST|HEAD|PUT|FOO|OPTIONS) /(a|health|metrics|help|%2e%2e|%zz|\\?jsonp=a)?[ -~]{0,20} HTTP/1\\.[01]",
+        1 => "[ -~]{0,40}",
+        1 => "GET http://[a-z:/\\[\\]@]{0,20} HTTP/1\\.1",
+    ];
+    let header = prop_oneof![
+        "(Content-Length|Host|Expect|Connection|Upgrade|Accept-Encoding|User-Agent): [ -~]{0,20}",
+        Just("Transfer-Encoding: chunked".to_owned()),
+        Just("Content-Encoding: gzip".to_owned()),
+        Just("Connection: keep-alive".to_owned()),
+        Just("Expect: 100-continue".to_owned()),
+        "Content-Length: [0-9]{1,20}",
+        "[ -~]{0,40}",
+    ];
+    let body = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..100),
+        "([0-9a-f]{1,17}\r\n[a-z]{0,20}\r\n){0,4}(0\r\n\r\n)?".prop_map(String::into_bytes),
+        Just(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03nonsense".to_vec()),
+    ];
+    let end = prop_oneof![9 => Just("\r\n"), 1 => "[\r\n]{0,4}".prop_map(|end| &*end.leak())];
+    let request =
+        (line, prop::collection::vec(header, 0..6), end, body).prop_map(|(line, headers, end, body)| {
+            let head = format!(
+                "{line}\r\n{}{end}",
+                headers.iter().map(|one| format!("{one}\r\n")).collect::<String>()
+            );
+            [head.as_bytes(), &body].concat()
+        });
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
+    (prop::collection::vec(request, 1..4), changes).prop_map(|(requests, changes)| {
+        let mut bytes = requests.concat();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len().max(1)).max(1);
+            // The first byte stays a letter: HTTP it is.
+            if let Some(place) = bytes.get_mut(at) {
+                *place = byte;
+            }
+        }
+        bytes
+    })
+}
+
+#[test]
+fn almost_http_is_answered_or_closed() {
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(30) });
+    let many = prop::collection::vec(almost_http(), 1..30);
+    let run = |all: Vec<Vec<u8>>| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(local(async {
+            let node = node().await;
+            let (pid, mut events) = witness(&node, "b");
+            futures_util::future::join_all(all.iter().map(|bytes| async { say(&node, &[bytes]).await }))
+                .await;
+            for nothing in ["http_connections", "http_bodies_bytes", "http_streams"] {
+                until(&node, nothing, 0.0).await;
+            }
+            still_serves(&node, &pid, &mut events).await;
+            node.shutdown().await;
+        }));
+        Ok(())
+    };
+    runner.run(&many, run).unwrap();
 }
 
 #[test]

@@ -280,3 +280,35 @@ async fn who_sends_a_head_too_slowly_loses_the_connection() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_pages_about_the_node_are_those_of_mesos() {
+    local(async {
+        let node = served().await;
+        let stats: serde_json::Value =
+            serde_json::from_str(&get(&node, "/system/stats.json").await.1).unwrap();
+        let names: Vec<_> = stats.as_object().unwrap().keys().cloned().collect();
+        let expected = [
+            "avg_load_15min",
+            "avg_load_1min",
+            "avg_load_5min",
+            "cpus_total",
+            "mem_free_bytes",
+            "mem_total_bytes",
+        ];
+        assert_eq!(names, expected);
+        assert!(stats["cpus_total"].is_u64() && stats["mem_total_bytes"].is_u64());
+        let bad = "Invalid timeout 'bad': Failed to convert '' to number.\n";
+        assert_eq!(get(&node, "/metrics/snapshot?timeout=bad").await, (400, bad.into()));
+        let (status, metrics) = get(&node, "/metrics/snapshot?timeout=1secs").await;
+        assert_eq!(status, 200);
+        assert!(
+            metrics.contains("\"system/mem_total_bytes\":") && metrics.contains("\"libactor/actors\":1.0")
+        );
+        let (status, page) = get(&node, "/").await;
+        assert_eq!(status, 200);
+        assert!(page.contains("<a href=\"/master/state\">/master/state</a></td><td>what there is"), "{page}");
+        node.shutdown().await;
+    })
+    .await;
+}

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
 
+mod bodies;
+mod client;
 mod files;
 mod hostile;
 mod http;
@@ -9,6 +11,8 @@ mod kit;
 mod links;
 mod local;
 mod remote;
+mod requests;
 mod semantics;
 mod shell;
+mod streams;
 mod supervise;

@@ -4,12 +4,15 @@
 #[test]
 fn every_test_that_semantics_names_exists() {
     let files = [
+        ("bodies", include_str!("bodies.rs")),
         ("hostile", include_str!("hostile.rs")),
         ("http", include_str!("http.rs")),
         ("links", include_str!("links.rs")),
         ("local", include_str!("local.rs")),
         ("remote", include_str!("remote.rs")),
+        ("requests", include_str!("requests.rs")),
         ("shell", include_str!("shell.rs")),
+        ("streams", include_str!("streams.rs")),
         ("supervise", include_str!("supervise.rs")),
     ];
     let semantics = include_str!("../../SEMANTICS.md");

@@ -1,5 +1,6 @@
 //! What the master counts of one framework. Names are those of Mesos's metrics, without the
-//! `master/frameworks/<name>/<id>/` before them.
+//! `master/frameworks/<name>/<id>/` before them. [`Framework::metrics`](super::frameworks::Framework::metrics) has these and
+//! the rest.
 
 use protocol::messages::{Call, Event};
 use protocol::{Operation, TaskState};

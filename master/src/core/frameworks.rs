@@ -10,6 +10,7 @@
 //! ```
 //! A recovered framework waits for ever: how long it has been away is not known (E.22).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +68,19 @@ impl Framework {
         self.counters.event(&event);
         turn.tell_scheduler(to, event);
         true
+    }
+
+    /// All that is measured of it, by Mesos's names without the `master/frameworks/<name>/<id>/`.
+    pub fn metrics(&self) -> impl Iterator<Item = (Cow<'static, str>, u64)> {
+        let now = [
+            ("subscribed", u64::from(self.pid.is_some())),
+            ("tasks/active/task_unreachable", self.unreachable.len() as u64),
+        ];
+        let roles = self.info.roles.iter().map(|role| {
+            (Cow::from(format!("roles/{role}/suppressed")), u64::from(self.suppressed.contains(role)))
+        });
+        let named = self.counters.named().chain(now).map(|(name, value)| (Cow::from(name), value));
+        named.chain(roles)
     }
 
     pub(super) fn demand(&self) -> FrameworkDemand {

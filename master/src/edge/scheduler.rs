@@ -51,7 +51,7 @@ pub(crate) async fn respond(api: Arc<Api>, request: HttpRequest) -> HttpResponse
             refuse_subscription(&api, &request, reason)
         }
         Err(CallError::Subscription(reason)) => {
-            bad_request(format!("FrameworkInfo update is not valid: {reason}"))
+            bad_request(format!("Supplied FrameworkInfo is not valid: {reason}"))
         }
     }
 }

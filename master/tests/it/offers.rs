@@ -209,10 +209,10 @@ impl Play {
                 }
             }
             Step::Kill { which } => {
-                if let Some((task, framework, ..)) = self.task(which) {
-                    if let Some(who) = self.who(&framework) {
-                        self.call(who, &format!("kill {task}"));
-                    }
+                if let Some((task, framework, ..)) = self.task(which)
+                    && let Some(who) = self.who(&framework)
+                {
+                    self.call(who, &format!("kill {task}"));
                 }
             }
             Step::AgentExits(who) => drop(self.feed(&format!("exit a{who}"))),
@@ -232,22 +232,25 @@ impl Play {
                 self.feed(&line);
                 self.subscribe(who, false);
             }
-            Step::Gone(who) => {
-                let name = format!("a{who}");
-                let mut agents = self.script.master.agents().values();
-                let registered = agents.find(|agent| agent.pid.name() == name).map(|agent| agent.id.clone());
-                let mut away = self.script.master.unreachable_agents().map(|(id, _)| id.clone());
-                if let Some(id) = registered.or_else(|| away.next()) {
-                    drop(away);
-                    self.feed(&format!("operator gone ={id}"));
-                    self.feed(&format!("a{who} register h{who} {TOTAL}"));
-                }
-            }
+            Step::Gone(who) => self.gone(who),
             Step::Weigh(role, weight) => {
                 let role = ["*", "r", "z"][usize::from(role)];
                 self.feed(&format!("operator weights {role}={weight}"));
             }
             Step::Wait(seconds) => drop(self.feed(&format!("+{seconds}s"))),
+        }
+    }
+
+    /// An operator gives an agent up, one that is registered before one that does not answer; another comes.
+    fn gone(&mut self, who: u8) {
+        let name = format!("a{who}");
+        let mut agents = self.script.master.agents().values();
+        let registered = agents.find(|agent| agent.pid.name() == name).map(|agent| agent.id.clone());
+        let mut away = self.script.master.unreachable_agents().map(|(id, _)| id.clone());
+        if let Some(id) = registered.or_else(|| away.next()) {
+            drop(away);
+            self.feed(&format!("operator gone ={id}"));
+            self.feed(&format!("a{who} register h{who} {TOTAL}"));
         }
     }
 

@@ -1,13 +1,18 @@
 //! Values as the older, read-only endpoints (`/state` and its kin) show them: JSON written by hand upstream, with names
-//! and habits of its own. Each type here borrows a value of the vocabulary and serializes it in that form.
+//! and habits of its own. Each type here borrows a value of the vocabulary (some can hold it, too) and serializes it in
+//! that form.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
-use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde_json::value::RawValue;
+
+use super::{WireMessage, to_json, v1};
 
 use crate::attribute::AttributeValue;
 use crate::resources::{ReservationKind, Value};
-use crate::{Attributes, Label, Resource, Resources, Role, Scalar, Task, TaskStatus};
+use crate::{Attributes, Carried, Label, Resource, Resources, Role, Scalar, Task, TaskStatus};
 
 /// What is always shown, zero where there is none. Source: Mesos `json(ObjectWriter*, const Resources&)`.
 const ALWAYS: [&str; 4] = ["disk", "mem", "gpus", "cpus"];
@@ -15,13 +20,13 @@ const ALWAYS: [&str; 4] = ["disk", "mem", "gpus", "cpus"];
 /// Sums by name: `{"disk":0.0,"mem":128.0,"gpus":0.0,"cpus":1.0,"ports":"[31000-32000]"}`. What can be taken back has
 /// `_revocable` behind its name.
 #[derive(Clone, Copy, Debug)]
-pub struct V0Resources<'a>(pub &'a Resources);
+pub struct V0Resources<R>(pub R);
 
-impl Serialize for V0Resources<'_> {
+impl<R: Borrow<Resources>> Serialize for V0Resources<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut scalars: BTreeMap<(&str, bool), Scalar> = BTreeMap::new();
         let mut texts: BTreeMap<(&str, bool), Value> = BTreeMap::new();
-        for resource in self.0 {
+        for resource in self.0.borrow() {
             let key = (&*resource.name, resource.revocable);
             match &resource.value {
                 Value::Scalar(amount) => {
@@ -66,21 +71,23 @@ fn text(value: &Value) -> String {
 
 /// What is reserved, by role: `{"prod":{"disk":0.0,...}}`.
 #[derive(Clone, Copy, Debug)]
-pub struct V0Reserved<'a>(pub &'a Resources);
+pub struct V0Reserved<R>(pub R);
 
-impl Serialize for V0Reserved<'_> {
+impl<R: Borrow<Resources>> Serialize for V0Reserved<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(reserved(self.0).iter().map(|(role, theirs)| (role, V0Resources(theirs))))
+        serializer
+            .collect_map(reserved(self.0.borrow()).iter().map(|(role, theirs)| (role, V0Resources(theirs))))
     }
 }
 
 /// What is reserved, by role, every resource in full.
 #[derive(Clone, Copy, Debug)]
-pub struct V0ReservedFull<'a>(pub &'a Resources);
+pub struct V0ReservedFull<R>(pub R);
 
-impl Serialize for V0ReservedFull<'_> {
+impl<R: Borrow<Resources>> Serialize for V0ReservedFull<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(reserved(self.0).iter().map(|(role, theirs)| (role, V0Full::of(theirs))))
+        serializer
+            .collect_map(reserved(self.0.borrow()).iter().map(|(role, theirs)| (role, V0Full::of(theirs))))
     }
 }
 
@@ -100,26 +107,27 @@ pub fn unreserved(resources: &Resources) -> Resources {
 
 /// Every resource in full, as an array of Mesos's `Resource`: with `reservations`, and in the older form beside it where
 /// that one can say the same.
-#[derive(Clone, Copy, Debug)]
-pub struct V0Full<'a> {
+#[derive(Clone, Debug)]
+pub struct V0Full<R> {
     /// What is shown.
-    pub resources: &'a Resources,
+    pub resources: R,
     /// The role that uses or is offered them; absent: nobody's.
-    pub allocated_to: Option<&'a Role>,
+    pub allocated_to: Option<Role>,
 }
 
-impl<'a> V0Full<'a> {
+impl<R> V0Full<R> {
     /// Resources that nobody has taken.
-    pub fn of(resources: &'a Resources) -> Self {
+    pub fn of(resources: R) -> Self {
         Self { resources, allocated_to: None }
     }
 }
 
-impl Serialize for V0Full<'_> {
+impl<R: Borrow<Resources>> Serialize for V0Full<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut all = serializer.serialize_seq(Some(self.resources.len()))?;
-        for resource in self.resources {
-            all.serialize_element(&FullResource { resource, allocated_to: self.allocated_to })?;
+        let resources = self.resources.borrow();
+        let mut all = serializer.serialize_seq(Some(resources.len()))?;
+        for resource in resources {
+            all.serialize_element(&FullResource { resource, allocated_to: self.allocated_to.as_ref() })?;
         }
         all.end()
     }
@@ -208,6 +216,13 @@ impl Serialize for V0Attributes<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct V0Labels<'a>(pub &'a [Label]);
 
+impl V0Labels<'_> {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl Serialize for V0Labels<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(V0Label))
@@ -259,7 +274,34 @@ impl Serialize for V0Task<'_> {
         if !task.labels.is_empty() {
             map.serialize_entry("labels", &V0Labels(&task.labels))?;
         }
+        let unread = task.unread.as_ref().map(Carried::read).unwrap_or_default();
+        if !unread.limits.is_empty() {
+            let limits = unread.limits.iter().map(|(name, limit)| (name, limit.value));
+            map.serialize_entry("limits", &limits.collect::<BTreeMap<_, _>>())?;
+        }
+        if let Some(discovery) = &unread.discovery {
+            map.serialize_entry("discovery", &V0Message(discovery))?;
+        }
+        if let Some(container) = &unread.container {
+            map.serialize_entry("container", &V0Message(container))?;
+        }
+        if let Some(health_check) = &unread.health_check {
+            map.serialize_entry("health_check", &V0Message(health_check))?;
+        }
         map.end()
+    }
+}
+
+/// A message of the v1 APIs within the older JSON: what is not written by hand looks alike in both.
+#[derive(Clone, Copy, Debug)]
+pub struct V0Message<'a, M>(pub &'a M);
+
+impl<M: WireMessage> Serialize for V0Message<'_, M> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut json = Vec::new();
+        to_json(self.0, &mut json);
+        let json = String::from_utf8(json).map_err(S::Error::custom)?;
+        RawValue::from_string(json).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -285,6 +327,10 @@ impl Serialize for V0Status<'_> {
         }
         if !status.labels.is_empty() {
             map.serialize_entry("labels", &V0Labels(&status.labels))?;
+        }
+        if let Some(container) = status.unread.as_ref().and_then(|unread| unread.read().container_status) {
+            let container = v1::ContainerStatus { executor_pid: None, ..container };
+            map.serialize_entry("container_status", &V0Message(&container))?;
         }
         if let Some(healthy) = status.healthy {
             map.serialize_entry("healthy", &healthy)?;
@@ -332,8 +378,8 @@ mod tests {
         let static_mem = json!([{"name": "mem", "type": "SCALAR", "scalar": {"value": 7.0}, "role": "prod",
             "reservations": [{"type": "STATIC", "role": "prod"}]}]);
         assert_eq!(shown(V0ReservedFull(&all)), json!({ "prod": static_mem }));
-        let role = Role::default();
-        let used = V0Full { resources: &"cpus:1".parse().unwrap(), allocated_to: Some(&role) };
+        let used = "cpus:1".parse::<Resources>().unwrap();
+        let used = V0Full { resources: used, allocated_to: Some(Role::default()) };
         assert_eq!(shown(used)[0]["allocation_info"], json!({"role": "*"}));
     }
 
@@ -344,9 +390,29 @@ mod tests {
         let mut task = Task::new("F".into(), &info, crate::TaskState::Running);
         let role = Role::default();
         let value = shown(V0Task { task: &task, role: Some(&role) });
+        assert_eq!(value.get("container"), None);
         assert_eq!((&value["executor_id"], &value["role"]), (&json!(""), &json!("*")));
         assert_eq!(value.get("labels"), None);
         task.command_executor = false;
-        assert_eq!(shown(V0Task { task: &task, role: None })["executor_id"], json!("t"));
+        let unread = v1::Task {
+            limits: BTreeMap::from([("mem".to_owned(), v1::value::Scalar { value: 64.0 })]),
+            discovery: Some(v1::DiscoveryInfo { name: Some("web".into()), ..Default::default() }),
+            ..Default::default()
+        };
+        task.unread = Carried::new(&unread);
+        let container_status = v1::ContainerStatus {
+            container_id: Some(v1::ContainerId { value: "c".into(), parent: None }),
+            executor_pid: Some(7),
+            ..Default::default()
+        };
+        let mut status = TaskStatus::new("t".into(), crate::TaskState::Running, crate::Source::Executor);
+        let unread = v1::TaskStatus { container_status: Some(container_status), ..Default::default() };
+        status.unread = Carried::new(&unread);
+        task.statuses.push(status);
+        let value = shown(V0Task { task: &task, role: None });
+        assert_eq!((&value["executor_id"], &value["limits"]), (&json!("t"), &json!({"mem": 64.0})));
+        assert_eq!(value["discovery"], json!({"visibility": "FRAMEWORK", "name": "web"}));
+        let status = json!({"state": "TASK_RUNNING", "container_status": {"container_id": {"value": "c"}}});
+        assert_eq!(value["statuses"], json!([status]));
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn answer(api: &Api, call: &Call, format: Format) -> HttpRespon
             Response { get_flags: Some(response::GetFlags { flags }), ..of(response::Type::GetFlags) }
         }
         Type::GetVersion => {
-            let get_version = response::GetVersion { version_info: version(api) };
+            let get_version = response::GetVersion { version_info: (&api.about.version).into() };
             Response { get_version: Some(get_version), ..of(response::Type::GetVersion) }
         }
         Type::GetMetrics => {
@@ -118,19 +118,6 @@ pub(super) fn set_logging_level(api: &Api, call: &Call) -> HttpResponse {
     match api.node.set_log_level(set.level, duration) {
         Ok(()) => HttpResponse::empty(StatusCode::OK),
         Err(error) => bad_request(error.to_string()),
-    }
-}
-
-fn version(api: &Api) -> v1::VersionInfo {
-    let version = api.about.version.clone();
-    v1::VersionInfo {
-        version: version.version,
-        build_date: Some(version.build_date.unwrap_or_default()),
-        build_time: Some(version.build_time.unwrap_or_default()),
-        build_user: Some(version.build_user.unwrap_or_default()),
-        git_sha: version.git_sha,
-        git_branch: version.git_branch,
-        git_tag: version.git_tag,
     }
 }
 

@@ -6,7 +6,7 @@ use super::frameworks;
 use super::list::List;
 use super::seconds;
 use super::slaves::{self, Slave};
-use crate::edge::about::About;
+use crate::edge::about::{About, write_version};
 use crate::edge::pages::Filter;
 use crate::edge::snapshot::Snapshot;
 use crate::edge::wire_json;
@@ -19,7 +19,7 @@ impl Serialize for Page<'_> {
         let Self(snapshot, about, filter) = self;
         let info = &snapshot.info;
         let mut map = serializer.serialize_map(None)?;
-        about.version.write(&mut map)?;
+        write_version(&about.version, &mut map)?;
         map.serialize_entry("start_time", &seconds(Some(snapshot.started_at)))?;
         map.serialize_entry("elected_time", &seconds(Some(snapshot.started_at)))?;
         map.serialize_entry("id", &info.id)?;

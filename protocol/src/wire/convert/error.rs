@@ -8,7 +8,7 @@ pub enum CallError {
     #[error("{0}")]
     Invalid(String),
     /// The call is one, but its FrameworkInfo won't do: of a SUBSCRIBE, an ERROR event with this text in a stream that then
-    /// ends; of an UPDATE_FRAMEWORK, a 400 with this text after `FrameworkInfo update is not valid: `.
+    /// ends; of an UPDATE_FRAMEWORK, a 400 with this text after `Supplied FrameworkInfo is not valid: `.
     #[error("{0}")]
     Subscription(String),
     /// The call, or an operation in it, has this name in Mesos and is not implemented: a 501.

@@ -1,7 +1,10 @@
 //! Tests of the conversions.
 
 mod calls;
+mod events;
+mod properties;
 mod recorded;
+mod strategies;
 mod tasks;
 
 use crate::wire::{Format, WireMessage, decode};

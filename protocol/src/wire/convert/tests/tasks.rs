@@ -4,7 +4,7 @@ use super::read;
 use crate::messages::{Call, ExecutorEvent};
 use crate::wire::convert::*;
 use crate::wire::v1;
-use crate::{AgentInfo, Attributes, Carried, Command, ExecutorInfo, FrameworkInfo, Operation, TaskInfo};
+use crate::{Carried, Command, ExecutorInfo, Operation, TaskInfo};
 
 const CPUS: &str = r#""name": "cpus", "type": "SCALAR", "scalar": {"value": 1}"#;
 const RUN: &str = r#""command": {"value": "run"}"#;
@@ -25,12 +25,17 @@ fn problem(task: TaskInfo) -> String {
     problem
 }
 
+/// A task that uses this resource is refused, in words that name the resource.
+#[track_caller]
+fn refused(resource: &str, why: &str) {
+    let json = format!("{{{resource}}}");
+    let name = read::<v1::Resource>(&json).name;
+    let told = format!("Task uses invalid resources: Invalid resources: Resource '{name}' is invalid: {why}");
+    assert_eq!(problem(with_resources(&json)), told);
+}
+
 #[test]
 fn resources_that_are_none_are_the_problem_of_their_task() {
-    let invalid = |name: &str, why: &str| {
-        format!("Task uses invalid resources: Invalid resources: Resource '{name}' is invalid: {why}")
-    };
-    let labels = r#""labels": {"labels": [{"key": "k"}]}"#;
     for (resource, why) in [
         (r#""name": "", "type": "SCALAR", "scalar": {"value": 1}"#.into(), "Empty resource name"),
         (r#""name": "cpus", "type": "SCALAR""#.into(), "Invalid scalar resource"),
@@ -69,8 +74,24 @@ fn resources_that_are_none_are_the_problem_of_their_task() {
         (format!(r#"{CPUS}, "disk": {{}}"#), "DiskInfo should not be set for cpus resource"),
         (format!(r#"{CPUS}, "shared": {{}}"#), "shared resources are not supported yet"),
         (format!(r#"{CPUS}, "provider_id": {{"value": "p"}}"#), "resource providers are not supported yet"),
+    ] {
+        refused(&resource, why);
+    }
+    let mut nan: v1::Resource = read(&format!("{{{CPUS}}}"));
+    nan.scalar = Some(v1::value::Scalar { value: f64::NAN });
+    let told = resources(&[nan]).unwrap_err();
+    assert_eq!(told, "Resource 'cpus' is invalid: Invalid scalar resource: NaN not supported");
+}
+
+#[test]
+fn reservations_that_contradict_themselves_are_the_problem_of_their_task() {
+    let labels = r#""labels": {"labels": [{"key": "k"}]}"#;
+    for (resource, why) in [
         (format!(r#"{CPUS}, "role": "/a""#), "Role '/a' cannot start with a slash"),
-        (format!(r#"{CPUS}, "reservation": {{}}"#), "Invalid reservation: role \"*\" cannot be dynamically reserved"),
+        (
+            format!(r#"{CPUS}, "reservation": {{}}"#),
+            "Invalid reservation: role \"*\" cannot be dynamically reserved",
+        ),
         (
             format!(r#"{CPUS}, "role": "a", "reservation": {{"role": "a"}}"#),
             "'Resource.ReservationInfo.role' must not be set for the 'Resource.reservation' field",
@@ -92,11 +113,15 @@ fn resources_that_are_none_are_the_problem_of_their_task() {
             "Invalid reservation: role \"*\" cannot be reserved",
         ),
         (
-            format!(r#"{CPUS}, "reservations": [{{"type": "DYNAMIC", "role": "a"}}, {{"type": "STATIC", "role": "a/b"}}]"#),
+            format!(
+                r#"{CPUS}, "reservations": [{{"type": "DYNAMIC", "role": "a"}}, {{"type": "STATIC", "role": "a/b"}}]"#
+            ),
             "Invalid refined reservation: A refined reservation cannot be STATIC",
         ),
         (
-            format!(r#"{CPUS}, "reservations": [{{"type": "STATIC", "role": "a"}}, {{"type": "DYNAMIC", "role": "ab"}}]"#),
+            format!(
+                r#"{CPUS}, "reservations": [{{"type": "STATIC", "role": "a"}}, {{"type": "DYNAMIC", "role": "ab"}}]"#
+            ),
             "Invalid refined reservation: role 'ab' is not a refinement of 'a'",
         ),
         (
@@ -116,14 +141,8 @@ fn resources_that_are_none_are_the_problem_of_their_task() {
              'Resource.reservations'",
         ),
     ] {
-        let json = format!("{{{resource}}}");
-        let wire: v1::Resource = read(&json);
-        assert_eq!(problem(with_resources(&json)), invalid(&wire.name, why), "{json}");
+        refused(&resource, why);
     }
-    let mut nan: v1::Resource = read(&format!("{{{CPUS}}}"));
-    nan.scalar = Some(v1::value::Scalar { value: f64::NAN });
-    let told = resources(&[nan]).unwrap_err();
-    assert_eq!(told, "Resource 'cpus' is invalid: Invalid scalar resource: NaN not supported");
 }
 
 #[test]
@@ -319,51 +338,6 @@ fn the_default_executor_has_no_command() {
     let (executor, _) = group(r#""type": "DEFAULT""#, &[]);
     let wire = executor_info_to_wire(&executor, None, true);
     assert_eq!((wire.r#type(), wire.command), (v1::executor_info::Type::Default, None));
-}
-
-#[test]
-fn executors_are_told_where_they_are() {
-    let mut executor = ExecutorInfo::new("e", crate::CommandInfo::argv("run", ["run"]));
-    executor.framework_id = Some("f".into());
-    let framework = FrameworkInfo { id: Some("f".into()), user: "root".into(), ..FrameworkInfo::new("n") };
-    let agent = AgentInfo {
-        hostname: "h".into(),
-        port: 5051,
-        resources: "cpus:4".parse().unwrap(),
-        attributes: Attributes::default(),
-        id: None,
-    };
-    let event = ExecutorEvent::Subscribed { executor, framework, agent_id: "s".into(), agent };
-    let context = ExecutorEventContext { refined: false, container_id: Some("c".into()) };
-    let expected = r#"{"type": "SUBSCRIBED", "subscribed": {
-        "executor_info": {"executor_id": {"value": "e"}, "framework_id": {"value": "f"},
-            "command": {"shell": false, "value": "run", "arguments": ["run"]}},
-        "framework_info": {"user": "root", "name": "n", "id": {"value": "f"}, "failover_timeout": 0.0,
-            "checkpoint": false, "role": "*"},
-        "agent_info": {"hostname": "h", "port": 5051, "id": {"value": "s"},
-            "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 4.0}, "role": "*"}]},
-        "container_id": {"value": "c"}}}"#;
-    assert_eq!(executor_event(&event, &context), read(expected));
-    for (event, expected) in [
-        (ExecutorEvent::Shutdown, r#"{"type": "SHUTDOWN"}"#),
-        (ExecutorEvent::Heartbeat, r#"{"type": "HEARTBEAT"}"#),
-        (ExecutorEvent::Error("why".into()), r#"{"type": "ERROR", "error": {"message": "why"}}"#),
-        (ExecutorEvent::Message("hello".into()), r#"{"type": "MESSAGE", "message": {"data": "aGVsbG8="}}"#),
-        (
-            ExecutorEvent::Kill { task_id: "t".into(), kill_policy: None },
-            r#"{"type": "KILL", "kill": {"task_id": {"value": "t"}}}"#,
-        ),
-        (
-            ExecutorEvent::Acknowledged { task_id: "t".into(), uuid: crate::Uuid(*b"0123456789abcdef") },
-            r#"{"type": "ACKNOWLEDGED", "acknowledged": {"task_id": {"value": "t"}, "uuid": "MDEyMzQ1Njc4OWFiY2RlZg=="}}"#,
-        ),
-        (
-            ExecutorEvent::LaunchGroup(Vec::new()),
-            r#"{"type": "LAUNCH_GROUP", "launch_group": {"task_group": {}}}"#,
-        ),
-    ] {
-        assert_eq!(executor_event(&event, &context), read(expected));
-    }
 }
 
 #[test]
