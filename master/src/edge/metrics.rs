@@ -4,34 +4,77 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libactor::{Counter, Gauge, Metrics, Time};
+use protocol::{Reason, Source, TaskState};
 
 use super::framework_metrics::FrameworkMetrics;
 use super::mirror::Mirror;
-use super::mirror::totals::AMOUNTS;
+use super::mirror::totals::{AMOUNTS, Totals};
 use crate::core::{Change, Master};
-use protocol::TaskState;
 
 /// Up to so many agents and frameworks the numbers are set after every turn; with more of them, once a second. Ours.
 const SET_ALWAYS: usize = 64;
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Numbers that go up and down, without the `master/` before them.
+const COUNTS: [&str; 16] = [
+    "elected",
+    "frameworks_active",
+    "frameworks_connected",
+    "frameworks_disconnected",
+    "frameworks_inactive",
+    "outstanding_offers",
+    "slaves_active",
+    "slaves_connected",
+    "slaves_disconnected",
+    "slaves_inactive",
+    "slaves_unreachable",
+    "tasks_killing",
+    "tasks_running",
+    "tasks_staging",
+    "tasks_starting",
+    "tasks_unreachable",
+];
+
+/// How a task has ended.
+type End = (TaskState, Source, Option<Reason>);
+
 /// The master's metrics on its node.
 pub(crate) struct MasterMetrics {
     node: Metrics,
     counters: BTreeMap<&'static str, (Counter, u64)>,
-    ends: BTreeMap<String, (Counter, u64)>,
-    gauges: BTreeMap<String, Gauge>,
+    ends: BTreeMap<End, (Counter, u64)>,
+    /// Of [`COUNTS`].
+    counts: Vec<Gauge>,
+    uptime: Gauge,
+    /// Of [`AMOUNTS`]: total, used, percent; of what can't be taken back, and of what can.
+    amounts: [Vec<[Gauge; 3]>; 2],
+    /// Of [`AMOUNTS`]: what the allocator has, and what of it is given out.
+    allocator: Vec<[Gauge; 2]>,
     frameworks: FrameworkMetrics,
     set_at: Option<Time>,
 }
 
 impl MasterMetrics {
     pub(crate) fn new(node: &Metrics) -> Self {
+        let gauge = |name: String| node.gauge(&name);
+        let amounts = ["", "_revocable"].map(|suffix| {
+            let of = |name: &str| {
+                ["total", "used", "percent"].map(|kind| gauge(format!("master/{name}{suffix}_{kind}")))
+            };
+            AMOUNTS.into_iter().map(of).collect()
+        });
+        let given = |name: &str| {
+            ["total", "offered_or_allocated"]
+                .map(|kind| gauge(format!("allocator/mesos/resources/{name}/{kind}")))
+        };
         Self {
             node: node.clone(),
             counters: BTreeMap::new(),
             ends: BTreeMap::new(),
-            gauges: BTreeMap::new(),
+            counts: COUNTS.into_iter().map(|name| gauge(format!("master/{name}"))).collect(),
+            uptime: gauge("master/uptime_secs".to_owned()),
+            amounts,
+            allocator: AMOUNTS.into_iter().map(given).collect(),
             frameworks: FrameworkMetrics::new(node),
             set_at: None,
         }
@@ -59,77 +102,63 @@ impl MasterMetrics {
             shown.0.add(value - shown.1);
             shown.1 = value;
         }
-        self.count_ends(master);
-        self.set_gauges(master, mirror, now);
-        self.frameworks.update(master);
-    }
-
-    fn count_ends(&mut self, master: &Master) {
         for (state, source, reason, value) in master.counters().ends() {
-            let state = state.name().to_ascii_lowercase();
-            let source = format!("{source:?}").to_ascii_lowercase().replace("agent", "slave");
-            let reason = reason.map(|reason| reason.name().to_ascii_lowercase());
-            let reason =
-                reason.map_or(String::new(), |reason| format!("/{}", reason.replace("agent", "slave")));
-            let name = format!("master/{state}/source_{source}{reason}");
-            let shown = self.ends.entry(name).or_insert_with_key(|name| (self.node.counter(name), 0));
+            let node = &self.node;
+            let end = (state, source, reason);
+            let shown = self.ends.entry(end).or_insert_with(|| (node.counter(&name_of(end)), 0));
             shown.0.add(value - shown.1);
             shown.1 = value;
         }
+        self.uptime.set(now.since(master.started_at()).as_secs_f64());
+        self.set_gauges(master, mirror.totals(master));
+        self.frameworks.update(master);
     }
 
-    fn set_gauges(&mut self, master: &Master, mirror: &mut Mirror, now: Time) {
-        let totals = *mirror.totals(master);
+    fn set_gauges(&self, master: &Master, totals: &Totals) {
         let live = |state| master.counters().live(state) as usize;
-        let (frameworks, agents) = (master.frameworks().len(), master.agents().len());
-        let counts = [
-            ("elected", 1),
-            ("frameworks_active", totals.connected_frameworks),
-            ("frameworks_connected", totals.connected_frameworks),
-            ("frameworks_disconnected", frameworks.saturating_sub(totals.connected_frameworks)),
-            ("frameworks_inactive", frameworks.saturating_sub(totals.connected_frameworks)),
-            ("outstanding_offers", master.offers().len()),
-            ("slaves_active", totals.active_agents),
-            ("slaves_connected", totals.connected_agents),
-            ("slaves_disconnected", agents.saturating_sub(totals.connected_agents)),
-            ("slaves_inactive", agents.saturating_sub(totals.active_agents)),
-            ("slaves_unreachable", master.unreachable_agent_count()),
-            ("tasks_killing", live(TaskState::Killing)),
-            ("tasks_running", live(TaskState::Running)),
-            ("tasks_staging", live(TaskState::Staging)),
-            ("tasks_starting", live(TaskState::Starting)),
-            ("tasks_unreachable", totals.unreachable_tasks),
+        let away = master.frameworks().len().saturating_sub(totals.connected_frameworks);
+        let agents = master.agents().len();
+        let counts: [usize; COUNTS.len()] = [
+            1,
+            totals.connected_frameworks,
+            totals.connected_frameworks,
+            away,
+            away,
+            master.offers().len(),
+            totals.active_agents,
+            totals.connected_agents,
+            agents.saturating_sub(totals.connected_agents),
+            agents.saturating_sub(totals.active_agents),
+            master.unreachable_agent_count(),
+            live(TaskState::Killing),
+            live(TaskState::Running),
+            live(TaskState::Staging),
+            live(TaskState::Starting),
+            totals.unreachable_tasks,
         ];
-        for (name, value) in counts {
-            self.set(&format!("master/{name}"), value as f64);
-        }
-        self.set("master/uptime_secs", now.since(master.started_at()).as_secs_f64());
-        for (revocable, suffix) in ["", "_revocable"].into_iter().enumerate() {
-            for (index, name) in AMOUNTS.into_iter().enumerate() {
-                let units = |sums: [[u64; AMOUNTS.len()]; 2]| sums[revocable][index] as f64 / 1000.0;
-                let (total, used) = (units(totals.total), units(totals.used));
-                let percent = if total > 0.0 { used / total } else { 0.0 };
-                for (kind, value) in [("total", total), ("used", used), ("percent", percent)] {
-                    self.set(&format!("master/{name}{suffix}_{kind}"), value);
-                }
+        self.counts.iter().zip(counts).for_each(|(gauge, value)| gauge.set(value as f64));
+        let units = |millis: u64| millis as f64 / 1000.0;
+        for (revocable, gauges) in self.amounts.iter().enumerate() {
+            for (index, [total, used, percent]) in gauges.iter().enumerate() {
+                let (all, taken) =
+                    (units(totals.total[revocable][index]), units(totals.used[revocable][index]));
+                total.set(all);
+                used.set(taken);
+                percent.set(if all > 0.0 { taken / all } else { 0.0 });
             }
         }
-        for (index, name) in AMOUNTS.into_iter().enumerate() {
-            let sum = |sums: [[u64; AMOUNTS.len()]; 2]| (sums[0][index] + sums[1][index]) as f64 / 1000.0;
-            let name = format!("allocator/mesos/resources/{name}");
-            self.set(&format!("{name}/total"), sum(totals.total));
-            self.set(&format!("{name}/offered_or_allocated"), sum(totals.used) + sum(totals.offered));
+        for (index, [total, given]) in self.allocator.iter().enumerate() {
+            let sum = |sums: &[[u64; AMOUNTS.len()]; 2]| units(sums[0][index] + sums[1][index]);
+            total.set(sum(&totals.total));
+            given.set(sum(&totals.used) + sum(&totals.offered));
         }
     }
+}
 
-    fn set(&mut self, name: &str, value: f64) {
-        match self.gauges.get(name) {
-            Some(gauge) => gauge.set(value),
-            None => {
-                let gauge = self.node.gauge(name);
-                gauge.set(value);
-                self.gauges.insert(name.to_owned(), gauge);
-            }
-        }
-    }
+fn name_of((state, source, reason): End) -> String {
+    let state = state.name().to_ascii_lowercase();
+    let source = format!("{source:?}").to_ascii_lowercase().replace("agent", "slave");
+    let reason = reason.map(|reason| reason.name().to_ascii_lowercase());
+    let reason = reason.map_or(String::new(), |reason| format!("/{}", reason.replace("agent", "slave")));
+    format!("master/{state}/source_{source}{reason}")
 }

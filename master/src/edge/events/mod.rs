@@ -12,13 +12,13 @@ mod records;
 mod watcher;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libactor::http::{self, HttpBody, StreamLimits};
-use libactor::shell::ShellHandle;
 use libactor::{Clock, Gauge};
 use protocol::wire::Format;
 
+use super::feeder::Feeder;
 use super::snapshot::Snapshot;
 use crate::core::{Change, Input, Master};
 use records::Records;
@@ -33,7 +33,7 @@ pub(crate) const MAX_WATCHERS: usize = 1000;
 /// The watchers.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    shell: OnceLock<ShellHandle<Input>>,
+    feeder: Arc<Feeder>,
     clock: Clock,
     /// How many may watch; one more takes the place of the oldest.
     most: usize,
@@ -52,14 +52,8 @@ struct State {
 
 impl Hub {
     /// Nobody watches yet.
-    pub(crate) fn new(clock: Clock, most: usize, gauge: Gauge) -> Arc<Self> {
-        Arc::new(Self { shell: OnceLock::new(), clock, most, gauge, state: Mutex::default() })
-    }
-
-    /// The actor runs.
-    pub(crate) fn begin(&self, shell: ShellHandle<Input>) {
-        // It is started once.
-        let _ = self.shell.set(shell);
+    pub(crate) fn new(feeder: Arc<Feeder>, clock: Clock, most: usize, gauge: Gauge) -> Arc<Self> {
+        Arc::new(Self { feeder, clock, most, gauge, state: Mutex::default() })
     }
 
     /// The actor has ended, and with it the streams.
@@ -72,7 +66,6 @@ impl Hub {
 
     /// One more watches from the end of this turn on; `None` where the master is ending, or too many join at once.
     pub(crate) fn join(&self, format: Format) -> Option<HttpBody> {
-        let shell = self.shell.get()?;
         let (sender, body) = http::stream(StreamLimits::default());
         {
             let mut state = self.lock();
@@ -82,7 +75,7 @@ impl Hub {
             state.joining.push(Arc::new(Watcher::new(sender, format)));
         }
         // A full mailbox means that a turn is under way, at whose end it joins.
-        let _ = shell.try_feed(Input::Look);
+        let _ = self.feeder.try_feed(Input::Look);
         Some(body)
     }
 

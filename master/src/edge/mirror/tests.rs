@@ -15,7 +15,8 @@ fn seen(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     let framework = |text: &mut String, view: &FrameworkView| {
         let FrameworkView { tasks, unreachable_tasks, completed_tasks, offers, executors, .. } = view;
-        let ended: Vec<_> = completed_tasks.iter().map(|view| &view.task).collect();
+        let unreachable_tasks: Vec<_> = unreachable_tasks.iter().collect();
+        let ended: Vec<_> = completed_tasks.iter().map(|(id, view)| (id, &view.task)).collect();
         let ids = (&view.id, &view.info, &view.pid, view.recovered);
         let times = (view.registered_at, view.reregistered_at, view.unregistered_at);
         write!(text, "{ids:?} {times:?}").unwrap();

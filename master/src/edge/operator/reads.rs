@@ -108,9 +108,9 @@ fn tasks<F: Fields>(fields: &mut F, snapshot: &Snapshot) -> io::Result<()> {
     let message = |view: &TaskView| messages::task(&view.task, &view.role);
     let all = || snapshot.all_frameworks();
     fields.list("tasks", 2, all().flat_map(|one| one.tasks.values()).map(message))?;
-    let unreachable = all().flat_map(|one| one.unreachable_tasks.iter());
+    let unreachable = all().flat_map(|one| one.unreachable_tasks.values());
     fields.list("unreachable_tasks", 5, unreachable.map(message))?;
-    fields.list("completed_tasks", 3, all().flat_map(|one| one.completed_tasks.iter()).map(message))
+    fields.list("completed_tasks", 3, all().flat_map(|one| one.completed_tasks.values()).map(message))
 }
 
 fn executors<F: Fields>(fields: &mut F, snapshot: &Snapshot) -> io::Result<()> {
