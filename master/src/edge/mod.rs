@@ -26,6 +26,8 @@ mod operator;
 pub(crate) mod pages;
 pub(crate) mod routes;
 mod scheduler;
+#[cfg(test)]
+mod shapes;
 pub(crate) mod snapshot;
 pub(crate) mod streams;
 #[cfg(test)]

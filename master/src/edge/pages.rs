@@ -149,7 +149,7 @@ impl Pages {
     }
 }
 
-fn write_page(
+pub(crate) fn write_page(
     out: &mut impl Write,
     snapshot: &Snapshot,
     about: &About,

@@ -168,7 +168,7 @@ impl World {
     }
 
     pub(crate) fn add_framework(&mut self, info: FrameworkInfo) {
-        let pid = self.peer("scheduler");
+        let pid = self.peer("http(stream)");
         let (offers, updates) = (Vec::new(), Vec::new());
         self.frameworks.push(FakeFramework { pid, info: info.clone(), offers, updates });
         let index = self.frameworks.len() - 1;
@@ -177,7 +177,7 @@ impl World {
 
     /// A scheduler fails over, or one that was away comes back.
     pub(crate) fn resubscribe(&mut self, index: usize) {
-        let pid = self.peer("scheduler");
+        let pid = self.peer("http(stream)");
         let framework = &mut self.frameworks[index];
         framework.pid = pid;
         framework.offers.clear();
@@ -220,6 +220,7 @@ impl World {
         let mut status = TaskStatus::new(key.1, state, Source::Executor);
         status.uuid = Some(Uuid::from_random(self.uuids));
         status.agent_id = agent.info.id.clone();
+        status.executor_id = Some(protocol::ExecutorId::from(status.task_id.as_str()));
         status.timestamp = Some(protocol::UnixTime(self.now.as_nanos()));
         let update = StatusUpdate { framework_id: key.0, status, latest_state: state };
         let pid = agent.pid.clone();

@@ -22,6 +22,8 @@ use protocol::wire::Format;
 use super::snapshot::Snapshot;
 use crate::core::{Change, Input, Master};
 use records::Records;
+#[cfg(test)]
+pub(crate) use records::heartbeat;
 pub(crate) use watcher::HEARTBEAT;
 use watcher::Watcher;
 
@@ -129,4 +131,10 @@ impl Hub {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a change is told as.
+#[cfg(test)]
+pub(crate) fn record_of(master: &Master, change: &Change, format: Format) -> bytes::Bytes {
+    Records::of(master, change).in_format(format)
 }

@@ -190,3 +190,46 @@ fn loads_are_what_agents_hold() {
         }
     }
 }
+
+/// The tables of a large cluster, all tasks of which are the same one.
+fn large(agents: usize, tasks: usize) -> Mirror {
+    let mut world = World::new(1);
+    world.add_agent("cpus:64;mem:65536");
+    world.add_framework(FrameworkInfo::new("f"));
+    world.pass(1);
+    world.launch(0, "cpus:0.1;mem:1", None);
+    let Snapshot { agents: some, frameworks, .. } = world.mirror.snapshot(&world.master, world.now);
+    let agent = some.values().next().expect("one").clone();
+    let framework = frameworks.values().next().expect("one").clone();
+    let task = framework.tasks.values().next().expect("one").clone();
+    for number in 0..agents {
+        world.mirror.snapshot.agents.insert(AgentId::from(format!("A{number}")), agent.clone());
+    }
+    let framework = world.mirror.snapshot.frameworks.get_mut(&framework.id).expect("one");
+    let view = Arc::make_mut(framework);
+    for number in 0..tasks {
+        view.tasks.insert(TaskId::from(format!("T{number}")), task.clone());
+    }
+    world.mirror
+}
+
+#[test]
+fn a_snapshot_of_a_large_cluster_costs_less_than_a_millisecond() {
+    let mut mirror = large(50_000, 250_000);
+    let world = World::new(1);
+    let clock = libactor::Clock::real();
+    let mut fastest = std::time::Duration::MAX;
+    for number in 0..20 {
+        let before = clock.now();
+        let snapshot = mirror.snapshot(&world.master, world.now);
+        // What the master changes while somebody reads is copied, and only that.
+        let id = mirror.snapshot.frameworks.iter().next().expect("one").0.clone();
+        let view = Arc::make_mut(mirror.snapshot.frameworks.get_mut(&id).expect("one"));
+        view.tasks.remove(&TaskId::from(format!("T{}", number * 1000)));
+        mirror.snapshot.agents.remove(&AgentId::from(format!("A{}", number * 1000)));
+        fastest = fastest.min(clock.now().since(before));
+        assert_eq!(snapshot.agents.len(), 50_001 - number);
+    }
+    // A loaded machine may stop any of them, but not all.
+    assert!(fastest < std::time::Duration::from_millis(1), "{fastest:?}");
+}

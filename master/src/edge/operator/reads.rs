@@ -88,8 +88,8 @@ fn answer<F: Fields>(fields: &mut F, snapshot: &Snapshot, read: Read) -> io::Res
     };
     fields.fixed(&Response { r#type: Some(kind.into()), ..Response::default() })?;
     match read {
-        Read::State => fields.message("get_state", 8, |fields| state(fields, snapshot)),
-        Read::Agents => fields.message("get_agents", 9, |fields| agents(fields, snapshot)),
+        Read::State => fields.message("get_state", 9, |fields| state(fields, snapshot)),
+        Read::Agents => fields.message("get_agents", 10, |fields| agents(fields, snapshot)),
         Read::Frameworks => fields.message("get_frameworks", 11, |fields| frameworks(fields, snapshot)),
         Read::Executors => fields.message("get_executors", 12, |fields| executors(fields, snapshot)),
         Read::Tasks => fields.message("get_tasks", 13, |fields| tasks(fields, snapshot)),
