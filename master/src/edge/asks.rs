@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use libactor::Gauge;
 use libactor::http::{HttpResponse, StatusCode};
 use libactor::shell::ShellHandle;
 use tokio::sync::oneshot;
@@ -13,10 +14,12 @@ use crate::core::{Answer, Ask, Input, Refusal};
 const MAX_OPEN: usize = 16_384;
 
 /// The questions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Asks {
     shell: OnceLock<ShellHandle<Input>>,
     open: Mutex<Open>,
+    /// How many are open.
+    gauge: Gauge,
 }
 
 #[derive(Debug, Default)]
@@ -26,6 +29,11 @@ struct Open {
 }
 
 impl Asks {
+    /// None yet; `gauge` shows how many.
+    pub(crate) fn new(gauge: Gauge) -> Self {
+        Self { shell: OnceLock::new(), open: Mutex::default(), gauge }
+    }
+
     /// The actor runs.
     pub(crate) fn begin(&self, shell: ShellHandle<Input>) {
         // It is started once.
@@ -50,10 +58,11 @@ impl Asks {
             let ask = Ask(open.next);
             open.next += 1;
             open.waiting.insert(ask, sender);
+            self.gauge.set(open.waiting.len() as f64);
             ask
         };
         if shell.try_feed(question(ask)).is_err() {
-            self.lock().waiting.remove(&ask);
+            self.take(ask);
             return unable("The master has too many messages waiting; try again later");
         }
         receiver.await.unwrap_or_else(|_| unable("The master is ending"))
@@ -61,10 +70,17 @@ impl Asks {
 
     /// The machine's answer.
     pub(crate) fn answer(&self, ask: Ask, answer: Answer) {
-        if let Some(sender) = self.lock().waiting.remove(&ask) {
+        if let Some(sender) = self.take(ask) {
             // Who has gone does not want it any more.
             let _ = sender.send(answer);
         }
+    }
+
+    fn take(&self, ask: Ask) -> Option<oneshot::Sender<Answer>> {
+        let mut open = self.lock();
+        let sender = open.waiting.remove(&ask);
+        self.gauge.set(open.waiting.len() as f64);
+        sender
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Open> {

@@ -9,13 +9,14 @@
 //! | [`asks`] | questions to the machine that wait for an answer |
 //! | [`changes`], [`weights`] | the older endpoints that change something |
 //! | [`routes`] | which path goes where |
-//! | [`undelivered`], [`metrics`] | messages that could not be delivered; numbers for the node's metrics |
+//! | [`undelivered`], [`metrics`], [`framework_metrics`] | messages that could not be delivered; numbers for the node's metrics |
 
 pub(crate) mod about;
 mod answers;
 pub(crate) mod asks;
 mod changes;
 pub(crate) mod events;
+mod framework_metrics;
 pub(crate) mod leader;
 mod load;
 mod messages;
@@ -27,6 +28,8 @@ pub(crate) mod routes;
 mod scheduler;
 pub(crate) mod snapshot;
 pub(crate) mod streams;
+#[cfg(test)]
+mod testing;
 pub(crate) mod undelivered;
 mod v0;
 pub(crate) mod view;
@@ -69,13 +72,14 @@ impl Api {
     pub(crate) fn new(node: &Node, host: &str, about: About, most_watchers: usize) -> Arc<Self> {
         let (about, view) = (Arc::new(about), Arc::new(View::default()));
         let watchers = node.metrics().gauge("master/operator_event_stream_subscribers");
+        let shared = node.metrics().counter("master/http_cache_hits");
         Arc::new(Self {
             node: node.clone(),
             leader: Leader::Here(format!("{host}:{}", node.address().port())),
-            pages: Arc::new(Pages::new(view.clone(), about.clone())),
+            pages: Arc::new(Pages::new(view.clone(), about.clone(), shared)),
             about,
             view,
-            asks: Asks::default(),
+            asks: Asks::new(node.metrics().gauge("master/event_queue_http_requests")),
             streams: Arc::new(Streams::new(node.address())),
             hub: Hub::new(node.clock().clone(), most_watchers, watchers),
             files: Files::new(),

@@ -10,11 +10,12 @@ use agent::core::AgentConfig;
 use agent::edge::probe;
 use agent::shell::{AgentHandle, Start};
 use libactor::{Node, Pid};
-use protocol::wire::common::VersionInfo;
 use protocol::{AgentInfo, Attributes, Role};
 use tokio::sync::watch;
 
+use super::daemon::Shown;
 use super::{ADVERTISE_FLAGS, Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
+use crate::about;
 use crate::flags::{Arguments, Flag, FlagError, Flags, Kind, Surroundings};
 use crate::runtime;
 use crate::work_dir::WorkDir;
@@ -166,7 +167,7 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         if let Some(root) = flags.text("cgroups_root") {
             containers.cgroups_root = root.to_owned();
         }
-        let handle = start(&node, config, containers, master)?;
+        let handle = start(&node, config, containers, master, Shown::of(&flags, "agent"))?;
         let ended = loop {
             tokio::select! {
                 biased;
@@ -192,13 +193,14 @@ pub fn start(
     config: AgentConfig,
     containers: ProcessConfig,
     master: SocketAddr,
+    shown: Shown,
 ) -> Result<AgentHandle, Failure> {
     let work_dir = containers.work_dir.clone();
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
     let (_, master) = watch::channel(Some(Pid::new(master::NAME, master)));
     let seed = daemon::seed()?;
-    let version = VersionInfo::new(config.version.as_str());
-    let (flags, log_file) = Default::default();
+    let Shown { flags, log_file } = shown;
+    let version = about::version();
     let start = Start { config, seed, containerizer, events, master, work_dir, flags, version, log_file };
     Ok(agent::shell::start(node, start)?)
 }

@@ -5,6 +5,9 @@
 //! changed, never on all that there is, and what a reader looks at stays as it is however long that takes.
 
 mod shelf;
+#[cfg(test)]
+mod tests;
+pub(crate) mod totals;
 mod touched;
 
 use std::collections::BTreeMap;
@@ -19,6 +22,7 @@ use crate::core::frameworks::Framework;
 use crate::core::{Change, Master};
 
 pub use shelf::Shelf;
+use totals::Totals;
 use touched::Touched;
 
 /// Names that may wait to be looked up. Ours: looking up so many takes about a millisecond.
@@ -28,6 +32,7 @@ const MAX_TOUCHED: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Mirror {
     snapshot: Snapshot,
+    totals: Totals,
     touched: Touched,
 }
 
@@ -52,7 +57,10 @@ impl Mirror {
             weights: Arc::new(master.weights().clone()),
             loads: Arc::default(),
         };
-        let mut mirror = Self { snapshot, touched: Touched::default() };
+        let mut totals = Totals::default();
+        snapshot.agents.values().for_each(|agent| totals.agent(None, Some(agent)));
+        snapshot.frameworks.values().for_each(|framework| totals.framework(None, Some(framework)));
+        let mut mirror = Self { snapshot, totals, touched: Touched::default() };
         for agent in master.agents().values() {
             let mut owners: Vec<&FrameworkId> = agent.executors.keys().map(|(owner, _)| owner).collect();
             owners.dedup();
@@ -71,6 +79,12 @@ impl Mirror {
         if self.touched.len() >= MAX_TOUCHED {
             self.sync(master);
         }
+    }
+
+    /// Sums over the machine as it is now.
+    pub(crate) fn totals(&mut self, master: &Master) -> &Totals {
+        self.sync(master);
+        &self.totals
     }
 
     /// The machine as it is now.
@@ -104,17 +118,23 @@ impl Mirror {
     }
 
     fn sync_frameworks(&mut self, master: &Master, touched: &Touched) {
-        let snapshot = &mut self.snapshot;
+        let Self { snapshot, totals, .. } = self;
         for id in &touched.frameworks {
             let Some(framework) = master.frameworks().get(id) else {
-                snapshot.frameworks.remove(id);
+                let gone = snapshot.frameworks.remove(id);
+                totals.framework(gone.as_deref(), None);
                 continue;
             };
             match snapshot.frameworks.get_mut(id) {
-                Some(view) => describe(Arc::make_mut(view), framework),
+                Some(view) => {
+                    totals.framework(Some(view), None);
+                    describe(Arc::make_mut(view), framework);
+                    totals.framework(None, Some(view));
+                }
                 None => {
-                    let view = framework_view(master, framework);
-                    snapshot.frameworks.insert(id.clone(), Arc::new(view));
+                    let view = Arc::new(framework_view(master, framework));
+                    totals.framework(None, Some(&view));
+                    snapshot.frameworks.insert(id.clone(), view);
                 }
             }
         }
@@ -139,7 +159,9 @@ impl Mirror {
         for (_, id) in touched {
             if let Some(record) = framework.tasks.get(id) {
                 let task = TaskView { task: record.task.clone(), role: record.role.clone() };
-                view.tasks.insert(id.clone(), task);
+                let known = view.tasks.insert(id.clone(), task).is_some();
+                // It may be back from an agent that did not answer.
+                elsewhere |= !known && !view.unreachable_tasks.is_empty();
             } else {
                 elsewhere = true;
                 if let Some(before) = view.tasks.remove(id) {
@@ -153,7 +175,9 @@ impl Mirror {
             let role_of = |id: &TaskId| moved.get(id).or_else(|| known.get(id).copied()).cloned();
             let completed = completed_tasks(framework, role_of);
             view.completed_tasks = Arc::new(completed);
+            self.totals.framework(Some(view), None);
             view.unreachable_tasks = Arc::new(unreachable_tasks(framework));
+            self.totals.framework(None, Some(view));
         }
     }
 
@@ -163,10 +187,8 @@ impl Mirror {
         let there = master.agents().get(agent_id).map(|agent| executors_of(agent, framework_id));
         match there.filter(|executors| !executors.is_empty()) {
             Some(executors) => view.executors.insert(agent_id.clone(), Arc::new(executors)),
-            None => {
-                view.executors.remove(agent_id);
-            }
-        }
+            None => view.executors.remove(agent_id),
+        };
     }
 
     fn sync_offer(&mut self, master: &Master, framework_id: &FrameworkId, offer_id: &OfferId) {
@@ -174,20 +196,18 @@ impl Mirror {
         let view = Arc::make_mut(view);
         match master.offers().get(offer_id) {
             Some(offer) => view.offers.insert(offer_id.clone(), Arc::new(offer.clone())),
-            None => {
-                view.offers.remove(offer_id);
-            }
-        }
+            None => view.offers.remove(offer_id),
+        };
     }
 
     fn sync_agents(&mut self, master: &Master, touched: &Touched) {
         for id in &touched.agents {
-            match master.agents().get(id) {
-                Some(agent) => self.snapshot.agents.insert(id.clone(), Arc::new(agent_view(agent))),
-                None => {
-                    self.snapshot.agents.remove(id);
-                }
-            }
+            let now = master.agents().get(id).map(|agent| Arc::new(agent_view(agent)));
+            self.totals.agent(self.snapshot.agents.get(id).map(|view| &**view), now.as_deref());
+            match now {
+                Some(view) => self.snapshot.agents.insert(id.clone(), view),
+                None => self.snapshot.agents.remove(id),
+            };
         }
         if touched.elsewhere {
             self.snapshot.unreachable_agents = master.unreachable_agent_count();
