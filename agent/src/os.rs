@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::sys::signal::{self, Signal};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::unistd::{self, Gid, Pid, Uid, User};
+use nix::unistd::{self, Gid, Pid, SysconfVar, Uid, User};
 
 /// Whether this process may do what root may.
 pub(crate) fn is_root() -> bool {
@@ -104,4 +104,19 @@ pub(crate) fn disk_space(path: &Path) -> io::Result<(u64, u64)> {
 pub(crate) fn hostname() -> io::Result<String> {
     let name = unistd::gethostname()?;
     Ok(name.to_string_lossy().into_owned())
+}
+
+/// How many clock ticks of `/proc` make a second.
+pub(crate) fn ticks_per_second() -> u64 {
+    setting(SysconfVar::CLK_TCK, 100)
+}
+
+/// Bytes of a page of memory.
+pub(crate) fn page_bytes() -> u64 {
+    setting(SysconfVar::PAGE_SIZE, 4096)
+}
+
+fn setting(name: SysconfVar, usual: u64) -> u64 {
+    let said = unistd::sysconf(name).ok().flatten();
+    said.and_then(|value| u64::try_from(value).ok()).filter(|value| *value > 0).unwrap_or(usual)
 }

@@ -1,20 +1,30 @@
 //! The machine at work: an actor that feeds it, and what carries out what it asks for.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use libactor::http::{HttpResponse, StatusCode};
+use libactor::files::Files;
 use libactor::shell::{self, Accept, Edge, ShellHandle};
-use libactor::{Me, Node, Pid, SpawnError, Time};
+use libactor::{Counter, Me, Node, Pid, SpawnError, Time};
 use protocol::messages::{AgentEvent, ExecutorCall, ExecutorEvent};
-use serde_json::{Value, json};
+use protocol::wire::common::VersionInfo;
 use tokio::sync::{mpsc, watch};
 
 use crate::containerizer::{ContainerEvent, Containerizer};
 use crate::core::{Agent, AgentConfig, Input, Output};
+use crate::edge::asks::Asks;
 use crate::edge::metrics::AgentMetrics;
-use crate::edge::state;
+use crate::edge::routes;
+use crate::edge::sandboxes::Sandboxes;
+use crate::edge::site::Site;
+use crate::edge::snapshot::Snapshot;
+use crate::edge::statistics::Statistics;
+use crate::edge::streams::Streams;
 use crate::edge::view::View;
+
+/// The log's virtual path among the served files. Source: Mesos.
+const LOG_PATH: &str = "/slave/log";
 
 /// What an agent is started with.
 pub struct Start<C> {
@@ -28,8 +38,14 @@ pub struct Start<C> {
     pub events: mpsc::Receiver<ContainerEvent>,
     /// The leading master, as far as it is known. A fixed one: `watch::channel(Some(pid)).1`.
     pub master: watch::Receiver<Option<Pid>>,
-    /// `--work_dir`: makes sandbox paths in `/state` absolute.
+    /// `--work_dir`: makes sandbox paths absolute.
     pub work_dir: PathBuf,
+    /// What `/flags` shows: the flags by name, as text.
+    pub flags: BTreeMap<String, String>,
+    /// What `/version` shows.
+    pub version: VersionInfo,
+    /// The file that is logged to, if there is one: it is served as `/slave/log`.
+    pub log_file: Option<PathBuf>,
 }
 
 /// How an agent ended.
@@ -62,8 +78,8 @@ impl AgentHandle {
         let _ = self.shell.feed(Input::Leave).await;
     }
 
-    /// What `/state` shows; `None` where the agent is ending or too many ask at once.
-    pub async fn state(&self) -> Option<Value> {
+    /// What the agent knows now; `None` where it is ending, or too many ask.
+    pub async fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.view.ask().await
     }
 
@@ -84,41 +100,48 @@ impl AgentHandle {
 /// The actor's name is taken, or the node is shutting down.
 pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHandle, SpawnError> {
     let (ending, ended) = watch::channel(None);
-    let view = Arc::new(View::default());
     let name = start.config.pid.name().to_string();
-    let version = json!({ "version": start.config.version });
+    let view = Arc::new(View::default());
+    let site = Arc::new(Site {
+        node: node.clone(),
+        view: view.clone(),
+        version: start.version,
+        flags: start.flags,
+        work_dir: start.work_dir.clone(),
+        files: files(start.log_file.as_deref()),
+        log_file: start.log_file,
+        statistics: Statistics::new(start.containerizer.meter()),
+        asks: Asks::default(),
+        streams: Arc::new(Streams::new(node.address(), node.http_limits().stream())),
+    });
     let machine = Agent::new(start.config, start.seed, node.clock().now());
     let edge = AgentEdge {
         containerizer: start.containerizer,
         sources: Some((start.events, start.master)),
         metrics: AgentMetrics::new(node.metrics()),
-        view: view.clone(),
-        work_dir: start.work_dir,
+        destroy_errors: node.metrics().counter("containerizer/mesos/container_destroy_errors"),
+        sandboxes: Sandboxes::new(site.files.clone(), start.work_dir),
+        site: site.clone(),
         shell: None,
         ending,
     };
-    let shown = view.clone();
     let (pid, shell) = shell::spawn(node, &name, machine, edge, move |install| {
         install.message::<AgentEvent>();
         install.message::<ExecutorCall>();
-        install.route("/state", "All that the agent runs, as JSON.", move |_| {
-            let view = shown.clone();
-            async move {
-                match view.ask().await {
-                    Some(state) => HttpResponse::json(&state),
-                    None => HttpResponse::text(StatusCode::SERVICE_UNAVAILABLE, "the agent can't tell now\n"),
-                }
-            }
-        });
-        install.route("/health", "200 while the agent runs.", |_| async {
-            HttpResponse::text(StatusCode::OK, "")
-        });
-        install.route("/version", "The version of the program, as JSON.", move |_| {
-            let response = HttpResponse::json(&version);
-            async move { response }
-        });
+        routes::install(&site, install);
     })?;
     Ok(AgentHandle { pid, shell, view, ended })
+}
+
+/// The files that are served: the log now, sandboxes as they are made.
+fn files(log_file: Option<&std::path::Path>) -> Files {
+    let files = Files::new();
+    if let Some(log_file) = log_file
+        && let Err(error) = files.attach(LOG_PATH, log_file)
+    {
+        tracing::warn!(%error, "the log can't be served");
+    }
+    files
 }
 
 struct AgentEdge<C> {
@@ -126,8 +149,9 @@ struct AgentEdge<C> {
     /// Taken when the actor starts.
     sources: Option<(mpsc::Receiver<ContainerEvent>, watch::Receiver<Option<Pid>>)>,
     metrics: AgentMetrics,
-    view: Arc<View>,
-    work_dir: PathBuf,
+    destroy_errors: Counter,
+    sandboxes: Arc<Sandboxes>,
+    site: Arc<Site>,
     shell: Option<ShellHandle<Input>>,
     ending: watch::Sender<Option<Ended>>,
 }
@@ -135,6 +159,16 @@ struct AgentEdge<C> {
 impl<C: Containerizer> AgentEdge<C> {
     /// An executor that can't be told what it must know is of no use: it counts as gone, and the machine ends it.
     fn tell_executor(&self, to: Pid, event: ExecutorEvent, me: &Me) {
+        if to.stream_id().is_some() {
+            let container_id = match &event {
+                ExecutorEvent::Subscribed { executor, framework, .. } => framework
+                    .id
+                    .as_ref()
+                    .and_then(|framework_id| self.sandboxes.latest(framework_id, &executor.executor_id)),
+                _ => None,
+            };
+            return self.site.streams.tell(&to, &event, container_id);
+        }
         let may_be_lost = matches!(event, ExecutorEvent::Message(_) | ExecutorEvent::Error(_));
         if let Err(error) = me.tell(&to, event) {
             tracing::warn!(executor = %to, %error, "an executor can't be told");
@@ -150,10 +184,13 @@ impl<C: Containerizer> AgentEdge<C> {
 
 impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
     fn started(&mut self, shell: &ShellHandle<Input>) {
-        self.view.begin(shell.clone());
+        self.site.view.begin(shell.clone());
+        self.site.asks.begin(shell.clone());
+        self.site.streams.begin(shell.clone());
         self.shell = Some(shell.clone());
         if let Some((events, master)) = self.sources.take() {
-            tokio::spawn(report_containers(events, shell.clone()));
+            let sandboxes = self.sandboxes.clone();
+            tokio::spawn(report_containers(events, shell.clone(), sandboxes, self.destroy_errors.clone()));
             tokio::spawn(report_masters(master, shell.clone()));
         }
     }
@@ -167,10 +204,18 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
                 }
             }
             Output::ToExecutor { to, event } => self.tell_executor(to, event, me),
-            Output::Answer { .. } => {}
+            Output::Answer { ask, answer } => self.site.asks.answer(ask, answer),
+            Output::Link { pid } if pid.stream_id().is_some() => self.site.streams.watch(pid),
             Output::Link { pid } => me.link(&pid),
+            Output::Unlink { pid } if pid.stream_id().is_some() => self.site.streams.finish(&pid),
             Output::Unlink { pid } => me.unlink(&pid),
-            Output::Launch(spec) => self.containerizer.launch(*spec),
+            Output::Launch(spec) => {
+                self.sandboxes.launch(&spec);
+                self.containerizer.launch(*spec);
+            }
+            Output::Forget { framework_id, executor_id, sandbox, last, .. } => {
+                self.sandboxes.forget(&framework_id, &executor_id, &sandbox, last);
+            }
             Output::Destroy { container_id } => self.containerizer.destroy(&container_id),
             Output::Terminate { message, failed } => {
                 self.ending.send_replace(Some(Ended { message, failed }));
@@ -185,7 +230,12 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
 
     fn after(&mut self, machine: &Agent, now: Time) {
         self.metrics.update(machine, now);
-        self.view.serve(|| state::state(machine, &self.work_dir));
+        self.site.view.serve(|| Snapshot::take(machine, now));
+    }
+
+    fn stopped(&mut self, _: &Agent) {
+        self.site.asks.close();
+        self.site.streams.close();
     }
 }
 
@@ -202,11 +252,22 @@ impl<C: Containerizer> Accept<ExecutorCall, Agent> for AgentEdge<C> {
 }
 
 /// Hands the containerizer's reports to the machine, as long as both live.
-async fn report_containers(mut events: mpsc::Receiver<ContainerEvent>, shell: ShellHandle<Input>) {
+async fn report_containers(
+    mut events: mpsc::Receiver<ContainerEvent>,
+    shell: ShellHandle<Input>,
+    sandboxes: Arc<Sandboxes>,
+    destroy_errors: Counter,
+) {
     while let Some(event) = events.recv().await {
         let input = match event {
-            ContainerEvent::Launched { container_id, result } => Input::Launched { container_id, result },
+            ContainerEvent::Launched { container_id, result } => {
+                let (sandboxes, of) = (sandboxes.clone(), container_id.clone());
+                // The file system is asked; where that fails the sandbox is not served, which is said.
+                let _ = tokio::task::spawn_blocking(move || sandboxes.attach(&of)).await;
+                Input::Launched { container_id, result }
+            }
             ContainerEvent::Exited { container_id, status, message } => {
+                destroy_errors.add(u64::from(message.is_some()));
                 Input::ContainerExited { container_id, status, message }
             }
         };

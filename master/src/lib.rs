@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`core`] | decides: the master machine, and within it the allocator |
 //! | [`registry`] | what every replica of the master holds |
-//! | `edge` | speaks: undelivered messages, metrics, the JSON of `/state` |
+//! | `edge` | speaks: the HTTP APIs, undelivered messages, metrics |
 //! | [`start`] | puts them together on a node |
 
 pub mod core;
@@ -12,5 +12,6 @@ mod edge;
 pub mod registry;
 mod shell;
 
-pub use edge::snapshot::{FrameworkView, Snapshot};
+pub use edge::mirror::Shelf;
+pub use edge::snapshot::{AgentView, ExecutorView, FrameworkView, Snapshot, TaskView};
 pub use shell::{MasterHandle, NAME, Start, start};

@@ -1,21 +1,25 @@
 //! The machine at work: an actor that feeds it, and what carries out what it asks for.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use libactor::http::{HttpRequest, HttpResponse, StatusCode};
-use libactor::shell::{self, Accept, Edge, ShellHandle, ShellInstall};
-use libactor::{Me, Node, Pid, SpawnError, Time};
+use libactor::shell::{self, Accept, Edge, ShellHandle};
+use libactor::{Me, Metrics, Node, Pid, SpawnError, Time};
 use protocol::messages::{AgentCall, SchedulerCall};
-use serde_json::{Value, json};
+use protocol::wire::common::VersionInfo;
 
 use crate::core::allocator::{AllocatorConfig, Hierarchical};
-use crate::core::{Input, Master, MasterConfig, Output};
+use crate::core::{Change, Input, Master, MasterConfig, Output};
+use crate::edge::about::About;
+use crate::edge::events::MAX_WATCHERS;
 use crate::edge::metrics::MasterMetrics;
+use crate::edge::mirror::Mirror;
 use crate::edge::snapshot::Snapshot;
-use crate::edge::state;
 use crate::edge::undelivered::Substitute;
-use crate::edge::view::View;
+use crate::edge::{Api, routes};
 use crate::registry::{InMemory, Registry};
 
 /// The name of the master's actor.
@@ -32,12 +36,28 @@ pub struct Start {
     pub seed: u64,
     /// Where operations are made durable.
     pub registry: Box<dyn Registry>,
+    /// The flags in effect, by name: what `/flags` shows.
+    pub flags: BTreeMap<String, String>,
+    /// What `/state` and GET_VERSION show.
+    pub version: VersionInfo,
+    /// Where the log is written, if to a file: served as `/master/log`.
+    pub log_file: Option<PathBuf>,
+    /// How many may watch the events of the operator API. `--max_operator_event_stream_subscribers`.
+    pub max_event_subscribers: usize,
 }
 
 impl Start {
     /// A master whose registry dies with it.
     pub fn in_memory(config: MasterConfig, seed: u64) -> Self {
-        Self { config, seed, registry: Box::new(InMemory::default()) }
+        Self {
+            config,
+            seed,
+            registry: Box::new(InMemory::default()),
+            flags: BTreeMap::new(),
+            version: VersionInfo::new(env!("CARGO_PKG_VERSION")),
+            log_file: None,
+            max_event_subscribers: MAX_WATCHERS,
+        }
     }
 }
 
@@ -52,7 +72,7 @@ impl fmt::Debug for Start {
 pub struct MasterHandle {
     pid: Pid,
     node: Node,
-    view: Arc<View>,
+    api: Arc<Api>,
 }
 
 impl MasterHandle {
@@ -62,8 +82,8 @@ impl MasterHandle {
     }
 
     /// What the master knows now; `None` where it is ending, or too many ask.
-    pub async fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.view.ask().await
+    pub async fn snapshot(&self) -> Option<Snapshot> {
+        self.api.view.ask().await
     }
 
     /// Ends the master: those who are linked to it are told.
@@ -85,65 +105,62 @@ impl fmt::Debug for MasterHandle {
 /// # Errors
 /// The node has a master already, or is shutting down.
 pub fn start(node: &Node, start: Start) -> Result<MasterHandle, SpawnError> {
-    let Start { mut config, seed, registry } = start;
+    let Start { mut config, seed, registry, flags, version, log_file, max_event_subscribers } = start;
     config.pid = node.pid(NAME).to_string();
     let allocator_config =
         AllocatorConfig { allocation_interval: config.allocation_interval, ..config.allocator.clone() };
     let allocator = Box::new(Hierarchical::new(allocator_config, seed));
-    let version = json!({ "version": config.version });
-    let machine = Master::new(config, seed, node.clock().now(), allocator);
-    let view = Arc::new(View::default());
-    let edge =
-        MasterEdge { registry, metrics: MasterMetrics::new(node.metrics()), view: view.clone(), shell: None };
-    let shown = view.clone();
-    let (pid, _) = shell::spawn(node, NAME, machine, edge, move |install| {
+    let about = About { version, flags, log_file };
+    let api = Api::new(node, &config.hostname, about, max_event_subscribers);
+    let now = node.clock().now();
+    let machine = Master::new(config, seed, now, allocator);
+    let edge = MasterEdge {
+        registry,
+        metrics: MasterMetrics::new(node.metrics()),
+        mirror: Mirror::new(&machine, now),
+        changes: Vec::new(),
+        api: api.clone(),
+        queued: Queued::new(node.metrics()),
+        shell: None,
+    };
+    let (pid, _) = shell::spawn(node, NAME, machine, edge, |install| {
         install.mailbox(MAILBOX);
         install.message::<SchedulerCall>();
         install.message::<AgentCall>();
-        routes(install, &shown, version);
+        routes::install(install, &api);
     })?;
-    Ok(MasterHandle { pid, node: node.clone(), view })
-}
-
-fn routes(install: &mut ShellInstall<'_, Master, MasterEdge>, view: &Arc<View>, version: Value) {
-    type Show = fn(&Snapshot) -> Value;
-    let pages: [(&str, &str, Show); 4] = [
-        ("/state", "All that the master knows, as JSON.", state::state),
-        ("/state.json", "As /state.", state::state),
-        ("/slaves", "The agents, as JSON.", |snapshot| json!({ "slaves": state::slaves(snapshot) })),
-        ("/frameworks", "The frameworks, as JSON.", |snapshot| {
-            json!({
-                "frameworks": state::frameworks(&snapshot.frameworks),
-                "completed_frameworks": state::frameworks(&snapshot.completed_frameworks),
-            })
-        }),
-    ];
-    for (path, help, show) in pages {
-        let view = view.clone();
-        install.route(path, help, move |_: HttpRequest| respond(view.clone(), show));
-    }
-    install
-        .route("/health", "200 while the master runs.", |_| async { HttpResponse::text(StatusCode::OK, "") });
-    install.route("/version", "The version of the program, as JSON.", move |_| {
-        let response = HttpResponse::json(&version);
-        async move { response }
-    });
-}
-
-/// Takes a snapshot and turns it into JSON on another thread: the master's goes on meanwhile.
-async fn respond(view: Arc<View>, show: fn(&Snapshot) -> Value) -> HttpResponse {
-    let unable = || HttpResponse::text(StatusCode::SERVICE_UNAVAILABLE, "the master can't tell now\n");
-    let Some(snapshot) = view.ask().await else { return unable() };
-    let made = tokio::task::spawn_blocking(move || HttpResponse::json(&show(&snapshot))).await;
-    made.unwrap_or_else(|_| unable())
+    api.attach_log();
+    Ok(MasterHandle { pid, node: node.clone(), api })
 }
 
 struct MasterEdge {
     registry: Box<dyn Registry>,
     metrics: MasterMetrics,
-    view: Arc<View>,
+    mirror: Mirror,
+    /// Of this turn, for those who watch.
+    changes: Vec<Change>,
+    api: Arc<Api>,
+    /// Operations that the registry has not answered.
+    queued: Queued,
     /// Set when the actor starts.
     shell: Option<ShellHandle<Input>>,
+}
+
+/// How many operations wait for the registry.
+#[derive(Clone)]
+struct Queued(Arc<AtomicI64>);
+
+impl Queued {
+    fn new(metrics: &Metrics) -> Self {
+        let queued = Self(Arc::default());
+        let shown = queued.clone();
+        metrics.pulled("registrar/queued_operations", move || shown.0.load(Ordering::Relaxed) as f64);
+        queued
+    }
+
+    fn change(&self, by: i64) {
+        self.0.fetch_add(by, Ordering::Relaxed);
+    }
 }
 
 impl MasterEdge {
@@ -167,13 +184,20 @@ impl MasterEdge {
 
 impl Edge<Master> for MasterEdge {
     fn started(&mut self, shell: &ShellHandle<Input>) {
-        self.view.begin(shell.clone());
+        self.api.begin(shell);
         self.shell = Some(shell.clone());
+    }
+
+    fn stopped(&mut self, _: &Master) {
+        self.api.close();
     }
 
     fn carry_out(&mut self, output: Output, me: &Me) {
         match output {
             Output::ToScheduler { to, event } => {
+                if let Some(id) = to.stream_id() {
+                    return self.api.streams.tell(id, &event);
+                }
                 let substitute = Substitute::of_event(&event);
                 if let Err(error) = me.tell(&to, event) {
                     self.undelivered(to, &error, substitute);
@@ -185,12 +209,26 @@ impl Edge<Master> for MasterEdge {
                     self.undelivered(to, &error, substitute);
                 }
             }
-            Output::Link { pid } => me.link(&pid),
-            Output::Unlink { pid } => me.unlink(&pid),
-            Output::Answer { .. } | Output::Changed(_) => {}
+            Output::Link { pid } => match pid.stream_id() {
+                None => me.link(&pid),
+                Some(id) if self.api.streams.link(id) => {}
+                Some(_) => self.report(Input::Exited { pid }),
+            },
+            Output::Unlink { pid } => match pid.stream_id() {
+                None => me.unlink(&pid),
+                Some(id) => self.api.streams.finish(id),
+            },
+            Output::Answer { ask, answer } => self.api.asks.answer(ask, answer),
+            Output::Changed(change) => {
+                self.mirror.note(&change);
+                self.metrics.note(&change);
+                self.changes.push(change);
+            }
             Output::Apply { operation } => {
-                let shell = self.shell.clone();
+                let (shell, queued) = (self.shell.clone(), self.queued.clone());
+                queued.change(1);
                 let done = move |operation| {
+                    queued.change(-1);
                     if let Some(shell) = shell {
                         tokio::spawn(async move {
                             // An error means that the master has ended.
@@ -208,8 +246,12 @@ impl Edge<Master> for MasterEdge {
     }
 
     fn after(&mut self, machine: &Master, now: Time) {
-        self.metrics.update(machine, now);
-        self.view.serve(|| Snapshot::take(machine, now));
+        self.metrics.update(machine, &mut self.mirror, now);
+        self.api.hub.publish(machine, &self.changes);
+        self.changes.clear();
+        self.mirror.keep_up(machine);
+        self.api.hub.admit(|| self.mirror.snapshot(machine, now));
+        self.api.view.serve(|| self.mirror.snapshot(machine, now));
     }
 }
 

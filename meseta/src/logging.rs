@@ -95,8 +95,13 @@ pub fn start(config: &LogConfig, component: &str) -> Result<LogLevel, LogError> 
     Ok(LogLevel { handle, initial: directive })
 }
 
+/// The file of a component's log in a directory.
+pub fn path(directory: &Path, component: &str) -> PathBuf {
+    directory.join(format!("{component}.log"))
+}
+
 fn open(directory: &Path, component: &str) -> Result<File, LogError> {
-    let path = directory.join(format!("{component}.log"));
+    let path = path(directory, component);
     std::fs::create_dir_all(directory)
         .and_then(|()| OpenOptions::new().create(true).append(true).open(&path))
         .map_err(|error| LogError::File { path, error })

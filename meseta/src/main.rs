@@ -6,6 +6,7 @@
 
 #![allow(unreachable_pub, reason = "a binary has no outside: `pub` says what a module gives to the others")]
 
+mod about;
 mod bench;
 mod commands;
 mod flags;

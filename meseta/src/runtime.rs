@@ -4,8 +4,11 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use libactor::http::HttpLimits;
 use libactor::{BindError, Node, NodeConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::about;
 
 /// Runs a future, and the actors that it starts, on this thread.
 ///
@@ -51,7 +54,7 @@ pub struct ListenError {
 }
 
 /// Where a daemon listens and how others reach it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Listen {
     /// The address to listen on.
     pub ip: IpAddr,
@@ -61,6 +64,8 @@ pub struct Listen {
     pub advertise_ip: Option<IpAddr>,
     /// Where others reach it, if elsewhere.
     pub advertise_port: Option<u16>,
+    /// What it takes of those who speak HTTP.
+    pub http: HttpLimits,
 }
 
 impl Listen {
@@ -79,8 +84,14 @@ impl Listen {
                 Some(SocketAddr::new(ip, port.unwrap_or(self.port)))
             }
         };
-        let config =
-            NodeConfig { listen, advertise, delegate: Some(delegate.to_owned()), ..NodeConfig::default() };
+        let config = NodeConfig {
+            listen,
+            advertise,
+            delegate: Some(delegate.to_owned()),
+            http: self.http,
+            version: about::version_shown(),
+            ..NodeConfig::default()
+        };
         Node::bind(config).await.map_err(|BindError::Listen { source, .. }| {
             refused(match source.kind() {
                 io::ErrorKind::AddrInUse => {

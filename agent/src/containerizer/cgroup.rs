@@ -14,6 +14,8 @@ use protocol::ContainerId;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::usage::{self, Usage};
+
 /// How often the lock of an own directory is tried for. Ours: another agent holds it for two system calls.
 const LOCK_ATTEMPTS: usize = 1000;
 
@@ -117,6 +119,11 @@ impl Cgroups {
         self.kill(container_id)?;
         wait_until_empty(&path.join("cgroup.events")).await?;
         remove_tree(&path)
+    }
+
+    /// What a container uses.
+    pub(crate) fn usage(&self, container_id: &ContainerId) -> Option<Usage> {
+        usage::of_cgroup(&self.path(container_id))
     }
 
     /// Kills what is in a container's cgroup, now.

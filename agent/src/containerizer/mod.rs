@@ -6,6 +6,7 @@
 //! | [`launch`] | what happens in the new process before it is the executor |
 //! | `sandbox` | the directories |
 //! | `tree`, `cgroup`, `posix` | keeping a container's processes together, and ending them all |
+//! | [`usage`] | what containers use |
 
 mod cgroup;
 pub mod launch;
@@ -14,9 +15,13 @@ mod posix;
 pub mod process;
 mod sandbox;
 mod tree;
+pub mod usage;
 
 pub use process::{ProcessConfig, ProcessContainerizer};
 pub use tree::LauncherKind;
+pub use usage::{Meter, Usage};
+
+use std::sync::Arc;
 
 use protocol::ContainerId;
 
@@ -50,4 +55,8 @@ pub trait Containerizer: 'static {
     fn launch(&mut self, spec: ContainerSpec);
     /// Kills the whole tree of a container.
     fn destroy(&mut self, container_id: &ContainerId);
+    /// What tells how much containers use; `None`: nobody can.
+    fn meter(&self) -> Option<Arc<dyn Meter>> {
+        None
+    }
 }

@@ -26,7 +26,7 @@ static LAUNCHED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
 /// One line of `/proc/<pid>/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stat {
+pub(super) struct Stat {
     pid: i32,
     parent: i32,
     session: i32,
@@ -110,7 +110,8 @@ fn reap_adopted() {
     }
 }
 
-fn members_of(all: &BTreeMap<i32, Stat>, container_id: &ContainerId, main: i32) -> Vec<i32> {
+/// The living processes of a container whose first process is `main`.
+pub(super) fn members_of(all: &BTreeMap<i32, Stat>, container_id: &ContainerId, main: i32) -> Vec<i32> {
     let own = std::process::id() as i32;
     let launched = LAUNCHED.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let adopted = |stat: &Stat| stat.parent == own && !launched.contains(&stat.pid);
@@ -146,7 +147,8 @@ pub(super) fn all_processes() -> impl Iterator<Item = i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-fn processes() -> io::Result<BTreeMap<i32, Stat>> {
+/// What `/proc` says of the processes of this machine.
+pub(super) fn processes() -> io::Result<BTreeMap<i32, Stat>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use protocol::ContainerId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +17,7 @@ use super::launch::{DEFAULT_PATH, LaunchSpec};
 use super::leftovers;
 use super::sandbox::{self, SandboxError};
 use super::tree::{LauncherKind, Tree};
+use super::usage::{Meter, Usage};
 use super::{ContainerEvent, Containerizer, posix};
 use crate::core::ContainerSpec;
 
@@ -123,6 +124,19 @@ impl Containerizer for ProcessContainerizer {
         if let Some(kill) = kills.get(container_id) {
             kill.notify_one();
         }
+    }
+
+    fn meter(&self) -> Option<Arc<dyn Meter>> {
+        Some(Arc::new(TreeMeter(Arc::downgrade(&self.shared))))
+    }
+}
+
+/// Does not keep the containerizer alive.
+struct TreeMeter(Weak<Shared>);
+
+impl Meter for TreeMeter {
+    fn read(&self, containers: &[(ContainerId, u32)]) -> BTreeMap<ContainerId, Usage> {
+        self.0.upgrade().map(|shared| shared.tree.usage(containers)).unwrap_or_default()
     }
 }
 

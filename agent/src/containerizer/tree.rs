@@ -1,5 +1,6 @@
 //! The two ways to find and end all processes of a container.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use protocol::ContainerId;
 use super::cgroup::Cgroups;
 use super::leftovers;
 use super::posix::{self, Sessions};
+use super::usage::{self, Usage};
 use crate::os;
 
 /// `--launcher`: how process trees are kept together.
@@ -95,6 +97,17 @@ impl Tree {
         match self {
             Tree::Cgroup(cgroups) => cgroups.make(container_id).map(Some),
             Tree::Posix(_) => Ok(None),
+        }
+    }
+
+    /// What containers, named with their first processes, use.
+    pub(super) fn usage(&self, containers: &[(ContainerId, u32)]) -> BTreeMap<ContainerId, Usage> {
+        match self {
+            Tree::Cgroup(cgroups) => containers
+                .iter()
+                .filter_map(|(container_id, _)| Some((container_id.clone(), cgroups.usage(container_id)?)))
+                .collect(),
+            Tree::Posix(_) => usage::of_sessions(containers),
         }
     }
 

@@ -37,6 +37,7 @@ impl Agent {
                 let stream = stream.ok_or_else(|| invalid("A subscription needs a stream for its events"))?;
                 self.may_subscribe(stream, &executor.container_id).map_err(forbidden)?;
             }
+            ExecutorCallKind::Heartbeat => {}
             ExecutorCallKind::Update(_) | ExecutorCallKind::Message(_) => {
                 if executor.state == ExecutorState::Registering {
                     return Err(forbidden("Executor is not subscribed"));
@@ -62,7 +63,7 @@ impl Agent {
             (ExecutorCallKind::Subscribe { tasks, updates }, Some(stream)) => {
                 self.subscribe(now, stream, container_id, (tasks, updates), out);
             }
-            (ExecutorCallKind::Subscribe { .. }, None) => {}
+            (ExecutorCallKind::Subscribe { .. }, None) | (ExecutorCallKind::Heartbeat, _) => {}
             (ExecutorCallKind::Update(status), _) => self.executor_updates(now, container_id, status, out),
             (ExecutorCallKind::Message(data), _) => {
                 self.message_to_framework(caller.framework_id, caller.executor_id, data, out);

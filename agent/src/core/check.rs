@@ -10,6 +10,7 @@ impl Agent {
         self.check_executors();
         self.check_tasks();
         self.check_streams();
+        self.check_history();
         let registration = &self.registration;
         assert_eq!(registration.phase == Phase::Disconnected, registration.master.is_none());
         assert_eq!(registration.phase == Phase::Registering, self.timers.is_set(&Timer::Register));

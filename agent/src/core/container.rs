@@ -1,18 +1,21 @@
 //! What an executor is started with.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use protocol::notation::Span;
 use protocol::resources::Scalar;
 use protocol::{
     Carried, Command, CommandInfo, ContainerId, ExecutorInfo, FrameworkId, FrameworkInfo, Resource,
-    Resources, Role, TaskInfo, wire,
+    Resources, Role, TaskInfo, TaskStatus, wire,
 };
+use wire::v1::NetworkInfo;
+use wire::v1::network_info::{IpAddress, Protocol};
 
 use super::ContainerSpec;
 use super::limits::{COMMAND_EXECUTOR_CPUS_MILLIS, COMMAND_EXECUTOR_MEM_MB, SUBSCRIPTION_BACKOFF_MAX};
 use super::queue::Queued;
-use super::state::Agent;
+use super::state::{Agent, Executor};
 
 /// Longest command that is shown whole in the name of its executor, characters. Source: Mesos.
 const SHOWN_LONGEST: usize = 15;
@@ -100,6 +103,29 @@ impl Agent {
     }
 }
 
+/// Adds to what an executor says of its task where that runs: tools find tasks by the address. What the executor has said
+/// itself stays. Source: Mesos, `Slave::_statusUpdate`.
+pub(super) fn add_container_status(status: &mut TaskStatus, executor: &Executor, agent: IpAddr) {
+    let mut carried = status.unread.as_ref().map(Carried::read).unwrap_or_default();
+    let container = carried.container_status.get_or_insert_default();
+    if container.container_id.is_none() {
+        let value = executor.container_id.to_string();
+        container.container_id = Some(wire::v1::ContainerId { value, parent: None });
+    }
+    if container.network_infos.is_empty() {
+        let protocol = if agent.is_ipv4() { Protocol::IPv4 } else { Protocol::IPv6 };
+        container.network_infos.push(NetworkInfo {
+            ip_addresses: vec![IpAddress {
+                protocol: Some(protocol.into()),
+                ip_address: Some(agent.to_string()),
+            }],
+            ..Default::default()
+        });
+    }
+    container.executor_pid = container.executor_pid.or(executor.os_pid);
+    status.unread = Carried::new(&carried);
+}
+
 /// The role that the resources are allocated to, where it is known.
 fn allocation_role<'a>(framework: &'a FrameworkInfo, task: &'a TaskInfo) -> Option<&'a Role> {
     let only = framework.roles.first().filter(|_| framework.roles.len() == 1);
@@ -160,5 +186,34 @@ mod tests {
         ] {
             assert_eq!(shown(&command), expected);
         }
+    }
+
+    #[test]
+    fn what_an_executor_says_of_its_container_stays() {
+        let own = wire::v1::TaskStatus {
+            container_status: Some(wire::v1::ContainerStatus {
+                network_infos: vec![NetworkInfo { name: Some("overlay".into()), ..Default::default() }],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let mut status =
+            TaskStatus::new("t".into(), protocol::TaskState::Running, protocol::Source::Executor);
+        status.unread = Carried::new(&own);
+        let executor = Executor {
+            info: ExecutorInfo::new("e", CommandInfo::shell("")),
+            command_executor: false,
+            container_id: "c".into(),
+            sandbox: PathBuf::new(),
+            state: super::super::ExecutorState::Registering,
+            os_pid: Some(7),
+            queued: Default::default(),
+            completed_tasks: Default::default(),
+            doom: None,
+        };
+        add_container_status(&mut status, &executor, "::1".parse().unwrap());
+        let told = status.unread.unwrap().read().container_status.unwrap();
+        assert_eq!(told.network_infos, own.container_status.unwrap().network_infos);
+        assert_eq!((told.container_id.unwrap().value.as_str(), told.executor_pid), ("c", Some(7)));
     }
 }

@@ -31,7 +31,7 @@ impl Agent {
             return self.refuse_call(from, "the executor is not subscribed", out);
         }
         match call.call {
-            ExecutorCallKind::Subscribe { .. } => {}
+            ExecutorCallKind::Subscribe { .. } | ExecutorCallKind::Heartbeat => {}
             ExecutorCallKind::Update(status) => self.executor_updates(now, &container_id, status, out),
             ExecutorCallKind::Message(data) => {
                 self.message_to_framework(call.framework_id, call.executor_id, data, out);
@@ -153,14 +153,16 @@ impl Agent {
         } else {
             tracing::info!(%executor_id, %framework_id, %container_id, tasks, how = message, "the executor is gone");
         }
+        let command_executor = executor.command_executor;
+        self.complete_executor(&framework_id, executor, out);
         for task_id in left {
             let end = End { state: TaskState::Failed, reason, message };
             self.report_end(now, &framework_id, &task_id, end, out);
         }
-        if !executor.command_executor {
+        if !command_executor {
             self.report_executor_exit(&framework_id, &executor_id, status, out);
         }
-        self.forget_framework_if_idle(&framework_id);
+        self.forget_framework_if_idle(&framework_id, out);
         self.end_if_empty(out);
     }
 

@@ -114,6 +114,20 @@ pub enum Output {
         /// Which.
         container_id: ContainerId,
     },
+    /// A run that is over is not shown any more: its sandbox needs not be found any more. What [`Output::Launch`] made
+    /// can be found from there to here.
+    Forget {
+        /// Whose.
+        framework_id: FrameworkId,
+        /// Whose run.
+        executor_id: ExecutorId,
+        /// Which.
+        container_id: ContainerId,
+        /// As in [`ContainerSpec::sandbox`].
+        sandbox: PathBuf,
+        /// Whether no other run of the executor is known: it has no latest one any more.
+        last: bool,
+    },
     /// The agent ends.
     Terminate {
         /// Why, for the log and for people.

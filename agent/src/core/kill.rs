@@ -142,13 +142,18 @@ impl Agent {
         self.drop_streams_of(framework_id);
         let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
         framework.removed = true;
-        framework.tasks.retain(|_, task| !task.state.is_terminal());
         let containers: Vec<ContainerId> =
             framework.executors.values().map(|executor| executor.container_id.clone()).collect();
+        let tasks = std::mem::take(&mut framework.tasks);
+        let (ended, live) = tasks.into_iter().partition(|(_, task)| task.state.is_terminal());
+        framework.tasks = live;
+        for (_, task) in ended {
+            self.complete_task(framework_id, task, out);
+        }
         for container_id in containers {
             self.shutdown_container(now, &container_id, out);
         }
-        self.forget_framework_if_idle(framework_id);
+        self.forget_framework_if_idle(framework_id, out);
     }
 
     /// The operator wants the agent to end; asked a second time, at once.

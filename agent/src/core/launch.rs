@@ -175,12 +175,17 @@ impl Agent {
     }
 
     fn enter_framework(&mut self, info: FrameworkInfo, framework_id: &FrameworkId) -> &mut Framework {
-        let framework = self.frameworks.entry(framework_id.clone()).or_insert_with(|| Framework {
-            info: info.clone(),
-            executors: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-            removed: false,
-        });
+        if !self.frameworks.contains_key(framework_id) {
+            let framework = Framework {
+                info: info.clone(),
+                executors: BTreeMap::new(),
+                tasks: BTreeMap::new(),
+                completed_executors: self.recall(framework_id),
+                removed: false,
+            };
+            self.frameworks.insert(framework_id.clone(), framework);
+        }
+        let framework = self.frameworks.get_mut(framework_id).expect("it is there now");
         framework.info = info;
         framework
     }
@@ -210,6 +215,7 @@ impl Agent {
             state: ExecutorState::Registering,
             os_pid: None,
             queued: VecDeque::from([work]),
+            completed_tasks: VecDeque::new(),
             doom: None,
         };
         let framework = self.frameworks.get_mut(framework_id).expect("the task's framework has been entered");

@@ -34,6 +34,18 @@ pub const MAX_REMEMBERED_UUIDS: usize = 2 * MAX_PENDING_UPDATES;
 /// Most tasks that an agent holds, those with an unacknowledged terminal update included. Ours: ten times what a
 /// kernel with its usual `pid_max` can run.
 pub const MAX_TASKS: usize = 320_000;
+/// Most frameworks that are over and remembered. Source: Mesos `MAX_COMPLETED_FRAMEWORKS`.
+pub const MAX_COMPLETED_FRAMEWORKS: usize = 50;
+/// Most runs of executors that are over and remembered, of one framework. Source: Mesos, default of
+/// `--max_completed_executors_per_framework`.
+pub const MAX_COMPLETED_EXECUTORS_PER_FRAMEWORK: usize = 150;
+/// Most tasks that are over and remembered, of one run. Source: Mesos `MAX_COMPLETED_TASKS_PER_EXECUTOR`.
+pub const MAX_COMPLETED_TASKS_PER_EXECUTOR: usize = 200;
+/// Most runs that are over and remembered, of all frameworks together. Ours: more than those of all frameworks that are
+/// over.
+pub const MAX_COMPLETED_EXECUTORS: usize = 10_000;
+/// Most tasks that are over and remembered, of all together. Ours: some 50 MB.
+pub const MAX_COMPLETED_TASKS: usize = 20_000;
 /// CPUs of the command executor, thousandths. Source: Mesos `DEFAULT_EXECUTOR_CPUS`.
 pub const COMMAND_EXECUTOR_CPUS_MILLIS: u64 = 100;
 /// Memory of the command executor, MB. Source: Mesos `DEFAULT_EXECUTOR_MEM`.

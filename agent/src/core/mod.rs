@@ -30,6 +30,7 @@ mod check;
 mod config;
 mod container;
 mod executors;
+mod history;
 mod input;
 mod kill;
 mod launch;
@@ -49,6 +50,7 @@ use libactor::{Machine, Pid, Random, Time, Timers};
 use protocol::messages::{AgentEvent, ExecutorCallKind};
 
 pub use config::AgentConfig;
+pub use history::{CompletedExecutor, CompletedFramework};
 pub use input::{Ask, ContainerSpec, Input, Output, Refusal};
 pub use queue::Queued;
 pub use registration::Phase;
@@ -72,6 +74,7 @@ impl Agent {
             subscribed: Default::default(),
             streams: Default::default(),
             ended_meanwhile: Default::default(),
+            history: Default::default(),
             leaving: None,
             counters: Counters::default(),
         }
@@ -119,6 +122,10 @@ impl Agent {
 
     /// An executor calls over HTTP: it is answered, then what it asks for happens.
     fn call(&mut self, now: Time, ask: Ask, caller: Caller, call: ExecutorCallKind, out: &mut Vec<Output>) {
+        if call == ExecutorCallKind::Heartbeat {
+            // It asks for nothing, and its ids may be nobody's: Mesos's own library sends such.
+            return out.push(Output::Answer { ask, answer: Ok(()) });
+        }
         match self.admit(&caller, &call) {
             Ok(container_id) => {
                 out.push(Output::Answer { ask, answer: Ok(()) });

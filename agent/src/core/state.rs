@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use libactor::{Pid, Random, Time, Timers};
 use protocol::{
@@ -9,11 +10,12 @@ use protocol::{
     TaskId,
 };
 
-use super::AgentConfig;
+use super::history::{CompletedExecutor, History};
 use super::kill::Leaving;
 use super::queue::Queued;
 use super::registration::Registration;
 use super::updates::Stream;
+use super::{AgentConfig, Output};
 
 /// The agent machine. Fields are read through its methods; only inputs change it.
 #[derive(Clone, Debug)]
@@ -32,6 +34,7 @@ pub struct Agent {
     pub(super) streams: BTreeMap<(FrameworkId, TaskId), Stream>,
     /// Executors that have ended while the agent was registering, and how: at most as many as were there before.
     pub(super) ended_meanwhile: BTreeMap<(FrameworkId, ExecutorId), i32>,
+    pub(super) history: History,
     pub(super) leaving: Option<Leaving>,
     pub(super) counters: Counters,
 }
@@ -58,6 +61,8 @@ pub struct Framework {
     pub executors: BTreeMap<ExecutorId, Executor>,
     /// Those that are not terminal, or whose terminal update is not acknowledged.
     pub tasks: BTreeMap<TaskId, Task>,
+    /// Runs of its executors that are over, the oldest first.
+    pub completed_executors: VecDeque<Arc<CompletedExecutor>>,
     /// Whether the master has removed it: nobody hears of its tasks any more.
     pub removed: bool,
 }
@@ -79,6 +84,8 @@ pub struct Executor {
     pub os_pid: Option<u32>,
     /// What waits for its subscription, in order; all tasks of it are also in [`Framework::tasks`].
     pub queued: VecDeque<Queued>,
+    /// Its tasks whose end is acknowledged, the oldest first.
+    pub completed_tasks: VecDeque<Arc<Task>>,
     /// Why the agent ends it, where tasks are to be told something else than that it ended.
     pub doom: Option<(Reason, String)>,
 }
@@ -193,10 +200,12 @@ impl Agent {
     }
 
     /// Forgets a framework that has nothing here any more.
-    pub(super) fn forget_framework_if_idle(&mut self, framework_id: &FrameworkId) {
+    pub(super) fn forget_framework_if_idle(&mut self, framework_id: &FrameworkId, out: &mut Vec<Output>) {
         let idle = |framework: &Framework| framework.executors.is_empty() && framework.tasks.is_empty();
-        if self.frameworks.get(framework_id).is_some_and(idle) {
-            self.frameworks.remove(framework_id);
+        if self.frameworks.get(framework_id).is_some_and(idle)
+            && let Some(framework) = self.frameworks.remove(framework_id)
+        {
+            self.complete_framework(framework.info, framework.completed_executors, out);
         }
     }
 }

@@ -12,6 +12,7 @@ use protocol::{
 };
 
 use super::Output;
+use super::container::add_container_status;
 use super::launch::dropped_for;
 use super::limits::{MAX_PENDING_UPDATES, MAX_REMEMBERED_UUIDS, MAX_UPDATE_RETRY, MIN_UPDATE_RETRY};
 use super::registration::Phase;
@@ -120,6 +121,10 @@ impl Agent {
         }
         self.counters.valid_status_updates += 1;
         status.source = Source::Executor;
+        let address = self.config.pid.address().ip();
+        if let Some(executor) = self.executor(&framework_id, &executor_id) {
+            add_container_status(&mut status, executor, address);
+        }
         status.executor_id = Some(executor_id);
         self.report(now, &framework_id, status, out);
         self.end_if_done(now, container_id);
@@ -193,12 +198,12 @@ impl Agent {
             if let Some(task) = framework.tasks.get_mut(&task_id) {
                 task.state = status.state;
                 remember(task, &status);
-                if !heard && status.state.is_terminal() {
-                    framework.tasks.remove(&task_id);
-                }
             }
         }
         if !heard {
+            if status.state.is_terminal() {
+                self.task_is_over(framework_id, &task_id, out);
+            }
             return;
         }
         let key = (framework_id.clone(), task_id.clone());
@@ -209,6 +214,14 @@ impl Agent {
         }
         if idle {
             self.forward(now, framework_id.clone(), task_id, out);
+        }
+    }
+
+    /// Nobody waits for the end of a task any more.
+    fn task_is_over(&mut self, framework_id: &FrameworkId, task_id: &TaskId, out: &mut Vec<Output>) {
+        let framework = self.frameworks.get_mut(framework_id);
+        if let Some(task) = framework.and_then(|framework| framework.tasks.remove(task_id)) {
+            self.complete_task(framework_id, task, out);
         }
     }
 
@@ -271,10 +284,8 @@ impl Agent {
         let acknowledged = stream.pending.pop_front();
         if acknowledged.is_some_and(|status| status.state.is_terminal()) {
             self.streams.remove(&key);
-            if let Some(framework) = self.frameworks.get_mut(&key.0) {
-                framework.tasks.remove(&key.1);
-            }
-            self.forget_framework_if_idle(&key.0);
+            self.task_is_over(&key.0, &key.1, out);
+            self.forget_framework_if_idle(&key.0, out);
         } else {
             self.forward(now, key.0, key.1, out);
         }

@@ -1,6 +1,29 @@
 //! What the agent knows of the world around it, and what it shows of itself.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`probe`] | the machine's resources |
+//! | [`metrics`] | what the agent counts |
+//! | [`snapshot`], `view` | the machine at one moment, for those who read it elsewhere; how they get it |
+//! | `routes`, `site` | what is served over HTTP; what the routes share |
+//! | `executor_api`, `asks`, `streams` | executors that speak HTTP: their calls, and the streams of their events |
+//! | `operator` | what operators ask |
+//! | `v0` | the older, read-only endpoints |
+//! | `statistics` | what containers use |
+//! | `sandboxes` | sandboxes among the served files |
 
+pub(crate) mod asks;
+mod executor_api;
+mod limits;
 pub mod metrics;
+mod operator;
 pub mod probe;
-pub mod state;
+mod refused;
+pub(crate) mod routes;
+pub(crate) mod sandboxes;
+pub(crate) mod site;
+pub mod snapshot;
+pub(crate) mod statistics;
+pub(crate) mod streams;
+mod v0;
 pub(crate) mod view;

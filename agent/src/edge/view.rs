@@ -1,21 +1,20 @@
-//! Lets HTTP handlers, which run beside the actor, see the machine.
+//! Lets HTTP handlers, which run beside the actor, see the machine. A snapshot is made only when somebody waits for one,
+//! at the end of a turn, and is shared by all who wait; turning it into JSON is done elsewhere.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use libactor::shell::ShellHandle;
-use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::limits::MAX_WAITING;
+use super::snapshot::Snapshot;
 use crate::core::Input;
 
-/// Most requests that wait for one look; further ones are refused. Ours.
-const MAX_WAITING: usize = 64;
-
-/// Requests that wait to be shown the machine's state.
+/// Requests that wait for a snapshot.
 #[derive(Default)]
 pub(crate) struct View {
     shell: OnceLock<ShellHandle<Input>>,
-    waiting: Mutex<Vec<oneshot::Sender<Value>>>,
+    waiting: Mutex<Vec<oneshot::Sender<Arc<Snapshot>>>>,
 }
 
 impl View {
@@ -25,8 +24,8 @@ impl View {
         let _ = self.shell.set(shell);
     }
 
-    /// The state as it is now; `None` where the agent is ending or too many ask.
-    pub(crate) async fn ask(&self) -> Option<Value> {
+    /// The machine as it is now; `None` where the agent is ending or too many ask.
+    pub(crate) async fn ask(&self) -> Option<Arc<Snapshot>> {
         let shell = self.shell.get()?;
         let (sender, receiver) = oneshot::channel();
         {
@@ -41,18 +40,16 @@ impl View {
         receiver.await.ok()
     }
 
-    /// Shows the state to all who wait; it is made only if somebody does.
-    pub(crate) fn serve(&self, state: impl FnOnce() -> Value) {
-        let mut lock = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = std::mem::take(&mut *lock);
-        drop(lock);
+    /// Shows the machine to all who wait.
+    pub(crate) fn serve(&self, snapshot: impl FnOnce() -> Snapshot) {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         if waiting.is_empty() {
             return;
         }
-        let state = state();
+        let snapshot = Arc::new(snapshot());
         for one in waiting {
             // Who has gone does not want it any more.
-            let _ = one.send(state.clone());
+            let _ = one.send(snapshot.clone());
         }
     }
 }

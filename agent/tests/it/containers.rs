@@ -194,6 +194,33 @@ async fn the_command_executor_goes_on_in_the_launcher() {
     }
 }
 
+#[tokio::test]
+async fn what_a_container_uses_is_known_while_it_runs() {
+    for mut world in both() {
+        let id = unique("usage");
+        let ready = world.ready_pipe();
+        // Some work, three processes.
+        let script = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 1000 & sleep 1000 & \
+                      echo ready > $READY; wait";
+        let mut spec = spec(&id, CommandInfo::shell(script));
+        spec.environment.push(("READY".into(), ready.display().to_string()));
+        world.containerizer.launch(spec);
+        let main = world.launched().await.unwrap();
+        wait_ready(&ready).await;
+        let meter = world.containerizer.meter().unwrap();
+        let container_id = ContainerId::from(id.as_str());
+        let nobody = (ContainerId::from("nobody"), i32::MAX as u32);
+        let usage = meter.read(&[(container_id.clone(), main), nobody.clone()]);
+        let [one] = usage.values().collect::<Vec<_>>()[..] else { panic!("{usage:?}") };
+        assert_eq!((one.processes, one.threads), (3, 3), "{one:?}");
+        assert!(one.cpus_user + one.cpus_system > Duration::ZERO, "{one:?}");
+        assert!(one.mem_rss_bytes > 100_000, "{one:?}");
+        world.containerizer.destroy(&container_id);
+        assert_eq!(world.exited().await, 137);
+        assert!(meter.read(&[(container_id, main), nobody]).is_empty());
+    }
+}
+
 /// Forks twice, leaves the session, ignores TERM: the usual way to escape.
 const DAEMON: &str = "setsid sh -c 'trap \"\" TERM HUP; (setsid sleep 1000 &); (sleep 1000 &); echo ready > $READY; \
                       while :; do sleep 1000; done' & ";

@@ -130,6 +130,7 @@ impl Script {
                 }
                 ExecutorCallKind::Update(status) => format!("send update {}", self.status(status)),
                 ExecutorCallKind::Message(data) => format!("send message {data:?}"),
+                ExecutorCallKind::Heartbeat => "send heartbeat".into(),
             },
             Output::Callback(callback) => match callback {
                 Callback::Registered { agent_id, .. } => format!("callback registered at {agent_id}"),

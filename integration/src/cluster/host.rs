@@ -8,6 +8,8 @@ use std::sync::mpsc::SyncSender;
 use agent::core::AgentConfig;
 use libactor::{Clock, Node, NodeConfig, Pid};
 use protocol::AgentInfo;
+use protocol::notation::Span;
+use protocol::wire::common::VersionInfo;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
@@ -154,11 +156,29 @@ impl Host {
             clock: self.clock.clone(),
             delegate: Some(delegate.to_owned()),
             check_machines: true,
+            version: version_shown(),
             ..NodeConfig::default()
         };
         let node = Node::bind(config).await.map_err(failed)?;
         node.set_filter(Some(self.rules.filter()));
+        // The log is the test's: a level that is set is forgotten.
+        node.set_log_level_hook(|_| Ok(()));
         Ok(node)
+    }
+
+    /// What `/flags` shows.
+    fn flags(&self) -> BTreeMap<String, String> {
+        let config = &self.config.master;
+        let span = |duration| Span(duration).to_string();
+        let flags = [
+            ("agent_ping_timeout", span(config.agent_ping_timeout)),
+            ("agent_reregister_timeout", span(config.agent_reregister_timeout)),
+            ("allocation_interval", span(config.allocation_interval)),
+            ("hostname", config.hostname.clone()),
+            ("max_agent_ping_timeouts", config.max_agent_ping_timeouts.to_string()),
+            ("work_dir", self.work_dir.display().to_string()),
+        ];
+        flags.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     fn seed(&self) -> u64 {
@@ -167,7 +187,8 @@ impl Host {
 
     async fn start_master(&mut self, index: usize) -> Result<(), ClusterError> {
         let node = self.bind(self.masters[index].address, master::NAME).await?;
-        let start = master::Start::in_memory(self.config.master.clone(), self.seed());
+        let mut start = master::Start::in_memory(self.config.master.clone(), self.seed());
+        start.flags = self.flags();
         master::start(&node, start).map_err(failed)?;
         self.masters[index] = Part { address: node.address(), node: Some(node) };
         Ok(())
@@ -195,6 +216,9 @@ impl Host {
             events,
             master,
             work_dir,
+            flags: Default::default(),
+            version: VersionInfo::new(env!("CARGO_PKG_VERSION")),
+            log_file: None,
         };
         agent::shell::start(&node, start).map_err(failed)?;
         self.agents[index] = Part { address: node.address(), node: Some(node) };
@@ -218,5 +242,13 @@ async fn stop(parts: &mut [Part], kind: &'static str, index: usize) -> Result<()
             node.shutdown().await;
             Ok(())
         }
+    }
+}
+
+/// What `/version` shows.
+fn version_shown() -> BTreeMap<String, serde_json::Value> {
+    match serde_json::to_value(VersionInfo::new(env!("CARGO_PKG_VERSION"))) {
+        Ok(serde_json::Value::Object(shown)) => shown.into_iter().collect(),
+        _ => BTreeMap::new(),
     }
 }

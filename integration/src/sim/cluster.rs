@@ -81,7 +81,8 @@ impl Cluster {
         cluster.world.observe(Box::new(move |now, seen| {
             invariants.borrow_mut().iter_mut().for_each(|invariant| invariant.seen(now, seen));
         }));
-        cluster.add_master();
+        let operator = random.chance(300).then(|| start + START + FAULTS);
+        cluster.add_master(operator);
         for number in 1..=1 + random.below(3) {
             cluster.add_agent(number, &mut random);
         }
@@ -92,8 +93,8 @@ impl Cluster {
         cluster
     }
 
-    fn add_master(&mut self) {
-        let setup = MasterSetup::new(self.master.clone());
+    fn add_master(&mut self, operator: Option<Time>) {
+        let setup = MasterSetup::new(self.master.clone(), operator);
         self.world.add(&self.master, Box::new(move |life| Box::new(MasterHost::new(setup.clone(), life))));
     }
 
@@ -109,12 +110,15 @@ impl Cluster {
             attributes: Default::default(),
             id: None,
         };
+        let mut config = AgentConfig::new(pid.clone(), info, "simulated");
+        config.recovery_timeout = Duration::from_secs(60);
         let setup = AgentSetup {
-            config: AgentConfig::new(pid.clone(), info, "simulated"),
+            config,
             master: self.master.clone(),
             launch_fails_thousandths: random.below(60),
             slowest_launch: Duration::from_secs(3),
             terminated: self.terminated.clone(),
+            living: Default::default(),
         };
         self.world
             .add(&pid, Box::new(move |life| Box::new(AgentHost::new(setup.clone(), life.seed, life.began))));
@@ -139,11 +143,13 @@ impl Cluster {
         let setup = FrameworkSetup {
             info: FrameworkInfo {
                 failover_timeout: Duration::from_secs(failover_secs),
+                checkpoint: random.chance(500),
                 capabilities,
                 roles,
                 ..FrameworkInfo::new(format!("f{number}"))
             },
             master: self.master.clone(),
+            http: random.chance(400),
             implicit_acknowledgements: random.chance(500),
             quiet_at: self.start + START + FAULTS + BUSY,
             end_at: self.start + START + FAULTS + BUSY + REST,

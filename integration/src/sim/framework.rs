@@ -18,6 +18,7 @@ use scheduler_driver::core::{Callback, DriverCall, Input, MasterAddress, Output,
 
 use super::Message;
 use super::agent::Terminated;
+use super::streams::Stream;
 
 /// Most tasks that a framework has at a time, as far as it knows.
 const MAX_LIVE: usize = 12;
@@ -52,6 +53,8 @@ pub struct FrameworkSetup {
     pub info: FrameworkInfo,
     /// Where the master is.
     pub master: Pid,
+    /// Whether it speaks HTTP.
+    pub http: bool,
     /// Whether it leaves acknowledging to the driver.
     pub implicit_acknowledgements: bool,
     /// It launches nothing from here on.
@@ -69,6 +72,7 @@ pub struct FrameworkSetup {
 pub struct FrameworkHost {
     setup: FrameworkSetup,
     session: Session,
+    stream: Stream,
     random: Random,
     timers: Timers<Timer>,
     held: BTreeMap<OfferId, Offer>,
@@ -103,6 +107,7 @@ impl FrameworkHost {
         Self {
             setup,
             session,
+            stream: Stream::default(),
             random,
             timers: Timers::default(),
             held: BTreeMap::new(),
@@ -139,6 +144,10 @@ impl FrameworkHost {
                 }
                 Output::Link { pid } => cx.link(&pid),
                 Output::Unlink { pid } => cx.unlink(&pid),
+                Output::Send { to, call } if self.setup.http => {
+                    let message = self.stream.send(call);
+                    cx.send(&to, message);
+                }
                 Output::Send { to, call } => cx.send(&to, Message::Scheduler(call)),
                 Output::Callback(callback) => {
                     let took = self.millis(20);
@@ -404,6 +413,19 @@ impl Host for FrameworkHost {
     fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {
         match message {
             Message::Event(event) => self.feed(now, Input::Master { from, event }, cx),
+            Message::StreamBegins(id) => self.stream.begins(id),
+            Message::StreamEvent { stream_id, event } => {
+                if self.stream.is(&stream_id) {
+                    self.feed(now, Input::Master { from, event }, cx);
+                }
+            }
+            Message::StreamEnds(id) => {
+                if self.stream.ends(&id) {
+                    self.feed(now, Input::Exited { pid: from }, cx);
+                }
+            }
+            // What is refused is asked for again, as what is lost.
+            Message::HttpAnswer(_) => {}
             other => panic!("{other:?} is nothing for a scheduler"),
         }
     }

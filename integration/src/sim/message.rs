@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use master::core::Answer;
 use protocol::messages::{AgentCall, AgentEvent, Event, ExecutorCall, ExecutorEvent, SchedulerCall};
 
 /// Any message between components.
@@ -11,6 +12,26 @@ pub enum Message {
     Scheduler(SchedulerCall),
     /// From the master to a scheduler.
     Event(Event),
+    /// As [`Message::Scheduler`] over HTTP. A subscription is on no stream yet.
+    HttpCall {
+        /// `Mesos-Stream-Id`.
+        stream_id: Option<String>,
+        /// What it asks.
+        call: SchedulerCall,
+    },
+    /// A call over HTTP that is no subscription has been answered.
+    HttpAnswer(Answer),
+    /// A subscription over HTTP has got its stream.
+    StreamBegins(String),
+    /// As [`Message::Event`], on a stream.
+    StreamEvent {
+        /// On which.
+        stream_id: String,
+        /// What.
+        event: Event,
+    },
+    /// The master has ended a stream.
+    StreamEnds(String),
     /// From an agent to the master.
     Agent(AgentCall),
     /// From the master to an agent.
@@ -19,6 +40,42 @@ pub enum Message {
     Executor(ExecutorCall),
     /// From an agent to an executor.
     ExecutorEvent(ExecutorEvent),
+    /// From an executor to its agent, over HTTP.
+    Http {
+        /// What.
+        call: ExecutorCall,
+        /// A subscription's: the executor's number of the stream that it opens.
+        number: Option<u64>,
+    },
+    /// The agent has refused a call over HTTP.
+    Refused(String),
+    /// From an agent to an executor, on a stream.
+    Stream {
+        /// Which.
+        number: u64,
+        /// What; absent: the stream ends.
+        event: Option<ExecutorEvent>,
+    },
+    /// An executor's connection with this stream has broken.
+    Hangup(u64),
+}
+
+impl Message {
+    /// What a scheduler asks the master by this, whatever way.
+    pub fn scheduler_call(&self) -> Option<&SchedulerCall> {
+        match self {
+            Message::Scheduler(call) | Message::HttpCall { call, .. } => Some(call),
+            _ => None,
+        }
+    }
+
+    /// What the master tells a scheduler by this, whatever way.
+    pub fn event(&self) -> Option<&Event> {
+        match self {
+            Message::Event(event) | Message::StreamEvent { event, .. } => Some(event),
+            _ => None,
+        }
+    }
 }
 
 /// The message itself says what it is.
@@ -27,10 +84,19 @@ impl fmt::Debug for Message {
         match self {
             Message::Scheduler(message) => message.call.fmt(f),
             Message::Event(message) => message.fmt(f),
+            Message::HttpCall { call, .. } => write!(f, "http {:?}", call.call),
+            Message::HttpAnswer(answer) => write!(f, "http {answer:?}"),
+            Message::StreamBegins(id) => write!(f, "stream {id} begins"),
+            Message::StreamEvent { event, .. } => write!(f, "stream {event:?}"),
+            Message::StreamEnds(id) => write!(f, "stream {id} ends"),
             Message::Agent(message) => message.fmt(f),
             Message::AgentEvent(message) => message.fmt(f),
             Message::Executor(message) => message.call.fmt(f),
             Message::ExecutorEvent(message) => message.fmt(f),
+            Message::Http { call, number } => write!(f, "http {number:?} {:?}", call.call),
+            Message::Refused(why) => write!(f, "refused: {why}"),
+            Message::Stream { number, event } => write!(f, "stream {number} {event:?}"),
+            Message::Hangup(number) => write!(f, "hangup {number}"),
         }
     }
 }

@@ -3,7 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 
 mod agent_drill;
+mod clients;
 mod cluster;
+mod daemons;
+mod frameworks;
+mod http;
+mod odd_requests;
 mod scheduler_drill;
 mod simulation;
+mod subscribers;
 mod tidy;
+mod verified;

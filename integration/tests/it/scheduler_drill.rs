@@ -35,6 +35,7 @@ fn drill(seed: u64, keep: usize) -> Drill {
         let setup = FrameworkSetup {
             info: FrameworkInfo::new(format!("f{number}")),
             master: master.clone(),
+            http: false,
             implicit_acknowledgements: seed.is_multiple_of(2),
             quiet_at: start + Duration::from_secs(300),
             end_at: start + Duration::from_secs(400),

@@ -9,7 +9,6 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::beneath::Way;
-use super::limits::CALLBACK_BYTES;
 use super::{FileInfo, Files, FilesError, content, list};
 use crate::http::{HttpRequest, HttpResponse, Method, StatusCode};
 use crate::shell::ShellInstall;
@@ -55,7 +54,7 @@ impl Endpoint {
             Self::Browse => browse(files, request).await,
             Self::Read => read(files, request).await,
             Self::Download => download(files, request).await,
-            Self::Debug => debug(files, request).await,
+            Self::Debug => debug(files).await,
         };
         answer.unwrap_or_else(|error| error.response())
     }
@@ -104,11 +103,10 @@ fn handler(files: Files, endpoint: Endpoint) -> impl Fn(HttpRequest) -> Answerin
 
 async fn browse(files: &Files, request: &HttpRequest) -> Result<HttpResponse, FilesError> {
     let found = files.find(path(request)?)?;
-    let callback = callback(request)?;
     files
         .on_thread(move || {
             let infos = list::list(&found, Way::Kernel)?;
-            json(&infos.iter().map(InfoJson::new).collect::<Vec<_>>(), callback)
+            json(&infos.iter().map(InfoJson::new).collect::<Vec<_>>())
         })
         .await
 }
@@ -153,11 +151,10 @@ async fn read(files: &Files, request: &HttpRequest) -> Result<HttpResponse, File
     let offset = number(request, "offset")?;
     let length = number(request, "length")?;
     let found = files.find(path)?;
-    let callback = callback(request)?;
     files
         .on_thread(move || {
             let piece = content::read(&found, Way::Kernel, offset, length)?;
-            json(&ReadJson { data: text(&piece.data), offset: offset.unwrap_or(piece.size) }, callback)
+            json(&ReadJson { data: text(&piece.data), offset: offset.unwrap_or(piece.size) })
         })
         .await
 }
@@ -178,10 +175,9 @@ async fn download(files: &Files, request: &HttpRequest) -> Result<HttpResponse, 
         .with_header("x-content-type-options", "nosniff"))
 }
 
-async fn debug(files: &Files, request: &HttpRequest) -> Result<HttpResponse, FilesError> {
-    let callback = callback(request)?;
+async fn debug(files: &Files) -> Result<HttpResponse, FilesError> {
     let of = files.clone();
-    files.on_thread(move || json(&of.debug(), callback)).await
+    files.on_thread(move || json(&of.debug())).await
 }
 
 fn path(request: &HttpRequest) -> Result<&str, FilesError> {
@@ -208,26 +204,11 @@ fn number(request: &HttpRequest, name: &str) -> Result<Option<u64>, FilesError> 
     }
 }
 
-/// The function that a script wants to have called with the answer.
-fn callback(request: &HttpRequest) -> Result<Option<String>, FilesError> {
-    let Some(callback) = request.query.get("jsonp") else { return Ok(None) };
-    let of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.' | '[' | ']');
-    if callback.is_empty() || callback.len() > CALLBACK_BYTES || !callback.chars().all(of_a_name) {
-        return Err(FilesError::Invalid("Expecting 'jsonp' to be the name of a function.".to_owned()));
-    }
-    Ok(Some(callback.clone()))
-}
-
-fn json<T: Serialize>(value: &T, callback: Option<String>) -> Result<HttpResponse, FilesError> {
+/// `?jsonp=` is answered by the server itself.
+fn json<T: Serialize>(value: &T) -> Result<HttpResponse, FilesError> {
     let failed = |error| FilesError::Failed(format!("The answer has no JSON form: {error}."));
     let json = serde_json::to_vec(value).map_err(failed)?;
-    Ok(match callback {
-        None => HttpResponse::new(StatusCode::OK, "application/json", json),
-        Some(callback) => {
-            let script = [callback.as_bytes(), b"(", &json, b")"].concat();
-            HttpResponse::new(StatusCode::OK, "text/javascript", script)
-        }
-    })
+    Ok(HttpResponse::new(StatusCode::OK, "application/json", json))
 }
 
 /// Bytes as text: what is not UTF-8 is replaced. A character whose end was not read is left to the next piece, if there is

@@ -31,5 +31,3 @@ pub const TIMEOUT: Duration = Duration::from_secs(30);
 pub const DOWNLOADS: usize = 256;
 /// Bytes of a download that are read at a time.
 pub const CHUNK_BYTES: usize = 64 << 10;
-/// Longest name of a JSONP callback, in bytes: names are generated, with some ten digits.
-pub const CALLBACK_BYTES: usize = 256;

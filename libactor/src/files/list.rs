@@ -58,6 +58,18 @@ impl FileInfo {
 ///
 /// A symbolic link is shown as what it leads to; one that leads out, or nowhere, as itself.
 pub(super) fn list(found: &Found, way: Way) -> Result<Vec<FileInfo>, FilesError> {
+    list_within(found, way, Bounds { entries: LISTED_ENTRIES, bytes: LISTED_BYTES, links: LISTED_LINKS })
+}
+
+/// What a list may hold.
+pub(super) struct Bounds {
+    pub(super) entries: usize,
+    pub(super) bytes: usize,
+    /// Links that are followed.
+    pub(super) links: usize,
+}
+
+pub(super) fn list_within(found: &Found, way: Way, bounds: Bounds) -> Result<Vec<FileInfo>, FilesError> {
     let failed = |error| FilesError::system(&found.path, error);
     let root = Root::open(found.root.clone(), way).map_err(failed)?;
     let handle = root.find(Path::new(&found.rest)).map_err(failed)?;
@@ -65,7 +77,7 @@ pub(super) fn list(found: &Found, way: Way) -> Result<Vec<FileInfo>, FilesError>
         return Ok(Vec::new());
     }
     let mut directory = open_directory(&handle).and_then(Dir::from_fd).map_err(failed)?;
-    let mut list = List { root, found, directory: handle, owners: Owners::default(), links: 0 };
+    let mut list = List { root, found, directory: handle, owners: Owners::default(), links: bounds.links };
     let mut infos = Vec::new();
     let mut bytes = 0;
     for entry in directory.iter() {
@@ -81,11 +93,11 @@ pub(super) fn list(found: &Found, way: Way) -> Result<Vec<FileInfo>, FilesError>
             Err(error) => return Err(failed(error)),
         };
         bytes += info.path.len();
-        if infos.len() >= LISTED_ENTRIES || bytes > LISTED_BYTES {
+        if infos.len() >= bounds.entries || bytes > bounds.bytes {
             return Err(FilesError::Refused(format!(
-                "'{}' has more entries than are listed: at most {LISTED_ENTRIES}, with paths of {LISTED_BYTES} bytes \
-                 together. Ask for a directory below it, or for a file.",
-                found.path
+                "'{}' has more entries than are listed: at most {}, with paths of {} bytes together. Ask for a \
+                 directory below it, or for a file.",
+                found.path, bounds.entries, bounds.bytes
             )));
         }
         infos.push(info);
@@ -100,15 +112,15 @@ struct List<'a> {
     found: &'a Found,
     directory: OwnedFd,
     owners: Owners,
-    /// Links that were followed.
+    /// Links that may still be followed.
     links: usize,
 }
 
 impl List<'_> {
     fn info(&mut self, name: &CStr) -> Result<FileInfo, Errno> {
         let mut stat = fstatat(&self.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        if kind(&stat) == SFlag::S_IFLNK && self.links < LISTED_LINKS {
-            self.links += 1;
+        if kind(&stat) == SFlag::S_IFLNK && self.links > 0 {
+            self.links -= 1;
             let path = Path::new(&self.found.rest).join(OsStr::from_bytes(name.to_bytes()));
             if let Ok(target) = self.root.find(&path).and_then(|handle| fstat(&handle)) {
                 stat = target;

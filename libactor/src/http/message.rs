@@ -40,6 +40,11 @@ impl HttpRequest {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Names and values of a body that is a form (`a=1&b=2`), as those of a query; nothing where it is none.
+    pub fn form(&self) -> BTreeMap<String, String> {
+        std::str::from_utf8(&self.body).ok().and_then(super::path::query).unwrap_or_default()
+    }
+
     /// The body as JSON.
     ///
     /// # Errors

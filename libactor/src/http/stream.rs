@@ -23,6 +23,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::HttpBody;
@@ -70,7 +71,12 @@ pub enum StreamCut {
 
 /// Makes the body of a response that goes on. Sending never waits; what waits is bounded.
 pub fn stream(limits: StreamLimits) -> (StreamSender, HttpBody) {
-    let shared = Arc::new(Shared { limits, state: Mutex::default(), closed: CancellationToken::new() });
+    let shared = Arc::new(Shared {
+        limits,
+        state: Mutex::default(),
+        closed: CancellationToken::new(),
+        drained: Notify::new(),
+    });
     let sender = StreamSender(Arc::new(Sender(shared.clone())));
     (sender, HttpBody::Pushed(StreamBody(shared)))
 }
@@ -91,6 +97,26 @@ impl StreamSender {
     /// Ends the body after what waits and `last`. What is sent afterwards is refused.
     pub fn finish(&self, last: Option<Bytes>) {
         self.0.0.end(StreamCut::Finished, last);
+    }
+
+    /// Ends when a chunk can be sent without more waiting than [`StreamLimits::bytes`] and that chunk, or nothing more is taken:
+    /// for who has much to say, and can wait.
+    ///
+    /// # Cancel safety
+    /// It may be dropped and called again.
+    pub async fn room(&self) {
+        let shared = &self.0.0;
+        loop {
+            let mut drained = std::pin::pin!(shared.drained.notified());
+            drained.as_mut().enable();
+            if shared.has_room() {
+                return;
+            }
+            tokio::select! {
+                () = drained => {}
+                () = shared.closed.cancelled() => return,
+            }
+        }
     }
 
     /// Ends when nothing more is taken: the client has gone, or the stream was cut or finished.
@@ -121,6 +147,8 @@ struct Shared {
     limits: StreamLimits,
     state: Mutex<State>,
     closed: CancellationToken,
+    /// There is room again.
+    drained: Notify,
 }
 
 #[derive(Default)]
@@ -181,6 +209,11 @@ impl State {
 }
 
 impl Shared {
+    fn has_room(&self) -> bool {
+        let state = lock(&self.state);
+        state.ended.is_some() || state.bytes <= self.limits.bytes
+    }
+
     fn send(&self, chunk: Bytes) -> Result<(), StreamCut> {
         let crowded = {
             let mut state = lock(&self.state);
@@ -273,6 +306,9 @@ impl StreamBody {
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut state = lock(&self.0.state);
         if let Some(chunk) = state.pop() {
+            if state.bytes <= self.0.limits.bytes {
+                self.0.drained.notify_waiters();
+            }
             return Poll::Ready(Some(chunk));
         }
         if state.ended.is_some() {

@@ -167,18 +167,6 @@ async fn answers_are_those_of_mesos() {
             ("/files/read?path=/r/f&offset=2&length=3", 200, JSON, r#"{"data":"234","offset":2}"#),
             ("/files/read?path=/r/f&offset=5&length=-1", 200, JSON, r#"{"data":"56789","offset":5}"#),
             ("/files/read?path=%2Fr%2Ff&offset=9", 200, JSON, r#"{"data":"9","offset":9}"#),
-            (
-                "/files/read?path=/r/f&offset=9&jsonp=jQuery1_2",
-                200,
-                "text/javascript",
-                r#"jQuery1_2({"data":"9","offset":9})"#,
-            ),
-            (
-                "/files/browse?path=/r&jsonp=alert(1)//",
-                400,
-                TEXT,
-                "Expecting 'jsonp' to be the name of a function.\n",
-            ),
         ] {
             println!("{asked}");
             served.get(asked).await.is(status, kind, body);
@@ -186,6 +174,9 @@ async fn answers_are_those_of_mesos() {
             served.get(&asked.replacen('?', ".json?", 1)).await.is(status, kind, body);
             served.ask("POST", asked).await.is(status, kind, body);
         }
+        let asked = "/files/read?path=/r/f&offset=9&jsonp=jQuery1_2";
+        served.get(asked).await.is(200, "text/javascript", r#"jQuery1_2({"data":"9","offset":9})"#);
+        assert_eq!(served.get("/files/browse?path=/r&jsonp=alert(1)//").await.status, 400);
         served.node.shutdown().await;
     })
     .await;

@@ -6,16 +6,17 @@
 
 use std::sync::Arc;
 
-use protocol::messages::AgentEvent;
+use protocol::messages::{AgentEvent, Event};
 use protocol::{
     AgentId, ExecutorInfo, Filters, FrameworkId, OfferId, Operation, Reason, Resources, Role, Source, Task,
     TaskInfo, TaskState, TaskStatus,
 };
 
 use super::agents::ExecutorRecord;
+use super::input::Change;
 use super::offers::refusal;
 use super::tasks::{TaskRecord, as_seen_by};
-use super::validate::{self, Fit};
+use super::validate::{self, Fit, Place};
 use super::{Master, Turn};
 
 /// The offers of one call, put together.
@@ -37,19 +38,20 @@ impl Master {
     ) {
         self.counters.count("messages_launch_tasks");
         let pool = self.pool(framework_id, offer_ids);
+        if let Some(framework) = self.frameworks.get_mut(framework_id) {
+            operations.iter().for_each(|operation| framework.counters.operation(operation));
+            framework.counters.offers_accepted(if pool.is_ok() { offer_ids.len() } else { 0 });
+        }
         match pool {
             Ok(mut pool) => {
                 for offer_id in offer_ids {
-                    self.take_offer(offer_id);
+                    self.take_offer(turn, offer_id);
                 }
                 for operation in operations {
                     match operation {
                         Operation::Launch { tasks } => self.launch(turn, framework_id, &mut pool, tasks),
-                        Operation::LaunchGroup { tasks, .. } => {
-                            for task in tasks {
-                                let (state, reason) = (TaskState::Error, Reason::TaskGroupInvalid);
-                                self.refuse_task(turn, framework_id, task, state, reason, "not yet");
-                            }
+                        Operation::LaunchGroup { executor, tasks } => {
+                            self.launch_group(turn, framework_id, &mut pool, executor, tasks);
                         }
                     }
                 }
@@ -148,17 +150,27 @@ impl Master {
         reason: Reason,
         message: &str,
     ) {
-        let Some(framework) = self.frameworks.get(framework_id) else { return };
+        let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
         let state = as_seen_by(&framework.info, state);
         self.counters.ended(state, Source::Master, Some(reason));
+        framework.counters.ended(state);
         let mut status = TaskStatus::new(task.task_id, state, Source::Master).because(reason, message);
         status.agent_id = Some(task.agent_id);
         status.timestamp = Some(turn.unix_time());
-        if let Some(pid) = framework.pid.clone() {
-            turn.update(pid, status);
-        }
+        framework.tell(turn, Event::Update(status));
     }
 
+    fn place<'a>(&'a self, framework_id: &FrameworkId, pool: &'a Pool) -> Option<Place<'a>> {
+        Some(Place {
+            framework: self.frameworks.get(framework_id)?,
+            agent: self.agents.get(&pool.agent_id)?,
+            role: &pool.role,
+            left: &pool.resources,
+            most: self.config.bounds.tasks_per_framework,
+        })
+    }
+
+    /// Tasks of which each stands for itself.
     fn launch(
         &mut self,
         turn: &mut Turn<'_>,
@@ -166,11 +178,9 @@ impl Master {
         pool: &mut Pool,
         tasks: Vec<TaskInfo>,
     ) {
-        let most = self.config.bounds.tasks_per_framework;
         for task in tasks {
-            let Some(framework) = self.frameworks.get(framework_id) else { return };
-            let Some(agent) = self.agents.get(&pool.agent_id) else { return };
-            match validate::task(framework, agent, &task, &pool.resources, &pool.role, most) {
+            let Some(place) = self.place(framework_id, pool) else { return };
+            match validate::task(place, &task) {
                 Ok(fit) => self.launch_one(turn, framework_id, pool, task, fit),
                 Err(reason) => {
                     tracing::info!(%framework_id, task_id = %task.task_id, reason, "a task is refused");
@@ -189,36 +199,100 @@ impl Master {
         mut task: TaskInfo,
         fit: Fit,
     ) {
-        pool.resources -= &fit.task;
-        task.resources = fit.task;
         let launch_executor = task.executor.is_none() || fit.executor.is_some();
         if let Some(executor) = &mut task.executor {
-            executor.framework_id = Some(framework_id.clone());
-            let key = (framework_id.clone(), executor.executor_id.clone());
-            let Some(agent) = self.agents.get_mut(&pool.agent_id) else { return };
-            match (fit.executor, agent.executors.get(&key)) {
-                (Some(resources), _) => {
-                    pool.resources -= &resources;
-                    agent.used += &resources;
-                    executor.resources = resources;
-                    let info: Arc<ExecutorInfo> = Arc::new(executor.clone());
-                    agent
-                        .executors
-                        .insert(key, ExecutorRecord { info, role: pool.role.clone(), doubtful: false });
+            self.use_executor(turn, framework_id, pool, executor, fit.executor);
+        }
+        self.use_task(turn, framework_id, pool, &mut task, fit.task);
+        let Some(framework) = self.frameworks.get(framework_id) else { return };
+        let framework = framework.info.clone();
+        self.tell_agent(turn, &pool.agent_id, AgentEvent::RunTask { framework, task, launch_executor });
+    }
+
+    /// Tasks that stand and fall together (M-D-12).
+    fn launch_group(
+        &mut self,
+        turn: &mut Turn<'_>,
+        framework_id: &FrameworkId,
+        pool: &mut Pool,
+        mut executor: ExecutorInfo,
+        mut tasks: Vec<TaskInfo>,
+    ) {
+        if tasks.is_empty() {
+            tracing::warn!(%framework_id, "a group without tasks is ignored");
+            self.counters.count("dropped_messages");
+            return;
+        }
+        let Some(place) = self.place(framework_id, pool) else { return };
+        let fit = match validate::group(place, &executor, &tasks) {
+            Ok(fit) => fit,
+            Err(why) => {
+                tracing::info!(%framework_id, executor_id = %executor.executor_id, why, "a group is refused");
+                let (state, reason) = (TaskState::Error, Reason::TaskGroupInvalid);
+                for task in tasks {
+                    self.refuse_task(turn, framework_id, task, state, reason, &why);
                 }
-                (None, Some(running)) => executor.resources = running.info.resources.clone(),
-                (None, None) => {}
+                return;
             }
+        };
+        let launch_executor = fit.executor.is_some();
+        self.use_executor(turn, framework_id, pool, &mut executor, fit.executor);
+        for (task, resources) in tasks.iter_mut().zip(fit.tasks) {
+            task.executor = Some(executor.clone());
+            self.use_task(turn, framework_id, pool, task, resources);
         }
         let Some(framework) = self.frameworks.get(framework_id) else { return };
-        let info = framework.info.clone();
+        let framework = framework.info.clone();
+        let event = AgentEvent::RunTaskGroup { framework, executor, tasks, launch_executor };
+        self.tell_agent(turn, &pool.agent_id, event);
+    }
+
+    /// An executor is made of resources of the pool, or is the one that runs already.
+    fn use_executor(
+        &mut self,
+        turn: &mut Turn<'_>,
+        framework_id: &FrameworkId,
+        pool: &mut Pool,
+        executor: &mut ExecutorInfo,
+        resources: Option<Resources>,
+    ) {
+        executor.framework_id = Some(framework_id.clone());
+        let key = (framework_id.clone(), executor.executor_id.clone());
+        let Some(agent) = self.agents.get_mut(&pool.agent_id) else { return };
+        match (resources, agent.executors.get(&key)) {
+            (Some(resources), _) => {
+                pool.resources -= &resources;
+                agent.used += &resources;
+                executor.resources = resources;
+                let info = Arc::new(executor.clone());
+                let record = ExecutorRecord { info, role: pool.role.clone(), doubtful: false };
+                agent.executors.insert(key, record);
+                turn.changed(Change::Executor(framework_id.clone(), pool.agent_id.clone()));
+            }
+            (None, Some(running)) => executor.resources = running.info.resources.clone(),
+            (None, None) => {}
+        }
+    }
+
+    /// A task is made of resources of the pool.
+    fn use_task(
+        &mut self,
+        turn: &mut Turn<'_>,
+        framework_id: &FrameworkId,
+        pool: &mut Pool,
+        task: &mut TaskInfo,
+        resources: Resources,
+    ) {
+        pool.resources -= &resources;
+        task.resources = resources;
+        task.allocated_to = Some(pool.role.clone());
         let record = TaskRecord {
-            task: Arc::new(Task::new(framework_id.clone(), &task, TaskState::Staging)),
+            task: Arc::new(Task::new(framework_id.clone(), task, TaskState::Staging)),
             role: pool.role.clone(),
             kill: None,
             unreachable_since: None,
         };
+        turn.changed(Change::TaskAdded(record.task.clone()));
         self.add_task(record);
-        self.tell_agent(turn, &pool.agent_id, AgentEvent::RunTask { framework: info, task, launch_executor });
     }
 }

@@ -10,21 +10,24 @@
 //!        │ Applied(MarkAgentUnreachable)                   │ pings unanswered           │ pings unanswered,
 //!        │                                                 ▼                            │ reregister timeout
 //!        └──────────────────────────────────────────── leaving ◄───────────────────────┘
-//!                                                          │ (also: Unregister, or another agent
-//!   removed ◄─── Applied(RemoveAgent) ─────────────────────┘  registers at the same address)
+//!                                                        │ │ (also: Unregister, another agent registers
+//!   removed ◄─── Applied(RemoveAgent) ───────────────────┘ │  at the same address, MarkAgentGone)
+//!   gone    ◄─── Applied(MarkAgentGone) ───────────────────┘
 //! ```
-//! An agent that is leaving gets no offers, and nothing that it says is heard until the registry has decided.
+//! How an agent leaves is in `leaving`. One that is leaving gets no offers, and nothing that it says is heard until the
+//! registry has decided.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use libactor::{Pid, Time};
-use protocol::messages::{AgentEvent, Event};
+use protocol::messages::AgentEvent;
 use protocol::{
     AgentId, AgentInfo, ExecutorId, ExecutorInfo, FrameworkId, OfferId, Reason, Resources, Role, TaskId,
     TaskState, UnixTime,
 };
 
+use super::input::Change;
 use super::tasks::Loss;
 use super::{Master, Timer, Turn, validate};
 use crate::registry::Operation;
@@ -97,6 +100,8 @@ pub enum Leaving {
     Unreachable(UnixTime),
     /// For good, for the reason that is given to people.
     Removed(&'static str),
+    /// For good, by an operator's word; since then.
+    Gone(UnixTime),
 }
 
 /// An agent whose admission the registry decides on.
@@ -288,6 +293,8 @@ impl Master {
             }
             Operation::MarkAgentReachable { agent } => self.agent_reachable(turn, agent),
             Operation::RemoveAgent { agent_id } => self.agent_removed(turn, &agent_id),
+            Operation::MarkAgentGone { agent_id, since } => self.agent_gone(turn, &agent_id, since),
+            Operation::UpdateWeights { weights } => self.weights_updated(turn, weights),
         }
     }
 
@@ -307,6 +314,7 @@ impl Master {
         self.counters.count("slave_registrations");
         let ping_timeout = self.config.total_ping_timeout();
         turn.tell_agent(pid, AgentEvent::Registered { agent_id: id.clone(), ping_timeout });
+        turn.changed(Change::AgentAdded(id.clone()));
         self.ping(turn, &id);
         self.allocate_soon(turn.now);
     }
@@ -340,6 +348,7 @@ impl Master {
         tracing::info!(agent_id = %id, "the agent is disconnected");
         agent.connected = false;
         let leaving = agent.leaving.is_some();
+        turn.changed(Change::AgentUpdated(id.clone()));
         self.allocator.set_agent_active(&id, false);
         self.rescind_offers_of_agent(turn, &id);
         if leaving {
@@ -378,7 +387,7 @@ impl Master {
     /// An executor is no more: what it held is free.
     pub(super) fn drop_executor(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         agent_id: &AgentId,
         framework_id: &FrameworkId,
         executor_id: &ExecutorId,
@@ -388,101 +397,7 @@ impl Master {
             return false;
         };
         self.release(turn, framework_id, &executor.role, agent_id, &executor.info.resources);
+        turn.changed(Change::Executor(framework_id.clone(), agent_id.clone()));
         true
-    }
-
-    /// The agent says that it leaves.
-    pub(super) fn unregister_agent(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
-        self.counters.count("messages_unregister_slave");
-        self.start_leaving(turn, id, Leaving::Removed("the agent unregistered"));
-    }
-
-    /// Asks the registry; until it has answered, the agent counts as there but is not used.
-    pub(super) fn start_leaving(&mut self, turn: &mut Turn<'_>, id: &AgentId, why: Leaving) {
-        let Some(agent) = self.agents.get_mut(id) else { return };
-        match (agent.leaving, why) {
-            (None, _) | (Some(Leaving::Unreachable(_)), Leaving::Removed(_)) => agent.leaving = Some(why),
-            (Some(_), _) => return,
-        }
-        self.allocator.set_agent_active(id, false);
-        self.rescind_offers_of_agent(turn, id);
-        self.timers.cancel(&Timer::Ping(id.clone()));
-        self.timers.cancel(&Timer::Reregister(id.clone()));
-        let agent_id = id.clone();
-        turn.apply(match why {
-            Leaving::Unreachable(since) => Operation::MarkAgentUnreachable { agent_id, since },
-            Leaving::Removed(_) => Operation::RemoveAgent { agent_id },
-        });
-    }
-
-    fn agent_unreachable(&mut self, turn: &mut Turn<'_>, id: &AgentId, since: UnixTime) {
-        match self.agents.get(id).and_then(|agent| agent.leaving) {
-            // It was decided meanwhile that it is removed for good: that operation follows.
-            Some(Leaving::Removed(_)) => return,
-            Some(Leaving::Unreachable(_)) => {
-                self.counters.count("slave_unreachable_completed");
-                self.counters.count("slave_removals/reason_unhealthy");
-            }
-            None => {
-                // A recovered one that did not come back.
-                self.recovered.remove(id);
-                self.counters.count("recovery_slave_removals");
-                let event = Event::Failure { agent_id: id.clone(), executor_id: None, status: None };
-                self.tell_all_frameworks(turn, &event);
-            }
-        }
-        self.unreachable.insert(id.clone(), since);
-        self.lose_agent(turn, id, "unreachable", Some(since));
-    }
-
-    fn agent_removed(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
-        self.removed.insert(id.clone(), ());
-        self.unreachable.remove(id);
-        let why = match self.agents.get(id).and_then(|agent| agent.leaving) {
-            Some(Leaving::Removed(why)) => why,
-            Some(Leaving::Unreachable(_)) | None => "removed",
-        };
-        self.counters.count(match why {
-            "the agent unregistered" => "slave_removals/reason_unregistered",
-            _ => "slave_removals/reason_registered",
-        });
-        self.lose_agent(turn, id, &format!("removed: {why}"), None);
-    }
-
-    /// All that was on an agent is lost, and every framework hears of it.
-    fn lose_agent(&mut self, turn: &mut Turn<'_>, id: &AgentId, how: &str, since: Option<UnixTime>) {
-        let Some(agent) = self.agents.get(id) else { return };
-        tracing::info!(agent_id = %id, how, "the agent is lost");
-        self.counters.count("slave_removals");
-        let message = format!("Agent {} {how}", agent.info.hostname);
-        let loss = Loss {
-            state: if since.is_some() { TaskState::Unreachable } else { TaskState::Gone },
-            reason: Reason::AgentRemoved,
-            message: &message,
-            unreachable_since: since,
-        };
-        let tasks: Vec<_> = agent.tasks.iter().cloned().collect();
-        let executors: Vec<_> = agent.executors.keys().cloned().collect();
-        for (framework_id, task_id) in tasks {
-            self.lose_task(turn, &framework_id, &task_id, &loss);
-        }
-        for (framework_id, executor_id) in executors {
-            self.drop_executor(turn, id, &framework_id, &executor_id);
-        }
-        self.unbind(turn, id);
-        self.timers.cancel(&Timer::Ping(id.clone()));
-        self.timers.cancel(&Timer::Reregister(id.clone()));
-        self.allocator.remove_agent(id);
-        self.agents.remove(id);
-        let event = Event::Failure { agent_id: id.clone(), executor_id: None, status: None };
-        self.tell_all_frameworks(turn, &event);
-    }
-
-    fn tell_all_frameworks(&self, turn: &mut Turn<'_>, event: &Event) {
-        for framework in self.frameworks.values() {
-            if let Some(pid) = &framework.pid {
-                turn.tell_scheduler(pid.clone(), event.clone());
-            }
-        }
     }
 }

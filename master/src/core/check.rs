@@ -1,6 +1,6 @@
 //! The invariants of the master, run after every input in tests and simulation.
 
-use protocol::Resources;
+use protocol::{Resources, TaskState};
 
 use super::{Master, Timer};
 
@@ -46,6 +46,11 @@ impl Master {
             assert_eq!(waited_for, away, "agent {id}: a disconnected one has a time to be back");
             assert!(!self.unreachable.contains_key(id), "agent {id}: is not unreachable and registered");
             assert!(!self.removed.contains_key(id), "agent {id}: a removed one never returns");
+            assert!(!self.gone.contains_key(id), "agent {id}: one that is gone never returns");
+        }
+        for (id, _) in self.gone.iter() {
+            let elsewhere = self.unreachable.contains_key(id) || self.recovered.contains_key(id);
+            assert!(!elsewhere, "agent {id}: one that is gone is not waited for");
         }
         for (pid, id) in &self.agent_pids {
             assert_eq!(self.agents[id].pid, *pid, "an address leads to the agent that speaks from it");
@@ -79,6 +84,16 @@ impl Master {
             }
             if let Some(pid) = &framework.pid {
                 assert_eq!(self.schedulers.get(pid), Some(id), "framework {id}: its scheduler leads to it");
+            }
+            let beats = self.timers.is_set(&Timer::Heartbeat(id.clone()));
+            let stream = framework.pid.as_ref().is_some_and(|pid| pid.stream_id().is_some());
+            assert_eq!(beats, stream, "framework {id}: one on a stream is told that the master is there");
+            for state in TaskState::ALL {
+                let live = framework.tasks.values().filter(|record| record.task.state == state).count();
+                let name = format!("tasks/active/{}", state.name().to_ascii_lowercase());
+                let counted = framework.counters.named().find(|(counter, _)| *counter == name);
+                let counted = counted.map_or(live as u64, |(_, counted)| counted);
+                assert_eq!(counted, live as u64, "framework {id}: its tasks in {state} are counted");
             }
             let timed = self.timers.is_set(&Timer::Failover(id.clone()));
             let away = framework.pid.is_none() && !framework.recovered;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use libactor::Pid;
 use protocol::messages::{AgentCall, AgentEvent, Call, Event, SchedulerCall};
-use protocol::{AgentId, FrameworkId, FrameworkInfo, OfferId, Role, Task, TaskStatus};
+use protocol::{AgentId, FrameworkId, FrameworkInfo, OfferId, Role, Task, TaskId, TaskStatus};
 
 use crate::registry;
 
@@ -81,7 +81,8 @@ pub enum Output {
         /// Which.
         pid: Pid,
     },
-    /// Report nothing more of this actor until it is linked again.
+    /// Report nothing more of this actor until it is linked again. A [stream](Pid::stream) ends with this, after what it
+    /// was told before.
     Unlink {
         /// Which.
         pid: Pid,
@@ -152,22 +153,38 @@ pub enum Refusal {
     Unavailable,
 }
 
-/// What has changed, as far as somebody may watch it. What is named is looked up at the end of the turn: it may be gone
-/// by then, which another change says.
+/// What has changed, as far as somebody may watch it: nothing that the machine shows changes without one that names it.
+/// What is named is looked up at the end of the turn: it may be gone by then, which another change says.
+///
+/// | change | look again at |
+/// |---|---|
+/// | of a framework | how it describes itself, its connection, its times, its suppressed roles |
+/// | of an agent | all of it, its orphans included |
+/// | of a task | the task, wherever its framework keeps it; what is used of its agent |
+/// | of an executor | all executors of that framework on that agent; what is used of it |
+/// | of an offer | the offer; what is offered of its agent |
+///
+/// A framework that is removed takes its tasks along, which are named before; so are its executors and offers.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A framework is new here.
+    /// A framework is new here: it has subscribed, or an agent runs its tasks.
     FrameworkAdded(FrameworkId),
-    /// It describes itself otherwise, or is connected, disconnected, activated.
+    /// It has subscribed again, or describes itself otherwise.
     FrameworkUpdated(FrameworkId),
+    /// It is disconnected, or suppresses other roles.
+    FrameworkState(FrameworkId),
     /// It is removed; it is among the completed ones from now on.
     FrameworkRemoved(FrameworkInfo),
+    /// A completed framework is forgotten.
+    FrameworkForgotten(FrameworkId),
     /// An agent is registered, or registered again after it was away.
     AgentAdded(AgentId),
-    /// It describes itself otherwise, is connected or disconnected, or what it uses or what of it is offered has changed.
+    /// It describes itself otherwise, is connected or disconnected, leaves, or what it uses has changed.
     AgentUpdated(AgentId),
     /// It is no longer among the registered ones.
     AgentRemoved(AgentId),
+    /// An agent that is not registered is from now on, or no longer, among those that are waited for, unreachable or gone.
+    AgentMoved(AgentId),
     /// A task is new here.
     TaskAdded(Arc<Task>),
     /// A task has another state, or was told of with another status.
@@ -177,10 +194,13 @@ pub enum Change {
         /// The status that says so.
         status: TaskStatus,
     },
-    /// A task is kept elsewhere: it counts as ended, as unreachable, or is forgotten.
-    TaskMoved(FrameworkId, protocol::TaskId),
+    /// A task is kept elsewhere: it counts as ended, as unreachable, as back, or is forgotten. Also: what is known of an
+    /// acknowledgement has changed.
+    TaskMoved(FrameworkId, TaskId),
     /// An executor of a framework on an agent is new or gone.
     Executor(FrameworkId, AgentId),
     /// An offer is made, answered or rescinded.
     Offer(FrameworkId, AgentId, OfferId),
+    /// Weights of roles have changed.
+    Weights,
 }

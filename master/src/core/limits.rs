@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use protocol::Scalar;
+
 /// Between two allocations.
 pub const ALLOCATION_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two heartbeats to a framework on a stream.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// Between two pings of an agent.
 pub const AGENT_PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// Unanswered pings in a row that make an agent unreachable.
@@ -30,3 +34,13 @@ pub const MAX_FRAMEWORKS: usize = 100_000;
 pub const MAX_AGENTS: usize = 102_400;
 /// Tasks of one framework whose end it has not acknowledged (ours): one more is refused.
 pub const MAX_TASKS_PER_FRAMEWORK: usize = 1_000_000;
+/// Agents remembered that an operator has marked as gone (as many as Mesos's registry remembers).
+pub const MAX_GONE_AGENTS: usize = 102_400;
+/// Roles whose weight is set (ours): one more is refused.
+pub const MAX_WEIGHTS: usize = 10_000;
+/// Requests of operators that wait for the registry (ours): one more is refused.
+pub const MAX_OPERATOR_REQUESTS: usize = 100;
+/// Least cpus of an executor of task groups.
+pub const MIN_GROUP_CPUS: Scalar = Scalar::from_millis(10);
+/// Least memory of an executor of task groups, in MB.
+pub const MIN_GROUP_MEM: Scalar = Scalar::from_millis(32_000);

@@ -21,15 +21,11 @@ impl Master {
     /// Forwards bytes of an executor; `event` is the message as the framework is to have it.
     pub(super) fn executor_message(&mut self, turn: &mut Turn<'_>, framework_id: &FrameworkId, event: Event) {
         self.counters.count("messages_executor_to_framework");
-        match self.frameworks.get(framework_id).and_then(|framework| framework.pid.clone()) {
-            Some(pid) => {
-                self.counters.count("valid_executor_to_framework_messages");
-                turn.tell_scheduler(pid, event);
-            }
-            None => {
-                tracing::debug!(%framework_id, "a message to a framework can't be forwarded");
-                self.counters.count("invalid_executor_to_framework_messages");
-            }
+        if self.frameworks.get_mut(framework_id).is_some_and(|framework| framework.tell(turn, event)) {
+            self.counters.count("valid_executor_to_framework_messages");
+        } else {
+            tracing::debug!(%framework_id, "a message to a framework can't be forwarded");
+            self.counters.count("invalid_executor_to_framework_messages");
         }
     }
 
@@ -47,13 +43,15 @@ impl Master {
         if !self.drop_executor(turn, agent_id, framework_id, &executor_id) {
             return;
         }
-        if let Some(pid) = self.frameworks.get(framework_id).and_then(|framework| framework.pid.clone()) {
-            let event = Event::Failure {
-                agent_id: agent_id.clone(),
-                executor_id: Some(executor_id),
-                status: Some(status),
-            };
-            turn.tell_scheduler(pid, event);
+        if let Some(framework) = self.frameworks.get_mut(framework_id) {
+            framework.tell(
+                turn,
+                Event::Failure {
+                    agent_id: agent_id.clone(),
+                    executor_id: Some(executor_id),
+                    status: Some(status),
+                },
+            );
         }
     }
 

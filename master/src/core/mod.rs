@@ -16,7 +16,8 @@
 //!      ▲           ▲            ▲           ▲                      │
 //!      └───────────┴────────────┴───────────┴──────────────────────┘     (reregister.rs: it is back)
 //! ```
-//! Frameworks are in [`frameworks`], agents in [`agents`] with `health` (pings) and `reregister` (return); `reconcile`
+//! What schedulers call comes in at `calls`, what operators ask at `operator`. Who subscribes comes to `subscribe`,
+//! frameworks are in [`frameworks`], agents in [`agents`] with `health` (pings) and `reregister` (return); `reconcile`
 //! answers who asks, `messages` forwards bytes. Source of the behaviour: Mesos 1.11, `src/master/master.cpp`.
 //!
 //! Each call is accepted only from the actor that is subscribed (or registered) under the identity that it uses. What is
@@ -25,28 +26,34 @@
 mod accept;
 pub mod agents;
 pub mod allocator;
+mod calls;
 mod check;
 pub mod config;
 pub mod counters;
+pub mod framework_counters;
 pub mod frameworks;
 mod health;
 mod input;
+mod leaving;
 pub mod limits;
 mod messages;
+pub mod mirror;
 pub mod offers;
+mod operator;
 mod reconcile;
 mod reregister;
 pub mod ring;
+mod subscribe;
 pub mod tasks;
 mod updates;
 mod validate;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use libactor::{Machine, Pid, Random, Time, Timers};
-use protocol::messages::{AgentCall, AgentEvent, Call, Event, MasterInfo, SchedulerCall};
-use protocol::{AgentId, AgentInfo, FrameworkId, MasterId, OfferId, TaskStatus, UnixTime, Uuid};
+use protocol::messages::{AgentCall, AgentEvent, Event, MasterInfo};
+use protocol::{AgentId, AgentInfo, FrameworkId, MasterId, OfferId, Role, UnixTime, Uuid};
 
 use crate::registry;
 use agents::{Admission, Agent};
@@ -88,6 +95,14 @@ pub struct Master {
     recovered: BTreeMap<AgentId, AgentInfo>,
     unreachable: Ring<AgentId, UnixTime>,
     removed: Ring<AgentId, ()>,
+    /// Agents that an operator has marked as gone.
+    gone: Ring<AgentId, UnixTime>,
+    /// Agents that are to be, while the registry decides, and who waits for it.
+    marking_gone: BTreeMap<AgentId, Ask>,
+    /// Weights that were set, in thousandths.
+    weights: BTreeMap<Role, u64>,
+    /// Who waits for weights that the registry decides on, in the order of asking.
+    updating_weights: VecDeque<Ask>,
     offers: BTreeMap<OfferId, OfferRecord>,
     next_offer: u64,
 }
@@ -109,6 +124,8 @@ enum Timer {
     Failover(FrameworkId),
     /// The answer to an offer.
     Offer(OfferId),
+    /// A sign of life to a framework on a stream.
+    Heartbeat(FrameworkId),
 }
 
 /// The time of an input and what is asked for in answer to it.
@@ -126,16 +143,20 @@ impl Turn<'_> {
         self.out.push(Output::ToScheduler { to, event });
     }
 
-    fn update(&mut self, to: Pid, status: TaskStatus) {
-        self.tell_scheduler(to, Event::Update(status));
-    }
-
     fn tell_agent(&mut self, to: Pid, event: AgentEvent) {
         self.out.push(Output::ToAgent { to, event });
     }
 
     fn link(&mut self, pid: Pid) {
         self.out.push(Output::Link { pid });
+    }
+
+    fn answer(&mut self, ask: Ask, answer: Answer) {
+        self.out.push(Output::Answer { ask, answer });
+    }
+
+    fn changed(&mut self, change: Change) {
+        self.out.push(Output::Changed(change));
     }
 
     fn unlink(&mut self, pid: Pid) {
@@ -179,6 +200,10 @@ impl Master {
             recovered: BTreeMap::new(),
             unreachable: Ring::new(limits::MAX_UNREACHABLE_AGENTS),
             removed: Ring::new(limits::MAX_REMOVED_AGENTS),
+            gone: Ring::new(limits::MAX_GONE_AGENTS),
+            marking_gone: BTreeMap::new(),
+            weights: config.weights.clone(),
+            updating_weights: VecDeque::new(),
             offers: BTreeMap::new(),
             next_offer: 0,
             config,
@@ -195,49 +220,13 @@ impl Master {
         for (id, since) in &state.unreachable {
             self.unreachable.insert(id.clone(), *since);
         }
-    }
-
-    fn scheduler(
-        &mut self,
-        turn: &mut Turn<'_>,
-        from: Pid,
-        SchedulerCall { framework_id, call }: SchedulerCall,
-    ) {
-        if let Call::Subscribe { framework, suppressed_roles } = call {
-            return self.subscribe(turn, from, framework_id, framework, suppressed_roles);
+        for (id, since) in &state.gone {
+            self.gone.insert(id.clone(), *since);
         }
-        let Some(id) = framework_id.filter(|id| self.schedulers.get(&from) == Some(id)) else {
-            tracing::warn!(%from, "a call of a scheduler that is not subscribed is ignored");
-            self.counters.count("dropped_messages");
-            return;
-        };
-        match call {
-            Call::Subscribe { .. } => {}
-            Call::Teardown => self.teardown(turn, &id),
-            Call::Accept { offer_ids, operations, filters } => {
-                self.accept(turn, &id, &offer_ids, operations, filters);
-            }
-            Call::Decline { offer_ids, filters } => self.decline(turn, &id, &offer_ids, filters),
-            Call::Revive { roles } => self.revive(turn, &id, &roles),
-            Call::Suppress { roles } => self.suppress(&id, &roles),
-            Call::Kill { task_id, agent_id, kill_policy } => {
-                self.kill(turn, &id, task_id, agent_id, kill_policy);
-            }
-            Call::Shutdown { executor_id, agent_id } => {
-                self.shutdown_executor(turn, id, &agent_id, executor_id)
-            }
-            Call::Acknowledge { agent_id, task_id, uuid } => {
-                self.acknowledge(turn, &id, &agent_id, task_id, uuid);
-            }
-            Call::Reconcile { tasks } => self.reconcile(turn, &id, tasks),
-            Call::Message { agent_id, executor_id, data } => {
-                let event = AgentEvent::Message { framework_id: id, executor_id, data };
-                self.framework_message(turn, &agent_id, event);
-            }
-            Call::Request { requests: _ } => self.request(),
-            Call::UpdateFramework { .. }
-            | Call::AcceptInverseOffers { .. }
-            | Call::DeclineInverseOffers { .. } => self.counters.count("dropped_messages"),
+        if !state.weights.is_empty() {
+            // What was set later than the flag counts.
+            self.weights = state.weights.clone();
+            self.allocator.set_weights(&self.weights);
         }
     }
 
@@ -284,10 +273,10 @@ impl Machine for Master {
         match input {
             Input::Scheduler { from, call } => self.scheduler(turn, from, call),
             Input::Agent { from, call } => self.agent(turn, from, call),
-            Input::Call { ask, .. } | Input::Operator { ask, .. } => {
-                let answer = Answer::Refused(Refusal::Unavailable, "not yet".to_owned());
-                turn.out.push(Output::Answer { ask, answer });
+            Input::Call { ask, framework_id, stream_id, call } => {
+                self.http_call(turn, ask, framework_id, stream_id.as_deref(), call);
             }
+            Input::Operator { ask, request } => self.operator(turn, ask, request),
             Input::Exited { pid } => {
                 self.framework_disconnected(turn, &pid);
                 self.agent_disconnected(turn, &pid);
@@ -312,6 +301,7 @@ impl Machine for Master {
                 Timer::Recovered(id) => self.recovered_due(turn, &id),
                 Timer::Failover(id) => self.remove_framework(turn, &id),
                 Timer::Offer(id) => self.offer_due(turn, &id),
+                Timer::Heartbeat(id) => self.heartbeat(turn, &id),
             }
         }
     }

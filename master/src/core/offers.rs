@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use libactor::{Pid, Time};
+use libactor::Time;
 use protocol::messages::Event;
 use protocol::{AgentId, Filters, FrameworkId, Offer, OfferId, Resources, Role};
 
 use super::allocator::Grant;
+use super::input::Change;
 use super::{Master, Timer, Turn, limits};
 
 /// An offer that is not answered. What it says of the agent is not repeated here.
@@ -49,21 +50,18 @@ impl Master {
             }
         }
         for (framework_id, mut offers) in offers {
-            let Some(pid) = self.frameworks.get(&framework_id).and_then(|framework| framework.pid.clone())
-            else {
-                continue;
-            };
+            let Some(framework) = self.frameworks.get_mut(&framework_id) else { continue };
             self.counters.add("offers_sent", offers.len() as u64);
             while offers.len() > limits::MAX_OFFERS_PER_EVENT {
                 let rest = offers.split_off(limits::MAX_OFFERS_PER_EVENT);
-                turn.tell_scheduler(pid.clone(), Event::Offers(offers));
+                framework.tell(turn, Event::Offers(offers));
                 offers = rest;
             }
-            turn.tell_scheduler(pid, Event::Offers(offers));
+            framework.tell(turn, Event::Offers(offers));
         }
     }
 
-    fn make_offer(&mut self, turn: &Turn<'_>, grant: Grant) -> Option<Offer> {
+    fn make_offer(&mut self, turn: &mut Turn<'_>, grant: Grant) -> Option<Offer> {
         let Grant { framework_id, role, agent_id, resources } = grant;
         let framework = self.frameworks.get_mut(&framework_id).filter(|framework| framework.pid.is_some());
         let agent = self.agents.get_mut(&agent_id).filter(|agent| agent.active());
@@ -88,6 +86,7 @@ impl Master {
             made_at: turn.now,
         };
         self.offers.insert(id.clone(), record);
+        turn.changed(Change::Offer(framework_id.clone(), agent_id.clone(), id.clone()));
         Some(Offer {
             id,
             hostname: agent.info.hostname.clone(),
@@ -102,7 +101,7 @@ impl Master {
     }
 
     /// Takes an offer out of the tables. Its resources stay allocated: the caller uses or recovers them.
-    pub(super) fn take_offer(&mut self, id: &OfferId) -> Option<OfferRecord> {
+    pub(super) fn take_offer(&mut self, turn: &mut Turn<'_>, id: &OfferId) -> Option<OfferRecord> {
         let offer = self.offers.remove(id)?;
         self.timers.cancel(&Timer::Offer(id.clone()));
         if let Some(framework) = self.frameworks.get_mut(&offer.framework_id) {
@@ -112,12 +111,13 @@ impl Master {
             agent.offers.remove(id);
             agent.offered -= &offer.resources;
         }
+        turn.changed(Change::Offer(offer.framework_id.clone(), offer.agent_id.clone(), id.clone()));
         Some(offer)
     }
 
     /// Gives the resources of an offer back, with a filter or without.
-    pub(super) fn return_offer(&mut self, turn: &Turn<'_>, id: &OfferId, refuse: Option<Duration>) {
-        if let Some(offer) = self.take_offer(id) {
+    pub(super) fn return_offer(&mut self, turn: &mut Turn<'_>, id: &OfferId, refuse: Option<Duration>) {
+        if let Some(offer) = self.take_offer(turn, id) {
             self.allocator.recover(
                 turn.now,
                 &offer.framework_id,
@@ -132,7 +132,7 @@ impl Master {
     /// The framework does not want these (M-D-06). This starts no allocation (E.3): the next batch does.
     pub(super) fn decline(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         id: &FrameworkId,
         offer_ids: &[OfferId],
         filters: Filters,
@@ -141,6 +141,9 @@ impl Master {
         for offer_id in offer_ids {
             if self.offers.get(offer_id).is_some_and(|offer| offer.framework_id == *id) {
                 self.counters.count("offers_declined");
+                if let Some(framework) = self.frameworks.get_mut(id) {
+                    framework.counters.offer_declined();
+                }
                 self.return_offer(turn, offer_id, refusal(filters));
             } else {
                 tracing::debug!(%offer_id, framework_id = %id, "a declined offer is not there: ignored");
@@ -149,16 +152,13 @@ impl Master {
     }
 
     /// Takes an offer back that its framework did not use.
-    fn rescind(&mut self, turn: &mut Turn<'_>, id: &OfferId) {
-        let to = self
-            .offers
-            .get(id)
-            .and_then(|offer| self.frameworks.get(&offer.framework_id))
-            .and_then(|framework| framework.pid.clone());
+    pub(super) fn rescind(&mut self, turn: &mut Turn<'_>, id: &OfferId) {
+        let framework_id = self.offers.get(id).map(|offer| offer.framework_id.clone());
         self.return_offer(turn, id, None);
-        if let Some(to) = to {
+        if let Some(framework) = framework_id.and_then(|framework_id| self.frameworks.get_mut(&framework_id))
+            && framework.tell(turn, Event::Rescind(id.clone()))
+        {
             self.counters.count("offers_rescinded");
-            turn.tell_scheduler(to, Event::Rescind(id.clone()));
         }
     }
 
@@ -175,19 +175,14 @@ impl Master {
         }
     }
 
-    /// All offers of a framework are void; `told` is who is to hear of it, if anyone.
-    pub(super) fn remove_offers_of_framework(
-        &mut self,
-        turn: &mut Turn<'_>,
-        id: &FrameworkId,
-        told: Option<Pid>,
-    ) {
+    /// All offers of a framework are void; it hears of it only if it is to be `told`.
+    pub(super) fn remove_offers_of_framework(&mut self, turn: &mut Turn<'_>, id: &FrameworkId, told: bool) {
         let offers = self.frameworks.get(id).map(|framework| framework.offers.clone()).unwrap_or_default();
         for offer_id in offers {
-            self.return_offer(turn, &offer_id, None);
-            if let Some(pid) = &told {
-                self.counters.count("offers_rescinded");
-                turn.tell_scheduler(pid.clone(), Event::Rescind(offer_id));
+            if told {
+                self.rescind(turn, &offer_id);
+            } else {
+                self.return_offer(turn, &offer_id, None);
             }
         }
     }

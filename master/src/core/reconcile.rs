@@ -6,13 +6,15 @@
 //! | on an unreachable agent, or said to be | TASK_UNREACHABLE |
 //! | said to be on an agent in transition (recovering, coming back, leaving) | none: ask again later |
 //! | said to be on a registered agent that does not have it | TASK_GONE |
+//! | said to be on an agent that an operator marked as gone | TASK_GONE_BY_OPERATOR |
 //! | said to be nowhere while any agent recovers | none |
 //! | else | TASK_UNKNOWN |
 
-use protocol::messages::ReconcileTask;
-use protocol::{AgentId, FrameworkId, Reason, Source, TaskId, TaskState, TaskStatus, UnixTime};
+use protocol::messages::{Event, ReconcileTask};
+use protocol::{
+    AgentId, FrameworkId, FrameworkInfo, Reason, Source, TaskId, TaskState, TaskStatus, UnixTime,
+};
 
-use super::frameworks::Framework;
 use super::tasks::{TaskRecord, as_seen_by};
 use super::{Master, Turn};
 
@@ -26,55 +28,64 @@ impl Master {
             }
             return;
         }
-        let Some(framework) = self.frameworks.get(id) else { return };
-        let Some(pid) = &framework.pid else { return };
-        for record in framework.tasks.values() {
-            turn.update(pid.clone(), known(record, turn.unix_time()));
-        }
-        for (_, record) in framework.unreachable.iter() {
-            turn.update(pid.clone(), unreachable(framework, record, turn.unix_time()));
+        let Some(framework) = self.frameworks.get_mut(id) else { return };
+        let now = turn.unix_time();
+        let known = framework.tasks.values().map(|record| known(record, now));
+        let unreachable =
+            framework.unreachable.iter().map(|(_, record)| unreachable(&framework.info, record, now));
+        let answers: Vec<_> = known.chain(unreachable).collect();
+        for status in answers {
+            framework.tell(turn, Event::Update(status));
         }
     }
 
     /// Answers for one task, or leaves the question open.
     pub(super) fn reconcile_one(
-        &self,
+        &mut self,
         turn: &mut Turn<'_>,
         id: &FrameworkId,
         task_id: TaskId,
         agent_id: Option<AgentId>,
     ) {
-        let Some(framework) = self.frameworks.get(id) else { return };
-        let Some(pid) = framework.pid.clone() else { return };
         let now = turn.unix_time();
+        let answer = self.state_of(now, id, task_id, agent_id);
+        if let (Some(status), Some(framework)) = (answer, self.frameworks.get_mut(id)) {
+            framework.tell(turn, Event::Update(status));
+        }
+    }
+
+    fn state_of(
+        &self,
+        now: UnixTime,
+        id: &FrameworkId,
+        task_id: TaskId,
+        agent_id: Option<AgentId>,
+    ) -> Option<TaskStatus> {
+        let framework = self.frameworks.get(id)?;
         if let Some(record) = framework.tasks.get(&task_id) {
-            return turn.update(pid, known(record, now));
+            return Some(known(record, now));
         }
         if let Some(record) = framework.unreachable.get(&task_id) {
-            return turn.update(pid, unreachable(framework, record, now));
+            return Some(unreachable(&framework.info, record, now));
         }
-        let answer = |state, message: &str| {
-            let mut status =
-                TaskStatus::new(task_id.clone(), as_seen_by(&framework.info, state), Source::Master)
-                    .because(Reason::Reconciliation, message);
-            status.agent_id = agent_id.clone();
-            status.timestamp = Some(now);
-            status
-        };
         if self.in_transition(agent_id.as_ref()) {
-            return;
+            return None;
         }
-        let since = agent_id.as_ref().and_then(|agent_id| self.unreachable.get(agent_id));
+        let since = agent_id.as_ref().and_then(|agent_id| self.unreachable.get(agent_id)).copied();
         let registered = agent_id.as_ref().is_some_and(|agent_id| self.agents.contains_key(agent_id));
-        let status = if let Some(since) = since {
-            let status = answer(TaskState::Unreachable, "Reconciliation: Task is unreachable");
-            TaskStatus { unreachable_time: Some(*since), ..status }
+        let gone = agent_id.as_ref().is_some_and(|agent_id| self.gone.contains_key(agent_id));
+        let (state, message) = if since.is_some() {
+            (TaskState::Unreachable, "Reconciliation: Task is unreachable")
         } else if registered {
-            answer(TaskState::Gone, "Reconciliation: Task is unknown to the agent")
+            (TaskState::Gone, "Reconciliation: Task is unknown to the agent")
+        } else if gone {
+            (TaskState::GoneByOperator, "Reconciliation: Task is gone")
         } else {
-            answer(TaskState::Unknown, "Reconciliation: Task is unknown")
+            (TaskState::Unknown, "Reconciliation: Task is unknown")
         };
-        turn.update(pid, status);
+        let status = TaskStatus::new(task_id, as_seen_by(&framework.info, state), Source::Master)
+            .because(Reason::Reconciliation, message);
+        Some(TaskStatus { agent_id, timestamp: Some(now), unreachable_time: since, ..status })
     }
 
     /// Whether it is not known yet what an agent runs; of no agent in particular: of any.
@@ -105,13 +116,14 @@ fn known(record: &TaskRecord, now: UnixTime) -> TaskStatus {
         status.healthy = last.healthy;
         status.labels = last.labels.clone();
         status.exit_status = last.exit_status;
+        status.unread = last.unread.clone();
     }
     status
 }
 
-fn unreachable(framework: &Framework, record: &TaskRecord, now: UnixTime) -> TaskStatus {
+fn unreachable(framework: &FrameworkInfo, record: &TaskRecord, now: UnixTime) -> TaskStatus {
     let task = &record.task;
-    let state = as_seen_by(&framework.info, TaskState::Unreachable);
+    let state = as_seen_by(framework, TaskState::Unreachable);
     let mut status = TaskStatus::new(task.task_id.clone(), state, Source::Master)
         .because(Reason::Reconciliation, "Reconciliation: Task is unreachable");
     status.agent_id = Some(task.agent_id.clone());

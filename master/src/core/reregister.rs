@@ -15,13 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use libactor::Pid;
-use protocol::messages::AgentEvent;
+use protocol::messages::{AgentEvent, Event};
 use protocol::{
     AgentId, AgentInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason, Resources, Role,
     Source, Task, TaskId, TaskStatus,
 };
 
 use super::agents::{Agent, ExecutorRecord, Leaving, Orphan};
+use super::input::Change;
+use super::leaving::GONE;
 use super::tasks::TaskRecord;
 use super::{Master, Timer, Turn, validate};
 use crate::registry::Operation;
@@ -57,7 +59,7 @@ impl Master {
             );
         };
         let leaving = self.agents.get(&id).is_some_and(|agent| agent.leaving.is_some());
-        if leaving || self.reregistering.contains_key(&id) {
+        if leaving || self.reregistering.contains_key(&id) || self.marking_gone.contains_key(&id) {
             return;
         }
         if let Err(reason) = self.may_return(&id, &back) {
@@ -82,6 +84,9 @@ impl Master {
     /// The refusals of M-B-03, as sentences for the agent's operator.
     fn may_return(&self, id: &AgentId, back: &Reregistration) -> Result<(), String> {
         validate::agent(&back.info)?;
+        if self.gone.contains_key(id) {
+            return Err(GONE.to_owned());
+        }
         if self.removed.contains_key(id) {
             return Err(format!("agent {id} was removed: it must register as a new one"));
         }
@@ -171,6 +176,7 @@ impl Master {
         }
         self.timers.cancel(&Timer::Reregister(id.clone()));
         self.allocator.remove_agent(id);
+        turn.changed(Change::AgentUpdated(id.clone()));
         self.settle(turn, id, back);
     }
 
@@ -189,7 +195,7 @@ impl Master {
     /// it never was.
     pub(super) fn settle_doubt(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         id: &AgentId,
         framework_id: &FrameworkId,
         of: &ExecutorId,
@@ -208,6 +214,7 @@ impl Master {
             return; // It had to ask twice.
         }
         self.unreachable.remove(&id);
+        turn.changed(Change::AgentMoved(id.clone()));
         let Some(back) = self.reregistering.remove(&id) else {
             // Its process has ended meanwhile: it is waited for, as if this master had just begun.
             self.recovered.insert(id.clone(), info);
@@ -225,6 +232,7 @@ impl Master {
             agent.heard = true;
         }
         self.bind(&id, back.pid.clone());
+        turn.changed(Change::AgentAdded(id.clone()));
         self.settle(turn, &id, back);
     }
 
@@ -236,16 +244,16 @@ impl Master {
         let mut kill = Kill::default();
         for framework in frameworks {
             if let Some(framework_id) = framework.id.clone() {
-                self.meet_framework(&framework_id, framework, &mut over);
+                self.meet_framework(turn, &framework_id, framework, &mut over);
             }
         }
         for (framework_id, executor) in executors {
-            self.meet_framework(&framework_id, FrameworkInfo::new(""), &mut over);
-            self.adopt_executor(id, framework_id, executor);
+            self.meet_framework(turn, &framework_id, FrameworkInfo::new(""), &mut over);
+            self.adopt_executor(turn, id, framework_id, executor);
         }
         let mut named = BTreeSet::new();
         for task in tasks {
-            self.meet_framework(&task.framework_id, FrameworkInfo::new(""), &mut over);
+            self.meet_framework(turn, &task.framework_id, FrameworkInfo::new(""), &mut over);
             named.insert((task.framework_id.clone(), task.task_id.clone()));
             self.adopt_task(turn, id, task, &mut kill);
         }
@@ -280,24 +288,37 @@ impl Master {
 
     /// A framework that an agent names: known, removed, or met here for the first time. One too many is treated as
     /// a removed one.
-    fn meet_framework(&mut self, id: &FrameworkId, info: FrameworkInfo, over: &mut BTreeSet<FrameworkId>) {
+    fn meet_framework(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &FrameworkId,
+        info: FrameworkInfo,
+        over: &mut BTreeSet<FrameworkId>,
+    ) {
         if self.frameworks.contains_key(id) {
             return;
         }
         if self.is_removed_framework(id) || self.frameworks_full() {
             over.insert(id.clone());
         } else {
-            self.add_recovered(id, info);
+            self.add_recovered(turn, id, info);
         }
     }
 
-    fn adopt_executor(&mut self, agent_id: &AgentId, framework_id: FrameworkId, executor: ExecutorInfo) {
+    fn adopt_executor(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agent_id: &AgentId,
+        framework_id: FrameworkId,
+        executor: ExecutorInfo,
+    ) {
         let Some(framework) = self.frameworks.get(&framework_id) else { return };
         let Some(agent) = self.agents.get_mut(agent_id) else { return };
         let key = (framework_id, executor.executor_id.clone());
         if agent.executors.contains_key(&key) {
             return;
         }
+        turn.changed(Change::Executor(key.0.clone(), agent_id.clone()));
         let role = role_of(&executor.resources, &framework.info, framework.first_role());
         agent.used += &executor.resources;
         agent.executors.insert(key, ExecutorRecord { info: Arc::new(executor), role, doubtful: false });
@@ -333,17 +354,19 @@ impl Master {
         let record = TaskRecord { task: Arc::new(task), role, kill, unreachable_since: None };
         // What no update has told yet, updates will tell.
         let state = record.told();
-        if back
-            && !state.is_terminal()
-            && let Some(pid) = framework.pid.clone()
-        {
-            let mut status = TaskStatus::new(key.1, state, Source::Master)
+        if back && !state.is_terminal() {
+            let mut status = TaskStatus::new(key.1.clone(), state, Source::Master)
                 .because(Reason::AgentReregistered, "Agent reregistered");
             status.agent_id = Some(agent_id.clone());
             status.executor_id = Some(record.task.executor_id.clone());
             status.timestamp = Some(turn.unix_time());
-            turn.update(pid, status);
+            turn.changed(Change::TaskUpdated { task: record.task.clone(), status: status.clone() });
+            framework.tell(turn, Event::Update(status));
         }
+        turn.changed(match back {
+            true => Change::TaskMoved(key.0, key.1),
+            false => Change::TaskAdded(record.task.clone()),
+        });
         self.add_task(record);
     }
 

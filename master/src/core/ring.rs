@@ -18,11 +18,13 @@ impl<K: Ord + Clone, V> Ring<K, V> {
         Self { capacity, next: 0, entries: BTreeMap::new(), order: VecDeque::new() }
     }
 
-    /// Remembers an entry, in place of an older one of the same key.
-    pub fn insert(&mut self, key: K, value: V) {
+    /// Remembers an entry, in place of an older one of the same key. Says which one it has forgotten for that: maybe this
+    /// one.
+    pub fn insert(&mut self, key: K, value: V) -> Option<K> {
         if self.capacity == 0 {
-            return;
+            return Some(key);
         }
+        let mut forgotten = None;
         let number = self.next;
         self.next += 1;
         self.entries.insert(key.clone(), (number, value));
@@ -31,12 +33,14 @@ impl<K: Ord + Clone, V> Ring<K, V> {
             let Some((number, key)) = self.order.pop_front() else { break };
             if self.entries.get(&key).is_some_and(|(current, _)| *current == number) {
                 self.entries.remove(&key);
+                forgotten = Some(key);
             }
         }
         if self.order.len() > 2 * self.capacity {
             let entries = &self.entries;
             self.order.retain(|(number, key)| entries.get(key).is_some_and(|(current, _)| current == number));
         }
+        forgotten
     }
 
     /// Takes an entry out.
@@ -82,10 +86,10 @@ mod tests {
     #[test]
     fn the_oldest_are_forgotten() {
         let mut ring = Ring::new(2);
-        ring.insert("a", 1);
-        ring.insert("b", 2);
-        ring.insert("a", 3);
-        ring.insert("c", 4);
+        assert_eq!(ring.insert("a", 1), None);
+        assert_eq!(ring.insert("b", 2), None);
+        assert_eq!(ring.insert("a", 3), None);
+        assert_eq!(ring.insert("c", 4), Some("b"));
         assert_eq!(ring.get(&"a"), Some(&3));
         assert!(!ring.contains_key(&"b"));
         assert_eq!(ring.remove(&"a"), Some(3));
@@ -102,7 +106,7 @@ mod tests {
             assert!(ring.order.len() <= 6 && ring.len() <= 3);
         }
         let mut none = Ring::new(0);
-        none.insert(1, 1);
+        assert_eq!(none.insert(1, 1), Some(1));
         assert!(none.is_empty());
     }
 }

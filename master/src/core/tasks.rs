@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use protocol::messages::AgentEvent;
+use protocol::messages::{AgentEvent, Event};
 use protocol::{
     AgentId, FrameworkId, FrameworkInfo, KillPolicy, Reason, Resources, Role, Source, Task, TaskId,
     TaskState, TaskStatus, UnixTime, Uuid,
 };
 
+use super::input::Change;
 use super::limits::MAX_STATUSES_PER_TASK;
 use super::{Master, Turn};
 
@@ -79,7 +80,7 @@ pub(super) fn keep_status(task: &mut Task, status: TaskStatus) {
 }
 
 impl Master {
-    /// A new record, whose resources are already allocated to its framework.
+    /// A record, whose resources are already allocated to its framework.
     pub(super) fn add_task(&mut self, record: TaskRecord) {
         let framework_id = record.task.framework_id.clone();
         let task_id = record.task.task_id.clone();
@@ -91,11 +92,13 @@ impl Master {
             agent.tasks.insert((framework_id.clone(), task_id.clone()));
         }
         if let Some(framework) = self.frameworks.get_mut(&framework_id) {
+            framework.counters.enter(record.task.state);
             framework.tasks.insert(task_id, record);
         }
     }
 
-    /// Moves a task into another state; at a terminal one its resources are free (M-E-05).
+    /// Moves a task into another state; at a terminal one its resources are free (M-E-05). Those who watch are told by
+    /// the caller, who knows the status that says so.
     pub(super) fn move_task(
         &mut self,
         turn: &Turn<'_>,
@@ -116,8 +119,11 @@ impl Master {
             .then(|| (record.task.agent_id.clone(), record.role.clone(), record.task.resources.clone()));
         self.counters.leave(before);
         self.counters.enter(next);
+        framework.counters.leave(before);
+        framework.counters.enter(next);
         if next.is_terminal() {
             self.counters.ended(next, told_by.0, told_by.1);
+            framework.counters.ended(next);
             if next != TaskState::Finished {
                 let reason = told_by.1.map_or_else(|| "none".to_owned(), Reason::name);
                 let agent_id = &record.task.agent_id;
@@ -146,9 +152,11 @@ impl Master {
 
     /// Takes a task that holds nothing any more out of the tables.
     pub(super) fn take_task(&mut self, framework_id: &FrameworkId, task_id: &TaskId) -> Option<TaskRecord> {
-        let record = self.frameworks.get_mut(framework_id)?.tasks.remove(task_id)?;
+        let framework = self.frameworks.get_mut(framework_id)?;
+        let record = framework.tasks.remove(task_id)?;
         debug_assert!(!record.holds(), "a task that is taken out holds nothing");
         self.counters.leave(record.task.state);
+        framework.counters.leave(record.task.state);
         if let Some(agent) = self.agents.get_mut(&record.task.agent_id) {
             agent.tasks.remove(&(framework_id.clone(), task_id.clone()));
         }
@@ -156,11 +164,16 @@ impl Master {
     }
 
     /// Moves a task whose end is known to its framework among the completed ones.
-    pub(super) fn complete_task(&mut self, framework_id: &FrameworkId, task_id: &TaskId) {
+    pub(super) fn complete_task(
+        &mut self,
+        turn: &mut Turn<'_>,
+        framework_id: &FrameworkId,
+        task_id: &TaskId,
+    ) {
         if let Some(record) = self.take_task(framework_id, task_id)
             && let Some(framework) = self.frameworks.get_mut(framework_id)
         {
-            framework.completed.insert(task_id.clone(), record.task);
+            framework.complete(turn, record.task);
         }
     }
 
@@ -177,32 +190,24 @@ impl Master {
         let Some(framework) = self.frameworks.get(framework_id) else { return };
         let Some(record) = framework.tasks.get(task_id) else { return };
         if record.task.status_update_state.is_some_and(TaskState::is_terminal) {
-            self.complete_task(framework_id, task_id);
+            self.complete_task(turn, framework_id, task_id);
             return;
         }
-        let state = as_seen_by(&framework.info, loss.state);
-        let mut status = TaskStatus::new(task_id.clone(), state, Source::Master)
-            .because(loss.reason, loss.message.to_owned());
-        status.agent_id = Some(record.task.agent_id.clone());
-        status.executor_id = Some(record.task.executor_id.clone());
-        status.timestamp = Some(turn.unix_time());
-        status.unreachable_time = loss.unreachable_since;
-        self.move_task(turn, framework_id, task_id, state, (Source::Master, Some(loss.reason)));
+        let status = loss.status(&framework.info, &record.task, turn);
+        self.move_task(turn, framework_id, task_id, status.state, (Source::Master, status.reason));
         let Some(mut record) = self.take_task(framework_id, task_id) else { return };
         let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
-        let task = Arc::make_mut(&mut record.task);
-        keep_status(task, status.clone());
-        task.status_update_state = Some(state);
-        task.status_update_uuid = None;
+        tell_loss(&mut record.task, &status);
+        turn.changed(Change::TaskUpdated { task: record.task.clone(), status: status.clone() });
         if loss.state == TaskState::Unreachable {
             record.unreachable_since = loss.unreachable_since;
-            framework.unreachable.insert(task_id.clone(), record);
+            if let Some(forgotten) = framework.unreachable.insert(task_id.clone(), record) {
+                turn.changed(Change::TaskMoved(framework_id.clone(), forgotten));
+            }
         } else {
-            framework.completed.insert(task_id.clone(), record.task);
+            framework.complete(turn, record.task);
         }
-        if let Some(pid) = framework.pid.clone() {
-            turn.update(pid, status);
-        }
+        framework.tell(turn, Event::Update(status));
     }
 
     /// Kills a task, as well as can be: an unknown one is answered as a reconciliation (M-E-06).
@@ -267,10 +272,13 @@ impl Master {
         );
         self.counters.count("valid_status_update_acknowledgements");
         if done {
-            self.complete_task(framework_id, &task_id);
+            self.complete_task(turn, framework_id, &task_id);
         }
-        if let Some(framework) = self.frameworks.get_mut(framework_id) {
-            framework.heard_end(&task_id, agent_id, uuid);
+        if let Some(framework) = self.frameworks.get_mut(framework_id)
+            && framework.heard_end(&task_id, agent_id, uuid)
+            && !done
+        {
+            turn.changed(Change::TaskMoved(framework_id.clone(), task_id));
         }
     }
 }
@@ -286,4 +294,32 @@ pub(super) struct Loss<'a> {
     pub(super) message: &'a str,
     /// Set where the agent may come back.
     pub(super) unreachable_since: Option<UnixTime>,
+}
+
+impl Loss<'_> {
+    /// How a framework is told of the loss of one task.
+    pub(super) fn status(&self, framework: &FrameworkInfo, task: &Task, turn: &Turn<'_>) -> TaskStatus {
+        let state = as_seen_by(framework, self.state);
+        // Who does not know of operators is not told of them. Source: Mesos.
+        let reason = match (self.reason, state) {
+            (Reason::AgentRemovedByOperator, TaskState::Lost) => Reason::AgentRemoved,
+            (reason, _) => reason,
+        };
+        let mut status =
+            TaskStatus::new(task.task_id.clone(), state, Source::Master).because(reason, self.message);
+        status.agent_id = Some(task.agent_id.clone());
+        status.executor_id = Some(task.executor_id.clone());
+        status.timestamp = Some(turn.unix_time());
+        status.unreachable_time = self.unreachable_since;
+        status
+    }
+}
+
+/// Notes with a task what its framework is told of its loss.
+pub(super) fn tell_loss(task: &mut Arc<Task>, status: &TaskStatus) {
+    let task = Arc::make_mut(task);
+    task.state = status.state;
+    keep_status(task, status.clone());
+    task.status_update_state = Some(status.state);
+    task.status_update_uuid = None;
 }

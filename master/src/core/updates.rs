@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use protocol::messages::AgentEvent;
+use protocol::messages::{AgentEvent, Event};
 use protocol::{AgentId, ExecutorId, FrameworkId, Source, StatusUpdate, TaskId, TaskState, TaskStatus, Uuid};
 
+use super::input::Change;
 use super::tasks::{as_seen_by, keep_status};
 use super::{Master, Turn, validate};
 
@@ -53,10 +54,10 @@ impl Master {
             // the agent was lost, it must not run it either.
             self.end_what_is_over(turn, agent_id, &framework_id, &status, latest_state);
             self.acknowledge_for(turn, agent_id, framework_id, task_id, status.uuid);
-        } else if let Some(pid) = framework.pid.clone() {
+        } else {
             // Where an end was sent and then put away, only the framework can say that it came.
             status.state = as_seen_by(&framework.info, status.state);
-            turn.update(pid, status);
+            framework.tell(turn, Event::Update(status));
         }
     }
 
@@ -105,11 +106,11 @@ impl Master {
         let (agent_id, executor_id) = (task.agent_id.clone(), task.executor_id.clone());
         let mut kept = status.clone();
         kept.data = Default::default();
-        keep_status(task, kept);
-        if let Some(pid) = framework.pid.clone() {
+        keep_status(task, kept.clone());
+        if framework.pid.is_some() {
             task.status_update_state = Some(status.state);
             task.status_update_uuid = status.uuid;
-            turn.update(pid, status);
+            framework.tell(turn, Event::Update(status));
         }
         if told_by.0 == Source::Executor
             && let Some(agent) = self.agents.get_mut(&agent_id)
@@ -120,11 +121,14 @@ impl Master {
         if legal {
             self.move_task(turn, framework_id, &task_id, latest, told_by);
         }
+        if let Some(record) = self.frameworks.get(framework_id).and_then(|one| one.tasks.get(&task_id)) {
+            turn.changed(Change::TaskUpdated { task: record.task.clone(), status: kept });
+        }
         if latest.is_terminal() {
             self.settle_doubt(turn, &agent_id, framework_id, &executor_id);
         }
         if !unacknowledged && latest.is_terminal() {
-            self.complete_task(framework_id, &task_id);
+            self.complete_task(turn, framework_id, &task_id);
         }
     }
 
@@ -146,6 +150,7 @@ impl Master {
                 agent.orphans.remove(&key);
             }
             self.release(turn, &key.0, &role, agent_id, &resources);
+            turn.changed(Change::AgentUpdated(agent_id.clone()));
         }
         self.acknowledge_for(turn, agent_id, key.0, key.1, status.uuid);
     }

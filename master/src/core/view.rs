@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocol::messages::MasterInfo;
-use protocol::{AgentId, FrameworkId, OfferId, Resources, Role, Scalar, TaskState, UnixTime};
+use protocol::{AgentId, AgentInfo, FrameworkId, OfferId, Resources, Role, Scalar, TaskState, UnixTime};
 
 use super::agents::Agent;
 use super::allocator::Withheld;
@@ -47,6 +47,26 @@ impl Master {
     /// Agents that did not answer, and since when.
     pub fn unreachable_agents(&self) -> impl Iterator<Item = (&AgentId, UnixTime)> {
         self.unreachable.iter().map(|(id, since)| (id, *since))
+    }
+
+    /// How many agents did not answer.
+    pub fn unreachable_agent_count(&self) -> usize {
+        self.unreachable.len()
+    }
+
+    /// Agents that the registry named when this master began and that have not come back yet.
+    pub fn recovered_agents(&self) -> &BTreeMap<AgentId, AgentInfo> {
+        &self.recovered
+    }
+
+    /// Agents that an operator has marked as gone, and since when; the oldest are forgotten.
+    pub fn gone_agents(&self) -> impl Iterator<Item = (&AgentId, UnixTime)> {
+        self.gone.iter().map(|(id, since)| (id, *since))
+    }
+
+    /// Weights that were set, in thousandths; every other role weighs 1000.
+    pub fn weights(&self) -> &BTreeMap<Role, u64> {
+        &self.weights
     }
 
     /// Offers that are not answered.

@@ -1,8 +1,113 @@
-//! What the master says to the world and hears of it, beside the machine: messages that could not be delivered
-//! ([`undelivered`]), numbers for the node's metrics ([`metrics`]), and what HTTP shows ([`view`], [`snapshot`], [`state`]).
+//! What the master says to the world and hears of it, beside the machine.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`mirror`], [`snapshot`], [`load`], [`view`] | the machine as shared values, and how one gets to see them |
+//! | [`pages`], [`v0`] | what is made of a snapshot: the JSON of the older endpoints |
+//! | [`scheduler`], [`streams`] | the scheduler API, and the streams of its subscribers |
+//! | [`operator`], [`messages`], [`events`] | the operator API, and the stream of its events |
+//! | [`asks`] | questions to the machine that wait for an answer |
+//! | [`changes`], [`weights`] | the older endpoints that change something |
+//! | [`routes`] | which path goes where |
+//! | [`undelivered`], [`metrics`], [`framework_metrics`] | messages that could not be delivered; numbers for the node's metrics |
 
+pub(crate) mod about;
+mod answers;
+pub(crate) mod asks;
+mod changes;
+pub(crate) mod events;
+mod framework_metrics;
+pub(crate) mod leader;
+mod load;
+mod messages;
 pub(crate) mod metrics;
+pub(crate) mod mirror;
+mod operator;
+pub(crate) mod pages;
+pub(crate) mod routes;
+mod scheduler;
 pub(crate) mod snapshot;
-pub(crate) mod state;
+pub(crate) mod streams;
+#[cfg(test)]
+mod testing;
 pub(crate) mod undelivered;
+mod v0;
 pub(crate) mod view;
+mod weights;
+mod wire_json;
+
+use std::sync::Arc;
+
+use libactor::Node;
+use libactor::files::Files;
+use libactor::shell::ShellHandle;
+
+use crate::core::Input;
+use about::About;
+use asks::Asks;
+use events::Hub;
+use leader::Leader;
+use pages::Pages;
+use streams::Streams;
+use view::View;
+
+/// Where the log is found among the files.
+const LOG: &str = "/master/log";
+
+/// What HTTP requests are answered with.
+pub(crate) struct Api {
+    pub(crate) node: Node,
+    pub(crate) leader: Leader,
+    pub(crate) about: Arc<About>,
+    pub(crate) view: Arc<View>,
+    pub(crate) pages: Arc<Pages>,
+    pub(crate) asks: Asks,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) files: Files,
+}
+
+impl Api {
+    /// Of a master on a node.
+    pub(crate) fn new(node: &Node, host: &str, about: About, most_watchers: usize) -> Arc<Self> {
+        let (about, view) = (Arc::new(about), Arc::new(View::default()));
+        let watchers = node.metrics().gauge("master/operator_event_stream_subscribers");
+        let shared = node.metrics().counter("master/http_cache_hits");
+        Arc::new(Self {
+            node: node.clone(),
+            leader: Leader::Here(format!("{host}:{}", node.address().port())),
+            pages: Arc::new(Pages::new(view.clone(), about.clone(), shared)),
+            about,
+            view,
+            asks: Asks::new(node.metrics().gauge("master/event_queue_http_requests")),
+            streams: Arc::new(Streams::new(node.address())),
+            hub: Hub::new(node.clock().clone(), most_watchers, watchers),
+            files: Files::new(),
+        })
+    }
+
+    /// The actor runs.
+    pub(crate) fn begin(&self, shell: &ShellHandle<Input>) {
+        self.view.begin(shell.clone());
+        self.asks.begin(shell.clone());
+        self.streams.begin(shell.clone());
+        self.hub.begin(shell.clone());
+    }
+
+    /// Serves the log, if there is a file of it.
+    pub(crate) fn attach_log(&self) {
+        if let Some(log) = &self.about.log_file
+            && let Err(error) = self.files.attach(LOG, log)
+        {
+            tracing::warn!(%error, "the log is not served");
+        }
+    }
+
+    /// The actor has ended: what waits for it waits no longer.
+    pub(crate) fn close(&self) {
+        self.view.close();
+        self.asks.close();
+        self.streams.close();
+        self.hub.close();
+    }
+}

@@ -1,39 +1,71 @@
-//! The machine at one moment, as shared values: cheap to take, read at leisure.
+//! The machine at one moment, as shared values: cheap to take, read at leisure on any thread.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use libactor::{Pid, Time};
 use protocol::messages::MasterInfo;
-use protocol::{AgentId, ExecutorInfo, FrameworkId, FrameworkInfo, OfferId, Task};
+use protocol::{
+    AgentId, AgentInfo, ExecutorInfo, FrameworkId, FrameworkInfo, OfferId, Resources, Role, Task, TaskId,
+    TaskState,
+};
 
-use crate::core::Master;
-use crate::core::agents::Agent;
-use crate::core::frameworks::Framework;
+use super::load::{Load, Loads};
+use super::mirror::Shelf;
 use crate::core::offers::OfferRecord;
-use crate::core::tasks::TaskRecord;
 
-/// What the master knew at a moment.
+/// What the master knew at a moment. A copy is a few numbers.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Who.
-    pub info: MasterInfo,
+    pub info: Arc<MasterInfo>,
     /// The name of the cluster.
-    pub cluster: Option<String>,
+    pub cluster: Option<Arc<str>>,
     /// When the master began.
     pub started_at: Time,
     /// When this was taken.
     pub taken_at: Time,
     /// Registered agents.
-    pub agents: Vec<Agent>,
+    pub agents: Shelf<AgentId, Arc<AgentView>>,
+    /// Agents that the registry named when this master began and that have not come back yet.
+    pub recovered_agents: Arc<Vec<AgentInfo>>,
     /// How many agents do not answer.
     pub unreachable_agents: usize,
     /// Frameworks that are subscribed, disconnected or recovered.
-    pub frameworks: Vec<FrameworkView>,
+    pub frameworks: Shelf<FrameworkId, Arc<FrameworkView>>,
     /// Frameworks that were removed.
-    pub completed_frameworks: Vec<FrameworkView>,
-    /// Numbers by the names of the metrics, without the `master/` before them.
-    pub numbers: BTreeMap<&'static str, u64>,
+    pub completed_frameworks: Arc<Vec<Arc<FrameworkView>>>,
+    /// Weights that were set, in thousandths.
+    pub weights: Arc<BTreeMap<Role, u64>>,
+    /// Made when somebody asks.
+    pub(super) loads: Arc<OnceLock<Loads>>,
+}
+
+/// An agent in a [`Snapshot`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentView {
+    /// Its identity.
+    pub id: AgentId,
+    /// As it describes itself.
+    pub info: Arc<AgentInfo>,
+    /// Its actor.
+    pub pid: Pid,
+    /// The version of its program.
+    pub version: String,
+    /// Whether its link holds.
+    pub connected: bool,
+    /// Whether its resources may be offered.
+    pub active: bool,
+    /// When it registered.
+    pub registered_at: Time,
+    /// When it last registered again.
+    pub reregistered_at: Option<Time>,
+    /// What tasks, executors and orphans hold.
+    pub used: Resources,
+    /// What offers hold.
+    pub offered: Resources,
+    /// What those tasks hold that are lost for their frameworks and have not ended here yet.
+    pub orphans: Vec<(Role, Resources)>,
 }
 
 /// A framework in a [`Snapshot`].
@@ -42,8 +74,8 @@ pub struct FrameworkView {
     /// Its identity.
     pub id: FrameworkId,
     /// As it describes itself.
-    pub info: FrameworkInfo,
-    /// Its scheduler's actor; absent: it is disconnected.
+    pub info: Arc<FrameworkInfo>,
+    /// Its scheduler's actor or stream; absent: it is disconnected.
     pub pid: Option<Pid>,
     /// Known from agents alone.
     pub recovered: bool,
@@ -54,64 +86,79 @@ pub struct FrameworkView {
     /// When it was last disconnected, or removed.
     pub unregistered_at: Option<Time>,
     /// Tasks whose end it has not acknowledged.
-    pub tasks: Vec<TaskRecord>,
+    pub tasks: Shelf<TaskId, TaskView>,
     /// Tasks on agents that do not answer.
-    pub unreachable_tasks: Vec<Arc<Task>>,
+    pub unreachable_tasks: Arc<Vec<TaskView>>,
     /// Tasks that have ended.
-    pub completed_tasks: Vec<Arc<Task>>,
+    pub completed_tasks: Arc<Vec<TaskView>>,
     /// Its offers.
-    pub offers: Vec<(OfferId, OfferRecord)>,
-    /// Its custom executors.
-    pub executors: Vec<(AgentId, Arc<ExecutorInfo>)>,
+    pub offers: Shelf<OfferId, Arc<OfferRecord>>,
+    /// Its custom executors, by agent.
+    pub executors: Shelf<AgentId, Arc<Vec<ExecutorView>>>,
+}
+
+/// A task in a [`Snapshot`].
+#[derive(Clone, Debug)]
+pub struct TaskView {
+    /// The task.
+    pub task: Arc<Task>,
+    /// The role that its resources were offered for.
+    pub role: Role,
+}
+
+/// A custom executor in a [`Snapshot`].
+#[derive(Clone, Debug)]
+pub struct ExecutorView {
+    /// As its framework described it.
+    pub info: Arc<ExecutorInfo>,
+    /// The role that its resources were offered for.
+    pub role: Role,
+}
+
+impl TaskView {
+    /// Whether its resources count as used.
+    pub fn holds(&self) -> bool {
+        !self.task.state.is_terminal() && self.task.state != TaskState::Unreachable
+    }
 }
 
 impl Snapshot {
-    /// Takes one.
-    pub(crate) fn take(master: &Master, now: Time) -> Self {
-        let mut executors: BTreeMap<&FrameworkId, Vec<(AgentId, Arc<ExecutorInfo>)>> = BTreeMap::new();
-        for agent in master.agents().values() {
-            for ((framework_id, _), executor) in &agent.executors {
-                executors.entry(framework_id).or_default().push((agent.id.clone(), executor.info.clone()));
-            }
-        }
-        let frameworks = master.frameworks().values().map(|framework| {
-            let mut view = FrameworkView::take(master, framework);
-            view.executors = executors.remove(&framework.id).unwrap_or_default();
-            view
-        });
-        Self {
-            frameworks: frameworks.collect(),
-            info: master.info().clone(),
-            cluster: master.config().cluster.clone(),
-            started_at: master.started_at(),
-            taken_at: now,
-            agents: master.agents().values().cloned().collect(),
-            unreachable_agents: master.unreachable_agents().count(),
-            completed_frameworks: master
-                .completed_frameworks()
-                .map(|framework| FrameworkView::take(master, framework))
-                .collect(),
-            numbers: master.counters().named().chain(master.gauges()).collect(),
-        }
+    /// What runs on an agent and what of it is offered, by role. The first question costs a pass over all tasks.
+    pub(crate) fn load(&self, agent_id: &AgentId) -> &Load {
+        self.loads.get_or_init(|| Loads::of(self)).of_agent(agent_id)
+    }
+
+    /// All frameworks, those that were removed last.
+    pub(crate) fn all_frameworks(&self) -> impl Iterator<Item = &Arc<FrameworkView>> {
+        self.frameworks.values().chain(self.completed_frameworks.iter())
     }
 }
 
 impl FrameworkView {
-    fn take(master: &Master, framework: &Framework) -> Self {
-        let offers = framework.offers.iter().filter_map(|id| master.offers().get_key_value(id));
-        Self {
-            id: framework.id.clone(),
-            info: framework.info.clone(),
-            pid: framework.pid.clone(),
-            recovered: framework.recovered,
-            registered_at: framework.registered_at,
-            reregistered_at: framework.reregistered_at,
-            unregistered_at: framework.unregistered_at,
-            tasks: framework.tasks.values().cloned().collect(),
-            unreachable_tasks: framework.unreachable.iter().map(|(_, record)| record.task.clone()).collect(),
-            completed_tasks: framework.completed.iter().map(|(_, task)| task.clone()).collect(),
-            offers: offers.map(|(id, offer)| (id.clone(), offer.clone())).collect(),
-            executors: Vec::new(),
+    /// Whether its scheduler is there.
+    pub fn connected(&self) -> bool {
+        self.pid.is_some()
+    }
+
+    /// What its tasks and executors hold, by role.
+    pub(crate) fn used_by_role(&self) -> BTreeMap<Role, Resources> {
+        let mut used: BTreeMap<Role, Resources> = BTreeMap::new();
+        let tasks = self.tasks.values().filter(|view| view.holds());
+        for view in tasks {
+            *used.entry(view.role.clone()).or_default() += &view.task.resources;
         }
+        for executor in self.executors.values().flat_map(|executors| executors.iter()) {
+            *used.entry(executor.role.clone()).or_default() += &executor.info.resources;
+        }
+        used
+    }
+
+    /// What its offers hold, by role.
+    pub(crate) fn offered_by_role(&self) -> BTreeMap<Role, Resources> {
+        let mut offered: BTreeMap<Role, Resources> = BTreeMap::new();
+        for offer in self.offers.values() {
+            *offered.entry(offer.role.clone()).or_default() += &offer.resources;
+        }
+        offered
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Most of them are repeated by those who need them: calls until they are answered, updates until they are acknowledged,
 //! kills by their frameworks. Two are not, and are turned into what the receiver might have answered: offers are
-//! declined for a moment, and a task that an agent is not told to run is dropped, with the executor it was to bring.
+//! declined for a moment, and tasks that an agent is not told to run are dropped, with the executor they were to bring.
 
 use libactor::Pid;
 use protocol::messages::{AgentCall, AgentEvent, Call, Event, SchedulerCall};
@@ -19,8 +19,8 @@ const NEVER_STARTED: i32 = -1;
 pub(crate) enum Substitute {
     /// Offers and whose they are.
     Decline(FrameworkId, Vec<OfferId>),
-    /// A task that does not start, and the custom executor that was to be started for it.
-    Drop(FrameworkId, TaskId, Option<ExecutorId>),
+    /// Tasks that do not start, and the custom executor that was to be started for them.
+    Drop(FrameworkId, Vec<TaskId>, Option<ExecutorId>),
 }
 
 impl Substitute {
@@ -33,10 +33,19 @@ impl Substitute {
 
     /// For a message to an agent.
     pub(crate) fn of_agent_event(event: &AgentEvent) -> Option<Self> {
-        let AgentEvent::RunTask { framework, task, launch_executor } = event else { return None };
-        let custom = task.executor.as_ref().filter(|_| *launch_executor);
+        let (framework, tasks, executor, launch_executor) = match event {
+            AgentEvent::RunTask { framework, task, launch_executor } => {
+                (framework, std::slice::from_ref(task), task.executor.as_ref(), launch_executor)
+            }
+            AgentEvent::RunTaskGroup { framework, executor, tasks, launch_executor } => {
+                (framework, tasks.as_slice(), Some(executor), launch_executor)
+            }
+            _ => return None,
+        };
+        let custom = executor.filter(|_| *launch_executor);
         let executor_id = custom.map(|executor| executor.executor_id.clone());
-        Some(Self::Drop(framework.id.clone()?, task.task_id.clone(), executor_id))
+        let task_ids = tasks.iter().map(|task| task.task_id.clone()).collect();
+        Some(Self::Drop(framework.id.clone()?, task_ids, executor_id))
     }
 
     /// What the machine is told in place of the receiver's answer, in order.
@@ -49,21 +58,24 @@ impl Substitute {
                     call: SchedulerCall { framework_id: Some(framework_id), call },
                 }]
             }
-            Self::Drop(framework_id, task_id, executor_id) => {
+            Self::Drop(framework_id, task_ids, executor_id) => {
                 let message = "The agent could not be told to run the task";
-                let status = TaskStatus::new(task_id, TaskState::Dropped, Source::Master)
-                    .because(Reason::AgentDisconnected, message);
-                let dropped = StatusUpdate {
-                    framework_id: framework_id.clone(),
-                    status,
-                    latest_state: TaskState::Dropped,
-                };
+                let owner = framework_id.clone();
+                let dropped = task_ids.into_iter().map(move |task_id| {
+                    let status = TaskStatus::new(task_id, TaskState::Dropped, Source::Master)
+                        .because(Reason::AgentDisconnected, message);
+                    AgentCall::Update(StatusUpdate {
+                        framework_id: owner.clone(),
+                        status,
+                        latest_state: TaskState::Dropped,
+                    })
+                });
                 let ended = executor_id.map(|executor_id| AgentCall::ExecutorExited {
                     framework_id,
                     executor_id,
                     status: NEVER_STARTED,
                 });
-                let calls = [AgentCall::Update(dropped)].into_iter().chain(ended);
+                let calls = dropped.chain(ended);
                 calls.map(|call| Input::Agent { from: from.clone(), call }).collect()
             }
         }
@@ -94,5 +106,18 @@ mod tests {
                 |input: &Input| matches!(input, Input::Agent { call: AgentCall::ExecutorExited { .. }, .. });
             assert!(inputs[1..].iter().all(exits), "{inputs:?}");
         }
+    }
+
+    #[test]
+    fn a_group_that_can_not_be_sent_is_dropped_as_a_whole() {
+        let executor = ExecutorInfo::new("e", CommandInfo::shell("true"));
+        let task =
+            |id: &str| TaskInfo::with_executor(id, "S0".into(), "cpus:1".parse().unwrap(), executor.clone());
+        let framework = FrameworkInfo { id: Some("F".into()), ..FrameworkInfo::new("f") };
+        let tasks = vec![task("t1"), task("t2")];
+        let event =
+            AgentEvent::RunTaskGroup { framework, executor: executor.clone(), tasks, launch_executor: true };
+        let inputs = Substitute::of_agent_event(&event).unwrap().inputs("a@10.0.0.2:1".parse().unwrap());
+        assert_eq!(inputs.len(), 3, "{inputs:?}");
     }
 }

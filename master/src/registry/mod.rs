@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{AgentId, AgentInfo, UnixTime};
+use protocol::{AgentId, AgentInfo, Role, UnixTime};
 
-use crate::core::limits::MAX_UNREACHABLE_AGENTS;
+use crate::core::limits::{MAX_GONE_AGENTS, MAX_UNREACHABLE_AGENTS};
 
 /// One change of the registry. Operations are values, so that they can be replicated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,18 @@ pub enum Operation {
         /// Which.
         agent_id: AgentId,
     },
+    /// It is gone by an operator's word: whatever comes under this id is refused.
+    MarkAgentGone {
+        /// Which.
+        agent_id: AgentId,
+        /// Since when.
+        since: UnixTime,
+    },
+    /// Sets weights of roles, in thousandths; others stay as they are.
+    UpdateWeights {
+        /// By role.
+        weights: BTreeMap<Role, u64>,
+    },
 }
 
 /// The registry's state: total and deterministic under [`State::apply`].
@@ -40,6 +52,10 @@ pub struct State {
     pub admitted: BTreeMap<AgentId, AgentInfo>,
     /// Agents that did not answer, and since when. Past [`MAX_UNREACHABLE_AGENTS`] the oldest is forgotten.
     pub unreachable: BTreeMap<AgentId, UnixTime>,
+    /// Agents that are gone by an operator's word, and since when. Past [`MAX_GONE_AGENTS`] the oldest is forgotten.
+    pub gone: BTreeMap<AgentId, UnixTime>,
+    /// Weights of roles that were set, in thousandths.
+    pub weights: BTreeMap<Role, u64>,
 }
 
 impl State {
@@ -55,24 +71,31 @@ impl State {
             Operation::MarkAgentUnreachable { agent_id, since } => {
                 if self.admitted.remove(agent_id).is_some() {
                     self.unreachable.insert(agent_id.clone(), *since);
-                    self.forget_oldest();
+                    forget_oldest(&mut self.unreachable, MAX_UNREACHABLE_AGENTS);
                 }
             }
             Operation::RemoveAgent { agent_id } => {
                 self.admitted.remove(agent_id);
                 self.unreachable.remove(agent_id);
             }
+            Operation::MarkAgentGone { agent_id, since } => {
+                self.admitted.remove(agent_id);
+                self.unreachable.remove(agent_id);
+                self.gone.insert(agent_id.clone(), *since);
+                forget_oldest(&mut self.gone, MAX_GONE_AGENTS);
+            }
+            Operation::UpdateWeights { weights } => {
+                self.weights.extend(weights.iter().map(|(role, weight)| (role.clone(), *weight)));
+            }
         }
     }
 }
 
-impl State {
-    fn forget_oldest(&mut self) {
-        if self.unreachable.len() > MAX_UNREACHABLE_AGENTS {
-            let oldest = self.unreachable.iter().min_by_key(|(id, since)| (**since, *id));
-            if let Some(id) = oldest.map(|(id, _)| id.clone()) {
-                self.unreachable.remove(&id);
-            }
+fn forget_oldest(agents: &mut BTreeMap<AgentId, UnixTime>, most: usize) {
+    if agents.len() > most {
+        let oldest = agents.iter().min_by_key(|(id, since)| (**since, *id));
+        if let Some(id) = oldest.map(|(id, _)| id.clone()) {
+            agents.remove(&id);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a machine asks for, as lines of golden scripts.
 
 use libactor::{Pid, Time};
+use master::core::Change;
 use master::registry::Operation;
 use protocol::messages::{AgentEvent, Event};
 use protocol::{AgentInfo, Source, TaskStatus};
@@ -8,7 +9,7 @@ use protocol::{AgentInfo, Source, TaskStatus};
 use crate::script::START;
 
 pub(crate) fn event_lines(to: &Pid, event: Event) -> Vec<String> {
-    let to = to.name();
+    let to = short(to);
     let line = match event {
         Event::Subscribed { framework_id, resubscribed, .. } => {
             format!("subscribed {framework_id}{}", if resubscribed { " again" } else { "" })
@@ -115,6 +116,41 @@ pub(crate) fn agent_event_line(to: &Pid, event: AgentEvent) -> String {
     format!("{} <- {text}", to.name())
 }
 
+/// An actor's name, or a stream's id.
+pub(crate) fn short(pid: &Pid) -> &str {
+    pid.stream_id().unwrap_or(pid.name())
+}
+
+/// What those who watch are told.
+pub(crate) fn change_line(change: &Change) -> String {
+    let text = match change {
+        Change::FrameworkAdded(id) => format!("framework {id} added"),
+        Change::FrameworkUpdated(id) => format!("framework {id} updated"),
+        Change::FrameworkState(id) => format!("framework {id} state"),
+        Change::FrameworkRemoved(info) => {
+            format!("framework {} removed", info.id.as_ref().map(ToString::to_string).unwrap_or_default())
+        }
+        Change::FrameworkForgotten(id) => format!("framework {id} forgotten"),
+        Change::AgentAdded(id) => format!("agent {id} added"),
+        Change::AgentUpdated(id) => format!("agent {id} updated"),
+        Change::AgentRemoved(id) => format!("agent {id} removed"),
+        Change::AgentMoved(id) => format!("agent {id} moved"),
+        Change::TaskAdded(task) => {
+            format!("task {}/{} added {}", task.framework_id, task.task_id, task.state)
+        }
+        Change::TaskUpdated { task, status } => {
+            format!("task {}/{} {}: {}", task.framework_id, task.task_id, task.state, status_text(status))
+        }
+        Change::TaskMoved(framework_id, task_id) => format!("task {framework_id}/{task_id} moved"),
+        Change::Executor(framework_id, agent_id) => format!("executors {framework_id} on {agent_id}"),
+        Change::Offer(framework_id, agent_id, offer_id) => {
+            format!("offer {offer_id} to {framework_id} of {agent_id}")
+        }
+        Change::Weights => "weights".to_owned(),
+    };
+    format!("changed {text}")
+}
+
 pub(crate) fn operation_line(operation: &Operation) -> String {
     let id = |agent: &AgentInfo| agent.id.as_ref().map(ToString::to_string).unwrap_or_default();
     match operation {
@@ -122,5 +158,7 @@ pub(crate) fn operation_line(operation: &Operation) -> String {
         Operation::MarkAgentUnreachable { agent_id, .. } => format!("apply unreachable {agent_id}"),
         Operation::MarkAgentReachable { agent } => format!("apply reachable {}", id(agent)),
         Operation::RemoveAgent { agent_id } => format!("apply remove {agent_id}"),
+        Operation::MarkAgentGone { agent_id, .. } => format!("apply gone {agent_id}"),
+        Operation::UpdateWeights { weights } => format!("apply weights {weights:?}"),
     }
 }

@@ -1,7 +1,9 @@
 //! The master, from outside.
 
+mod agent_words;
 mod golden;
 mod lines;
 mod offers;
 mod script;
 mod shell;
+mod words;

@@ -17,13 +17,18 @@ enum Step {
     Suppress(u8),
     Resubscribe(u8),
     SchedulerExits(u8),
-    Update { which: usize, state: usize },
+    Report { which: usize, state: usize },
     Acknowledge { which: usize },
     Kill { which: usize },
     AgentExits(u8),
     Reregister(u8),
     Register(u8),
     Unregister(u8),
+    Group { which: usize, tasks: Vec<(u8, u8)> },
+    Update { who: u8, roles: u8, suppressed: bool },
+    Teardown(u8),
+    Gone(u8),
+    Weigh(u8, u16),
     Wait(u8),
 }
 
@@ -39,13 +44,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => few().prop_map(Step::Suppress),
         1 => few().prop_map(Step::Resubscribe),
         1 => few().prop_map(Step::SchedulerExits),
-        5 => (which(), 0_usize..5).prop_map(|(which, state)| Step::Update { which, state }),
+        5 => (which(), 0_usize..5).prop_map(|(which, state)| Step::Report { which, state }),
         3 => which().prop_map(|which| Step::Acknowledge { which }),
         1 => which().prop_map(|which| Step::Kill { which }),
         1 => few().prop_map(Step::AgentExits),
         2 => few().prop_map(Step::Reregister),
         1 => few().prop_map(Step::Register),
         1 => few().prop_map(Step::Unregister),
+        2 => (which(), prop::collection::vec((1_u8..20, 1_u8..40), 1..3))
+            .prop_map(|(which, tasks)| Step::Group { which, tasks }),
+        1 => (few(), 0_u8..3, any::<bool>())
+            .prop_map(|(who, roles, suppressed)| Step::Update { who, roles, suppressed }),
+        1 => few().prop_map(Step::Teardown),
+        1 => few().prop_map(Step::Gone),
+        1 => (few(), 0_u16..5000).prop_map(|(role, weight)| Step::Weigh(role, weight)),
         4 => (0_u8..20).prop_map(Step::Wait),
     ];
     prop::collection::vec(step, 1..60)
@@ -62,23 +74,57 @@ struct Seen {
     updates: u8,
 }
 
+/// Three schedulers: the last one is on HTTP, each of its subscriptions on a stream of its own. Their frameworks are
+/// torn down now and then: the next subscription is a new one's.
 struct Play {
     script: Script,
     seen: Seen,
+    frameworks: [u16; 3],
+    next_framework: u16,
+    streams: usize,
 }
 
-const TOTAL: &str = "cpus:4;mem:256;ports:[1-20]";
+const TOTAL: &str = "cpus:4;mem:256;disk:100;ports:[1-20]";
+const HOW: [&str; 3] = ["partition_aware checkpoint", "roles=r", "roles=r,q multi_role partition_aware"];
 
 impl Play {
     fn new() -> Self {
-        let mut play = Self { script: Script::new(), seen: Seen::default() };
-        play.feed("s0 subscribe partition_aware checkpoint failover=20s");
-        play.feed("s1 subscribe failover=20s roles=r");
-        play.feed("s2 subscribe failover=20s roles=r,q multi_role");
+        let script = Script::new();
+        let mut play =
+            Self { script, seen: Seen::default(), frameworks: [0; 3], next_framework: 0, streams: 0 };
+        (0..3).for_each(|who| play.subscribe(who, false));
         for agent in 0..3 {
             play.feed(&format!("a{agent} register h{agent} {TOTAL}"));
         }
         play
+    }
+
+    /// The name of a scheduler's actor, or of its newest stream.
+    fn name(&self, who: u8) -> String {
+        if who == 2 { format!("h2-{}", self.streams) } else { format!("s{who}") }
+    }
+
+    fn framework(&self, who: u8) -> String {
+        format!("{:04}", self.frameworks[usize::from(who)])
+    }
+
+    fn subscribe(&mut self, who: u8, again: bool) {
+        let id = if again {
+            format!("id={}", self.framework(who))
+        } else {
+            self.frameworks[usize::from(who)] = self.next_framework;
+            self.next_framework += 1;
+            String::new()
+        };
+        self.streams += usize::from(who == 2);
+        let name = self.name(who);
+        self.feed(&format!("{name} subscribe {id} failover=20s {}", HOW[usize::from(who)]));
+    }
+
+    fn call(&mut self, who: u8, words: &str) -> Vec<String> {
+        let over = if who == 2 { "call " } else { "" };
+        let line = format!("{over}{} {} {words}", self.name(who), self.framework(who));
+        self.feed(&line)
     }
 
     fn feed(&mut self, line: &str) -> Vec<String> {
@@ -104,14 +150,18 @@ impl Play {
         lines
     }
 
-    fn framework_of(scheduler: &str) -> String {
-        format!("000{}", &scheduler[1..])
-    }
-
-    fn open(&self, which: usize) -> Option<(String, String)> {
+    /// An offer that is open, and whose.
+    fn open(&self, which: usize) -> Option<(String, u8)> {
         let all: Vec<_> = self.seen.open.iter().collect();
         let (id, to) = all.get(which % all.len().max(1))?;
-        Some(((*id).clone(), (*to).clone()))
+        Some(((*id).clone(), to.as_bytes()[1] - b'0'))
+    }
+
+    fn agent_of(&self, offer_id: &str) -> String {
+        let short = format!("-{offer_id}");
+        let mut offers = self.script.master.offers().iter();
+        let offer = offers.find(|(id, _)| id.as_str().ends_with(&short)).expect("an open offer");
+        offer.1.agent_id.to_string()
     }
 
     /// Task, framework, agent by their short names, and the agent's address.
@@ -129,9 +179,8 @@ impl Play {
         match step {
             Step::Accept { which, more, tasks, executor } => self.accept(which, more, &tasks, executor),
             Step::Decline { which, refuse } => {
-                if let Some((id, to)) = self.open(which) {
-                    let framework = Self::framework_of(&to);
-                    self.feed(&format!("{to} {framework} decline {id} refuse={refuse}s"));
+                if let Some((id, who)) = self.open(which) {
+                    self.call(who, &format!("decline {id} refuse={refuse}s"));
                     assert!(!self.seen.open.contains_key(&id), "a declined offer is no more");
                 }
             }
@@ -139,71 +188,120 @@ impl Play {
                 let stale: Vec<_> =
                     self.seen.ever.iter().filter(|id| !self.seen.open.contains_key(*id)).cloned().collect();
                 if let Some(id) = stale.get(which % stale.len().max(1)) {
-                    let lines = self.feed(&format!("s0 0000 accept {id} stale@S0{{cpus:0.1}}"));
+                    let lines = self.call(0, &format!("accept {id} stale@S0{{cpus:0.1}}"));
                     assert!(
                         !lines.iter().any(|line| line.contains("<- run")),
                         "an offer is used once: {lines:?}"
                     );
                 }
             }
-            Step::Revive(who) => drop(self.feed(&format!("s{who} 000{who} revive"))),
-            Step::Suppress(who) => drop(self.feed(&format!("s{who} 000{who} suppress"))),
-            Step::Resubscribe(who) => {
-                let rest =
-                    ["partition_aware checkpoint", "roles=r", "roles=r,q multi_role"][usize::from(who)];
-                self.feed(&format!("s{who} subscribe id=000{who} failover=20s {rest}"));
-            }
-            Step::SchedulerExits(who) => drop(self.feed(&format!("exit s{who}"))),
-            Step::Update { which, state } => self.update(which, state),
+            Step::Revive(who) => drop(self.call(who, "revive")),
+            Step::Suppress(who) => drop(self.call(who, "suppress")),
+            Step::Resubscribe(who) => self.subscribe(who, true),
+            Step::SchedulerExits(who) => drop(self.feed(&format!("exit {}", self.name(who)))),
+            Step::Report { which, state } => self.report(which, state),
             Step::Acknowledge { which } => {
                 if let Some((task, framework, agent, _)) = self.task(which) {
                     let uuid = self.seen.updates;
-                    let scheduler = format!("s{}", &framework[3..]);
-                    self.feed(&format!("{scheduler} {framework} ack {agent} {task} u{uuid}"));
+                    if let Some(who) = self.who(&framework) {
+                        self.call(who, &format!("ack {agent} {task} u{uuid}"));
+                    }
                 }
             }
             Step::Kill { which } => {
-                if let Some((task, framework, ..)) = self.task(which) {
-                    self.feed(&format!("s{} {framework} kill {task}", &framework[3..]));
+                if let Some((task, framework, ..)) = self.task(which)
+                    && let Some(who) = self.who(&framework)
+                {
+                    self.call(who, &format!("kill {task}"));
                 }
             }
             Step::AgentExits(who) => drop(self.feed(&format!("exit a{who}"))),
             Step::Reregister(who) => self.reregister(who),
             Step::Register(who) => drop(self.feed(&format!("a{who} register h{who} {TOTAL}"))),
             Step::Unregister(who) => drop(self.feed(&format!("a{who} unregister"))),
+            Step::Group { which, tasks } => self.group(which, &tasks),
+            Step::Update { who, roles, suppressed } => {
+                let roles = ["*", "q,r", "r"][usize::from(roles)];
+                let suppressed = if suppressed { format!("suppressed={roles}") } else { String::new() };
+                let checkpoint = if who == 0 { "checkpoint" } else { "" };
+                let words = format!("update roles={roles} multi_role {suppressed} {checkpoint} failover=20s");
+                self.call(who, &words);
+            }
+            Step::Teardown(who) => {
+                let line = format!("operator teardown {}", self.framework(who));
+                self.feed(&line);
+                self.subscribe(who, false);
+            }
+            Step::Gone(who) => self.gone(who),
+            Step::Weigh(role, weight) => {
+                let role = ["*", "r", "z"][usize::from(role)];
+                self.feed(&format!("operator weights {role}={weight}"));
+            }
             Step::Wait(seconds) => drop(self.feed(&format!("+{seconds}s"))),
         }
     }
 
+    /// An operator gives an agent up, one that is registered before one that does not answer; another comes.
+    fn gone(&mut self, who: u8) {
+        let name = format!("a{who}");
+        let mut agents = self.script.master.agents().values();
+        let registered = agents.find(|agent| agent.pid.name() == name).map(|agent| agent.id.clone());
+        let mut away = self.script.master.unreachable_agents().map(|(id, _)| id.clone());
+        if let Some(id) = registered.or_else(|| away.next()) {
+            drop(away);
+            self.feed(&format!("operator gone ={id}"));
+            self.feed(&format!("a{who} register h{who} {TOTAL}"));
+        }
+    }
+
+    fn who(&self, framework: &str) -> Option<u8> {
+        (0..3).find(|who| self.framework(*who) == framework)
+    }
+
     fn accept(&mut self, which: usize, more: usize, tasks: &[(u8, u8)], executor: bool) {
-        let Some((id, to)) = self.open(which) else { return };
-        let framework = Self::framework_of(&to);
+        let Some((id, who)) = self.open(which) else { return };
         let mut ids = id.clone();
         if let Some((other, owner)) = self.open(more)
-            && owner == to
+            && owner == who
             && other != id
             && more.is_multiple_of(3)
         {
             ids = format!("{id},{other}");
         }
-        let agent =
-            self.script.master.offers().iter().find(|(offer, _)| offer.as_str().ends_with(&format!("-{id}")));
-        let agent = agent.map(|(_, offer)| offer.agent_id.to_string()).expect("an open offer");
-        let mut line = format!("{to} {framework} accept {ids} refuse=1s");
+        let agent = self.agent_of(&id);
+        let mut words = format!("accept {ids} refuse=1s");
         for (cpus, mem) in tasks {
             self.seen.tasks += 1;
             let number = self.seen.tasks;
             let port = number % 20 + 1;
-            line += &format!(" t{number}@={agent}{{cpus:0.{cpus};mem:{mem};ports:[{port}-{port}]}}");
+            words += &format!(" t{number}@={agent}{{cpus:0.{cpus};mem:{mem};ports:[{port}-{port}]}}");
             if executor {
-                line += "+e1{cpus:0.2;mem:8}";
+                words += "+e1{cpus:0.2;mem:8}";
             }
         }
-        self.feed(&line);
+        self.call(who, &words);
         assert!(!self.seen.open.contains_key(&id), "an accepted offer is no more");
     }
 
-    fn update(&mut self, which: usize, state: usize) {
+    /// All tasks of a group are launched, or all are refused.
+    fn group(&mut self, which: usize, tasks: &[(u8, u8)]) {
+        let Some((id, who)) = self.open(which) else { return };
+        let agent = self.agent_of(&id);
+        let mut words = format!("accept {id} refuse=1s group+g1{{cpus:0.3;mem:32;disk:1}}");
+        for (cpus, mem) in tasks {
+            self.seen.tasks += 1;
+            words += &format!(" t{}@={agent}{{cpus:0.{cpus};mem:{mem}}}", self.seen.tasks);
+        }
+        let lines = self.call(who, &words);
+        let launched = lines.iter().filter(|line| line.contains("<- run group")).count();
+        let refused = lines.iter().filter(|line| line.contains("REASON_TASK_GROUP_INVALID")).count();
+        assert!(
+            matches!((launched, refused), (1, 0)) || (launched, refused) == (0, tasks.len()),
+            "{lines:?}"
+        );
+    }
+
+    fn report(&mut self, which: usize, state: usize) {
         let Some((task, framework, _, agent)) = self.task(which) else { return };
         let state = ["STARTING", "RUNNING", "FINISHED", "FAILED", "KILLED"][state];
         self.seen.updates = self.seen.updates.wrapping_add(1);
@@ -225,7 +323,8 @@ impl Play {
             }
         }
         for (owner, executor) in agent.executors.keys() {
-            line += &format!(" executor=={owner}/{executor}{{cpus:0.2;mem:8}}");
+            let own = if executor.as_str() == "g1" { "cpus:0.3;mem:32;disk:1" } else { "cpus:0.2;mem:8" };
+            line += &format!(" executor=={owner}/{executor}{{{own}}}");
         }
         self.feed(&line);
     }

@@ -117,8 +117,11 @@ fn a_task_goes_through() {
         );
 
         let snapshot = master.snapshot().await.expect("the master runs");
-        assert_eq!(snapshot.frameworks[0].tasks[0].task.state, TaskState::Running);
-        assert_eq!(snapshot.agents[0].used.to_string(), "cpus:1;mem:64");
+        assert_eq!(
+            snapshot.frameworks.values().next().expect("one").tasks.values().next().expect("one").task.state,
+            TaskState::Running
+        );
+        assert_eq!(snapshot.agents.values().next().expect("one").used.to_string(), "cpus:1;mem:64");
         let metrics = here.metrics().snapshot();
         assert_eq!(metrics["master/tasks_running"], 1.0);
         assert_eq!(metrics["master/messages_status_update"], 1.0);

@@ -5,6 +5,7 @@ mod launch_rate;
 mod report;
 mod start;
 mod through_master;
+mod whole_state;
 
 use std::error::Error;
 
@@ -43,6 +44,11 @@ pub const ALL: &[Benchmark] = &[
         name: "B7",
         summary: "real processes on one agent: tasks of `true`, from launch to the terminal update",
         run: launch_rate::run,
+    },
+    Benchmark {
+        name: "B8",
+        summary: "the whole state of a large cluster over HTTP; /health and launches while others read it (B8b)",
+        run: whole_state::run,
     },
     Benchmark {
         name: "B16",

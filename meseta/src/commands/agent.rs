@@ -13,7 +13,9 @@ use libactor::{Node, Pid};
 use protocol::{AgentInfo, Attributes, Role};
 use tokio::sync::watch;
 
-use super::{ADVERTISE_FLAGS, Command, Failure, LOG_FLAGS, daemon};
+use super::daemon::Shown;
+use super::{ADVERTISE_FLAGS, Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
+use crate::about;
 use crate::flags::{Arguments, Flag, FlagError, Flags, Kind, Surroundings};
 use crate::runtime;
 use crate::work_dir::WorkDir;
@@ -133,6 +135,13 @@ const FLAGS: &[Flag] = &[
     LOG_FLAGS[0],
     LOG_FLAGS[1],
     LOG_FLAGS[2],
+    HTTP_FLAGS[0],
+    HTTP_FLAGS[1],
+    HTTP_FLAGS[2],
+    HTTP_FLAGS[3],
+    HTTP_FLAGS[4],
+    HTTP_FLAGS[5],
+    HTTP_FLAGS[6],
 ];
 
 /// The name of the agent's actor. Source: Mesos.
@@ -158,7 +167,7 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         if let Some(root) = flags.text("cgroups_root") {
             containers.cgroups_root = root.to_owned();
         }
-        let handle = start(&node, config, containers, master)?;
+        let handle = start(&node, config, containers, master, Shown::of(&flags, "agent"))?;
         let ended = loop {
             tokio::select! {
                 biased;
@@ -184,12 +193,16 @@ pub fn start(
     config: AgentConfig,
     containers: ProcessConfig,
     master: SocketAddr,
+    shown: Shown,
 ) -> Result<AgentHandle, Failure> {
     let work_dir = containers.work_dir.clone();
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
     let (_, master) = watch::channel(Some(Pid::new(master::NAME, master)));
     let seed = daemon::seed()?;
-    Ok(agent::shell::start(node, Start { config, seed, containerizer, events, master, work_dir })?)
+    let Shown { flags, log_file } = shown;
+    let version = about::version();
+    let start = Start { config, seed, containerizer, events, master, work_dir, flags, version, log_file };
+    Ok(agent::shell::start(node, start)?)
 }
 
 fn launcher(flags: &Flags) -> LauncherKind {

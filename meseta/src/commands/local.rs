@@ -18,7 +18,8 @@ use protocol::{
 };
 use scheduler_driver::SchedulerDriver;
 
-use super::{Command, Failure, LOG_FLAGS, daemon};
+use super::daemon::Shown;
+use super::{Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
 use crate::flags::{Arguments, Flag, Flags, Kind, Surroundings};
 use crate::logging::LogLevel;
 use crate::run::{Follower, JobSpec, Lines, Report, RunScheduler, drive};
@@ -104,6 +105,13 @@ const FLAGS: &[Flag] = &[
     },
     LOG_FLAGS[1],
     LOG_FLAGS[2],
+    HTTP_FLAGS[0],
+    HTTP_FLAGS[1],
+    HTTP_FLAGS[2],
+    HTTP_FLAGS[3],
+    HTTP_FLAGS[4],
+    HTTP_FLAGS[5],
+    HTTP_FLAGS[6],
 ];
 
 /// The name that the task of `--run` begins with.
@@ -179,17 +187,17 @@ struct LocalCluster {
 
 impl LocalCluster {
     async fn start(flags: &Flags, listen: Listen, agents: u64, directory: PathBuf) -> Result<Self, Failure> {
-        let master = listen.bind(master::NAME).await?;
+        let master = listen.clone().bind(master::NAME).await?;
         let config = MasterConfig {
             hostname: daemon::hostname(flags),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..MasterConfig::default()
         };
-        let handle = master::start(&master, master::Start::in_memory(config, daemon::seed()?))?;
+        let handle = master::start(&master, daemon::master(flags, "local", config)?)?;
         tracing::info!(directory = %directory.display(), "listening on {}", handle.pid());
         let mut cluster = Self { master, agents: Vec::new() };
         for index in 0..agents {
-            cluster.add_agent(flags, listen, index, agents, &directory).await?;
+            cluster.add_agent(flags, listen.clone(), index, agents, &directory).await?;
         }
         Ok(cluster)
     }
@@ -218,7 +226,8 @@ impl LocalCluster {
         };
         let config = AgentConfig::new(node.pid(super::agent::ACTOR), info, env!("CARGO_PKG_VERSION"));
         let containers = ProcessConfig::new(&work_dir)?;
-        let handle = super::agent::start(&node, config, containers, self.master.address())?;
+        let handle =
+            super::agent::start(&node, config, containers, self.master.address(), Shown::of(flags, "local"))?;
         self.agents.push((node, handle, work_dir));
         Ok(())
     }

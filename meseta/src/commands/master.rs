@@ -10,7 +10,7 @@ use master::core::allocator::{AllocatorConfig, Quantities};
 use protocol::resources::Value;
 use protocol::{Resource, Resources, Role, Scalar};
 
-use super::{ADVERTISE_FLAGS, Command, Failure, LOG_FLAGS, daemon};
+use super::{ADVERTISE_FLAGS, Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
 use crate::flags::{Arguments, Flag, FlagError, Flags, Kind, Surroundings, parse_weights};
 use crate::runtime;
 use crate::work_dir::WorkDir;
@@ -148,6 +148,13 @@ const FLAGS: &[Flag] = &[
         help: "How many unreachable tasks are remembered of each framework.",
     },
     Flag {
+        name: "max_operator_event_stream_subscribers",
+        aliases: &[],
+        kind: Kind::Number,
+        default: Some("1000"),
+        help: "How many may watch the events of the operator API; one more takes the place of the oldest.",
+    },
+    Flag {
         name: "flags_dir",
         aliases: &[],
         kind: Kind::Text,
@@ -157,13 +164,20 @@ const FLAGS: &[Flag] = &[
     LOG_FLAGS[0],
     LOG_FLAGS[1],
     LOG_FLAGS[2],
+    HTTP_FLAGS[0],
+    HTTP_FLAGS[1],
+    HTTP_FLAGS[2],
+    HTTP_FLAGS[3],
+    HTTP_FLAGS[4],
+    HTTP_FLAGS[5],
+    HTTP_FLAGS[6],
 ];
 
 fn run_master(words: &[String]) -> Result<ExitCode, Failure> {
     let surroundings = Surroundings::of_process(&["/etc/mesos-master"]);
     let flags = Flags::load("master", FLAGS, Arguments::None, words, &surroundings)?;
     let listen = daemon::listen(&flags)?;
-    let start = master::Start::in_memory(settings(&flags)?, daemon::seed()?);
+    let start = daemon::master(&flags, "master", settings(&flags)?)?;
     let work_dir = WorkDir::claim(Path::new(flags.needed("work_dir")?), "master")?;
     let level = daemon::log(&flags, "master", None)?;
     runtime::block_on(async {

@@ -86,6 +86,59 @@ pub const ADVERTISE_FLAGS: [Flag; 2] = [
     },
 ];
 
+/// What a daemon takes of those who speak HTTP.
+pub const HTTP_FLAGS: [Flag; 7] = [
+    Flag {
+        name: "http_max_head_size",
+        aliases: &[],
+        kind: Kind::Size,
+        default: Some("128KB"),
+        help: "The largest head of an HTTP request.",
+    },
+    Flag {
+        name: "http_max_body_size",
+        aliases: &[],
+        kind: Kind::Size,
+        default: Some("16MB"),
+        help: "The largest body of an HTTP request, unpacked.",
+    },
+    Flag {
+        name: "http_head_timeout",
+        aliases: &[],
+        kind: Kind::Duration,
+        default: Some("30secs"),
+        help: "How long an HTTP client may take to send the head of a request.",
+    },
+    Flag {
+        name: "http_body_timeout",
+        aliases: &[],
+        kind: Kind::Duration,
+        default: Some("1mins"),
+        help: "How long it may take to send the body.",
+    },
+    Flag {
+        name: "http_write_timeout",
+        aliases: &[],
+        kind: Kind::Duration,
+        default: Some("1mins"),
+        help: "How long it may take nothing of a response.",
+    },
+    Flag {
+        name: "http_stream_buffer",
+        aliases: &[],
+        kind: Kind::Size,
+        default: Some("1MB"),
+        help: "How much may wait for a subscriber that does not read before it is cut.",
+    },
+    Flag {
+        name: "http_max_connections",
+        aliases: &[],
+        kind: Kind::Number,
+        default: Some("8192"),
+        help: "How many HTTP connections there may be at a time.",
+    },
+];
+
 /// The flags that every daemon has.
 pub const LOG_FLAGS: [Flag; 3] = [
     Flag {

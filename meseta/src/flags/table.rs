@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use protocol::notation::Span;
+use protocol::notation::{ByteSize, Span};
 use protocol::resources::Resources;
 use protocol::{Attributes, resources::Scalar};
 
@@ -34,6 +34,8 @@ pub enum Kind {
     Port,
     /// Such as `15secs`.
     Duration,
+    /// Such as `16MB`.
+    Size,
     /// Such as `cpus:4;mem:2048`.
     Resources,
     /// Such as `rack:r1`.
@@ -60,6 +62,7 @@ impl Kind {
             Kind::Number => text.parse::<u64>().map(drop).map_err(|_| "expected a whole number".into()),
             Kind::Port => text.parse::<u16>().map(drop).map_err(|_| "expected a port, 0 to 65535".into()),
             Kind::Duration => text.parse::<Span>().map(drop).map_err(|error| why(&error)),
+            Kind::Size => text.parse::<ByteSize>().map(drop).map_err(|error| why(&error)),
             Kind::Resources => Resources::parse(text).map(drop).map_err(|error| why(&error)),
             Kind::Attributes => text.parse::<Attributes>().map(drop).map_err(|error| why(&error)),
             Kind::OneOf(choices) if choices.contains(&text) => Ok(()),
@@ -75,6 +78,7 @@ impl Kind {
             Kind::Number => "=N",
             Kind::Port => "=PORT",
             Kind::Duration => "=DURATION",
+            Kind::Size => "=SIZE",
             Kind::Resources => "=RESOURCES",
             Kind::Attributes => "=ATTRIBUTES",
             Kind::OneOf(_) => "=CHOICE",

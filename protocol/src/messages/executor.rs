@@ -36,6 +36,8 @@ pub enum ExecutorCallKind {
     Update(TaskStatus),
     /// Bytes for the scheduler.
     Message(Bytes),
+    /// The executor is there. It asks for nothing.
+    Heartbeat,
 }
 
 /// What the agent tells an executor.

@@ -363,7 +363,7 @@ mod tests {
                 "resource 2 ('cpus'): the same name with another kind of value",
             ),
             (cpus_and(r#""disk": {"persistence": {"id": "x"}}"#), "'disk' is not supported"),
-            (cpus_and(r#""role": "-x""#), "begins with '-'"),
+            (cpus_and(r#""role": "-x""#), "starts with a dash"),
             (cpus_and(r#""reservation": {}"#), "a 'reservation' needs a 'role' other than '*'"),
             (
                 cpus_and(r#""reservations": [{"role": "a"}]"#),

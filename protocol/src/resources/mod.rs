@@ -109,7 +109,7 @@ impl Resources {
     }
 
     /// Whether a message may carry every entry.
-    fn check_limits(&self) -> Result<(), String> {
+    pub(crate) fn check_limits(&self) -> Result<(), String> {
         if self.0.len() > MAX_RESOURCES {
             return Err(format!("more than {MAX_RESOURCES} resources"));
         }

@@ -5,11 +5,12 @@
 
 #[cfg(test)]
 mod tests;
+mod unsupported;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::limits::{MAX_DURATION_NANOS, MAX_ID_BYTES, MAX_ROLES};
+use crate::limits::{MAX_DURATION_NANOS, MAX_ID_BYTES, MAX_NAMED, MAX_ROLES};
 use crate::resources::{Resource, Value};
 use crate::{
     AgentId, Capability, Command, CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId,
@@ -34,7 +35,7 @@ fn refuse<T>(why: String) -> Result<T, Invalid> {
 }
 
 /// As much of a text as a message should hold.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
@@ -111,33 +112,44 @@ pub fn container_id(container_id: &ContainerId) -> Result<(), Invalid> {
 /// A role: `*`, or parts joined by `/`, none of them empty, `.`, `..`, `*`, or beginning with `-`.
 ///
 /// # Errors
-/// Says which part is wrong.
+/// Says what is wrong, in Mesos's words where it has some.
 pub fn role(role: &Role) -> Result<(), Invalid> {
     if role.is_default() {
         return Ok(());
     }
     let text = role.as_str();
     if text.is_empty() {
-        return refuse("a role is empty: use '*' for the default role".into());
+        return refuse("Role names cannot be the empty string".into());
     }
     if text.len() > MAX_ID_BYTES {
-        return refuse(format!("the role '{}...' is longer than {MAX_ID_BYTES} bytes", shown(text)));
+        return refuse(format!("Role '{}...' is longer than {MAX_ID_BYTES} bytes", shown(text)));
+    }
+    let whole = |why: &str| refuse(format!("Role '{}' cannot {why}", shown(text)));
+    if text.starts_with('/') {
+        return whole("start with a slash");
+    }
+    if text.ends_with('/') {
+        return whole("end with a slash");
+    }
+    if text.contains("//") {
+        return whole("contain two adjacent slashes");
     }
     for part in text.split('/') {
-        let why = if part.is_empty() {
-            "has an empty part: no '/' at the ends, nor two in a row".into()
-        } else if matches!(part, "." | ".." | "*") {
-            format!("has an invalid part '{part}'")
-        } else if part.starts_with('-') {
-            format!("has an invalid part '{}': it begins with '-'", shown(part))
+        if matches!(part, "." | ".." | "*") {
+            return whole(&format!("include '{part}' as a component"));
+        }
+        let why = if part.starts_with('-') {
+            "it starts with a dash".into()
+        } else if part.contains(['\t', '\n', '\x0b', '\x0c', '\r', ' ', '\x7f']) {
+            "it contains backspace or whitespace".into()
         } else if let Some(bad) =
             part.chars().find(|c| c.is_whitespace() || c.is_control() || "\\()".contains(*c))
         {
-            format!("has an invalid part '{}': it contains '{}'", shown(part), bad.escape_debug())
+            format!("it contains '{}'", bad.escape_debug())
         } else {
             continue;
         };
-        return refuse(format!("role '{}' {why}", shown(text)));
+        return refuse(format!("Role component '{}' is invalid because {why}", shown(part)));
     }
     Ok(())
 }
@@ -266,15 +278,13 @@ pub fn framework(framework: &FrameworkInfo) -> Result<(), Invalid> {
     if framework.roles.is_empty() {
         return refuse("The framework has no role: set at least one ('*' is the default role)".into());
     }
-    roles(&framework.roles)?;
+    let multi_role = framework.can(Capability::MultiRole);
+    if framework.roles.len() > 1 && !multi_role {
+        return refuse(SEVERAL_ROLES.into());
+    }
+    framework.roles.iter().try_for_each(|role| framework_role(role, multi_role))?;
     if framework.roles.len() > MAX_ROLES {
         return refuse(format!("The framework has {} roles: at most {MAX_ROLES}", framework.roles.len()));
-    }
-    if framework.roles.len() > 1 && !framework.can(Capability::MultiRole) {
-        return refuse(format!(
-            "The framework has {} roles: several need the capability MULTI_ROLE",
-            framework.roles.len()
-        ));
     }
     if let Some(id) = &framework.id {
         framework_id(id)?;
@@ -285,17 +295,45 @@ pub fn framework(framework: &FrameworkInfo) -> Result<(), Invalid> {
     duration("failover timeout of the framework", Some(framework.failover_timeout))
 }
 
-/// Roles in a call of a framework (suppress, revive, subscribe): each of them one of its own.
+/// What a framework with several roles, or with roles in the field for several, needs.
+pub const SEVERAL_ROLES: &str =
+    "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable";
+
+/// A role of a framework: one of several, or its only one.
 ///
 /// # Errors
-/// The first that is not.
-pub fn roles_of(framework: &FrameworkInfo, named: &BTreeSet<Role>) -> Result<(), Invalid> {
-    match named.iter().find(|role| !framework.roles.contains(*role)) {
-        Some(role) => {
-            refuse(format!("The framework is not subscribed to the role '{}'", shown(role.as_str())))
-        }
-        None => Ok(()),
+/// As [`role`], after the name of the field.
+pub fn framework_role(own: &Role, multi_role: bool) -> Result<(), Invalid> {
+    role(own).map_err(|why| {
+        why.within(if multi_role {
+            "'FrameworkInfo.roles' contains invalid role"
+        } else {
+            "'FrameworkInfo.role' is not a valid role"
+        })
+    })
+}
+
+/// What is said of resources that claim to be allocated to two roles, the second of them found first.
+pub fn two_allocation_roles(one: &str, other: &str) -> Invalid {
+    Invalid(format!(
+        "The resources have multiple allocation roles ('{}' and '{}') but only one allocation role is allowed",
+        shown(one),
+        shown(other)
+    ))
+}
+
+/// Roles that a framework suppresses: each of them one of its own.
+///
+/// # Errors
+/// Names those that are not, in Mesos's words.
+pub fn roles_of(framework: &FrameworkInfo, suppressed: &BTreeSet<Role>) -> Result<(), Invalid> {
+    let others: Vec<String> =
+        suppressed.difference(&framework.roles).take(MAX_NAMED).map(|role| shown(role.as_str())).collect();
+    if others.is_empty() {
+        return Ok(());
     }
+    let others = others.join(", ");
+    refuse(format!("Suppressed roles {{ {others} }} are not contained in the set of roles"))
 }
 
 /// An executor: its identity, its command, its resources (it may have none), its grace period.
@@ -310,16 +348,23 @@ pub fn executor(executor: &ExecutorInfo) -> Result<(), Invalid> {
     let place = || format!("The executor '{}' is invalid", executor.executor_id);
     command(&executor.command).map_err(|why| why.within(&place()))?;
     resources(&executor.resources).map_err(|why| why.within(&place()))?;
+    if let Some(unread) = &executor.unread {
+        unsupported::executor(&unread.read())?;
+    }
     duration("shutdown grace period of the executor", executor.shutdown_grace_period)
 }
 
-/// A task, as a single value: its identities, resources (not none), and exactly one of `executor` and `command`,
-/// valid in itself. Task and executor together must not mix revocable and non-revocable of one name.
+/// A task, as a single value: nothing in it that an edge did not understand; its identities, resources (not none), and
+/// exactly one of `executor` and `command`, valid in itself. Task and executor together must not mix revocable and
+/// non-revocable of one name. What is asked of its container must be something that is done.
 ///
 /// # Errors
 /// Says which part is wrong.
 pub fn task(task: &TaskInfo) -> Result<(), Invalid> {
     task_id(&task.task_id)?;
+    if let Some(problem) = &task.problem {
+        return refuse(problem.clone());
+    }
     agent_id(&task.agent_id)?;
     match (&task.executor, &task.command) {
         (Some(own), None) => {
@@ -340,6 +385,9 @@ pub fn task(task: &TaskInfo) -> Result<(), Invalid> {
         return refuse("The task uses no resources: set some, such as cpus:0.1;mem:32".into());
     }
     resources(&task.resources).map_err(|why| why.within("The task's resources are invalid"))?;
+    if let Some(unread) = &task.unread {
+        unsupported::task(&unread.read(), task.executor.is_none())?;
+    }
     duration("kill grace period of the task", task.kill_policy.and_then(|policy| policy.grace_period))?;
     duration("max completion time of the task", task.max_completion_time)
 }

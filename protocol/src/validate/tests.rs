@@ -1,7 +1,8 @@
 use super::*;
 use crate::command::Environment;
 use crate::resources::{Reservation, ReservationKind, Scalar};
-use crate::{KillPolicy, notation::Span};
+use crate::wire::v1;
+use crate::{Carried, KillPolicy, notation::Span};
 
 #[track_caller]
 fn refused(result: Result<(), Invalid>, part: &str) {
@@ -30,23 +31,24 @@ fn role_names() {
     for good in ["*", "prod", "a/b/c", "a-b", "a*", "...", "a.b"] {
         assert_eq!(role(&good.into()), Ok(()), "{good}");
     }
-    for (bad, part) in [
-        ("", "use '*' for the default role"),
-        ("/", "empty part"),
-        ("a/", "empty part"),
-        ("/a", "empty part"),
-        ("a//b", "empty part"),
-        ("a/*", "invalid part '*'"),
-        (".", "invalid part '.'"),
-        ("a/../b", "invalid part '..'"),
-        ("-a", "begins with '-'"),
-        ("a b", "contains ' '"),
-        ("a(b)", "contains '('"),
-        ("a\tb", "contains '\\t'"),
+    for (bad, why) in [
+        ("", "Role names cannot be the empty string"),
+        ("/", "Role '/' cannot start with a slash"),
+        ("/bad", "Role '/bad' cannot start with a slash"),
+        ("x/", "Role 'x/' cannot end with a slash"),
+        ("a//b", "Role 'a//b' cannot contain two adjacent slashes"),
+        ("a/*", "Role 'a/*' cannot include '*' as a component"),
+        (".", "Role '.' cannot include '.' as a component"),
+        ("a/../b", "Role 'a/../b' cannot include '..' as a component"),
+        ("-x", "Role component '-x' is invalid because it starts with a dash"),
+        ("a/-x", "Role component '-x' is invalid because it starts with a dash"),
+        ("a b", "Role component 'a b' is invalid because it contains backspace or whitespace"),
+        ("a\tb", "Role component 'a\\tb' is invalid because it contains backspace or whitespace"),
+        ("a(b)", "Role component 'a(b)' is invalid because it contains '('"),
     ] {
-        refused(role(&bad.into()), part);
+        assert_eq!(role(&bad.into()).unwrap_err().to_string(), why);
     }
-    refused(roles([&"a".into(), &"b/".into()]), "role 'b/'");
+    refused(roles([&"a".into(), &"b/".into()]), "Role 'b/'");
     refused(role(&"x".repeat(256).into()), "longer than 255 bytes");
 }
 
@@ -57,13 +59,20 @@ fn the_framework_has_valid_roles_and_several_only_with_multi_role() {
     info.roles.clear();
     refused(framework(&info), "no role");
     info.roles.insert("-x".into());
-    refused(framework(&info), "begins with '-'");
+    let told = framework(&info).unwrap_err().to_string();
+    let why = "Role component '-x' is invalid because it starts with a dash";
+    assert_eq!(told, format!("'FrameworkInfo.role' is not a valid role: {why}"));
+    info.capabilities.insert(Capability::MultiRole);
+    let told = framework(&info).unwrap_err().to_string();
+    assert_eq!(told, format!("'FrameworkInfo.roles' contains invalid role: {why}"));
+    info.capabilities.clear();
     info.roles = ["a".into(), "b".into()].into();
-    refused(framework(&info), "2 roles: several need the capability MULTI_ROLE");
+    assert_eq!(framework(&info).unwrap_err().to_string(), SEVERAL_ROLES);
     info.capabilities.insert(Capability::MultiRole);
     assert_eq!(framework(&info), Ok(()));
     assert_eq!(roles_of(&info, &["a".into()].into()), Ok(()));
-    refused(roles_of(&info, &["a".into(), "c".into()].into()), "not subscribed to the role 'c'");
+    let told = roles_of(&info, &["a".into(), "c".into(), "d".into()].into()).unwrap_err().to_string();
+    assert_eq!(told, "Suppressed roles { c, d } are not contained in the set of roles");
     info.id = Some("a/b".into());
     refused(framework(&info), "The framework id");
     info.id = Some("f-0001".into());
@@ -190,7 +199,77 @@ fn resources_of_a_task_are_unambiguous() {
         }],
         ..Resource::scalar("cpus", Scalar::from_units(1))
     };
-    refused(resources(&reserved.into()), "The resource 'cpus' is invalid: role '-x'");
+    refused(resources(&reserved.into()), "The resource 'cpus' is invalid: Role component '-x'");
     refused(resources(&Resource::scalar("a b", Scalar::from_units(1)).into()), "'a b' is not a name");
     assert_eq!(resources(&"cpus:1;cpus(prod):2".parse().unwrap()), Ok(()));
+}
+
+/// A command task and one of an executor of the framework's own, each with the same that is not supported.
+fn asking(unread: &v1::TaskInfo) -> [TaskInfo; 2] {
+    let custom = ExecutorInfo::new("e1", CommandInfo::argv("run", ["run"]));
+    let plain = TaskInfo { unread: Carried::new(unread), ..a_task() };
+    [plain.clone(), TaskInfo { command: None, executor: Some(custom), ..plain }]
+}
+
+#[test]
+fn what_is_not_done_yet_is_refused_aloud() {
+    let container = v1::ContainerInfo { r#type: 2, ..Default::default() };
+    let image = v1::container_info::MesosInfo { image: Some(v1::Image::default()) };
+    let network = v1::NetworkInfo { name: Some("n".into()), ..Default::default() };
+    let linux = v1::LinuxInfo { share_pid_namespace: Some(true), ..Default::default() };
+    let rlimits = v1::RLimitInfo { rlimits: vec![v1::r_limit_info::RLimit::default()] };
+    for (asked, part) in [
+        (v1::ContainerInfo { r#type: 1, ..container.clone() }, "type DOCKER"),
+        (v1::ContainerInfo { mesos: Some(image), ..container.clone() }, "mesos.image"),
+        (v1::ContainerInfo { volumes: vec![v1::Volume::default()], ..container.clone() }, "volumes"),
+        (v1::ContainerInfo { hostname: Some("h".into()), ..container.clone() }, "hostname"),
+        (v1::ContainerInfo { network_infos: vec![network], ..container.clone() }, "network_infos"),
+        (v1::ContainerInfo { linux_info: Some(linux), ..container.clone() }, "linux_info"),
+        (v1::ContainerInfo { rlimit_info: Some(rlimits), ..container.clone() }, "rlimit_info"),
+        (v1::ContainerInfo { tty_info: Some(v1::TtyInfo::default()), ..container.clone() }, "tty_info"),
+    ] {
+        let [command, custom] =
+            asking(&v1::TaskInfo { container: Some(asked.clone()), ..Default::default() });
+        refused(task(&command), "The container of the task is not supported yet");
+        refused(task(&command), part);
+        assert_eq!(task(&custom), Ok(()), "{part}: the executor's to read");
+        let unread = v1::ExecutorInfo { container: Some(asked), ..Default::default() };
+        let mut with = custom.executor.clone().unwrap();
+        with.unread = Carried::new(&unread);
+        refused(
+            task(&TaskInfo { executor: Some(with), ..custom }),
+            "The container of the executor is not supported yet",
+        );
+    }
+    let check = v1::TaskInfo { check: Some(v1::CheckInfo::default()), ..Default::default() };
+    let health = v1::TaskInfo { health_check: Some(v1::HealthCheck::default()), ..Default::default() };
+    for (asked, part) in [(check, "'check' of a command task"), (health, "'health_check' of a command task")]
+    {
+        let [command, custom] = asking(&asked);
+        refused(task(&command), part);
+        assert_eq!(task(&custom), Ok(()));
+    }
+    let limits = [("cpus".to_owned(), v1::value::Scalar { value: 1.0 })].into();
+    for of_either in asking(&v1::TaskInfo { limits, ..Default::default() }) {
+        refused(task(&of_either), "'limits' of a task are not supported yet");
+    }
+}
+
+#[test]
+fn what_is_only_shown_is_accepted() {
+    let network_infos = vec![v1::NetworkInfo::default()];
+    let container = v1::ContainerInfo { r#type: 2, network_infos, ..Default::default() };
+    let discovery = v1::DiscoveryInfo { name: Some("n".into()), ..Default::default() };
+    let unread =
+        v1::TaskInfo { container: Some(container), discovery: Some(discovery), ..Default::default() };
+    for of_either in asking(&unread) {
+        assert_eq!(task(&of_either), Ok(()));
+    }
+}
+
+#[test]
+fn a_task_with_a_problem_is_refused_with_that_sentence() {
+    let problem = "secrets are not supported yet".to_owned();
+    let told = task(&TaskInfo { problem: Some(problem.clone()), ..a_task() }).unwrap_err();
+    assert_eq!(told, Invalid(problem));
 }

@@ -175,6 +175,7 @@ fn executor_call(world: &mut World, kind: &str, words: &[&str]) -> ExecutorCallK
             }
         }
         ("update", words) => ExecutorCallKind::Update(status(world, words)),
+        ("heartbeat", []) => ExecutorCallKind::Heartbeat,
         ("message", [text]) => ExecutorCallKind::Message(Bytes::from((*text).to_string())),
         _ => panic!("not understood: {kind} {words:?}"),
     }

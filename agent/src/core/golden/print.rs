@@ -2,7 +2,7 @@
 
 use libactor::Pid;
 use protocol::messages::{AgentCall, ExecutorEvent};
-use protocol::{ContainerId, Task, TaskStatus, Uuid};
+use protocol::{ContainerId, Source, Task, TaskStatus, Uuid};
 
 use super::super::Output;
 use super::World;
@@ -33,6 +33,9 @@ pub(super) fn output(world: &mut World, output: &Output) -> String {
             text.replace(spec.container_id.as_str(), &container(world, &spec.container_id))
         }
         Output::Destroy { container_id } => format!("destroy {}", container(world, container_id)),
+        Output::Forget { framework_id, executor_id, container_id, last, .. } => {
+            format!("forget {framework_id}/{executor_id} {} last={last}", container(world, container_id))
+        }
         Output::Terminate { message, failed } => format!("terminate failed={failed}: {message}"),
     }
 }
@@ -105,6 +108,12 @@ fn status(world: &mut World, status: &TaskStatus) -> String {
         format!("{} {} {} by {:?}", status.task_id, status.state, uuid(world, status.uuid), status.source);
     if let Some(executor) = &status.executor_id {
         text.push_str(&format!(" executor={executor}"));
+    }
+    if status.source == Source::Executor {
+        let told = status.unread.as_ref().and_then(|unread| unread.read().container_status).unwrap();
+        let id = told.container_id.unwrap().value;
+        assert!(world.containers.iter().any(|known| known.as_str() == id), "it says where the task runs");
+        assert_eq!(told.network_infos[0].ip_addresses[0].ip_address.as_deref(), Some("10.0.0.9"));
     }
     if let Some(reason) = status.reason {
         text.push_str(&format!(" {}", reason.name()));

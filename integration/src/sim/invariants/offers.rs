@@ -31,17 +31,18 @@ struct Acceptance {
 impl Invariant for Offers {
     fn seen(&mut self, _now: Time, seen: &Seen<'_, Message>) {
         match seen {
-            Seen::Sent { to, message: Message::Event(Event::Offers(offers)), .. } => {
-                offers.iter().for_each(|offer| self.offered(to, offer));
-            }
-            Seen::Sent { message: Message::Event(Event::Rescind(id)), .. } => {
-                self.outstanding.remove(id);
-            }
-            Seen::Delivered { from, message: Message::Scheduler(SchedulerCall { call, .. }), .. } => {
-                self.called(from, call);
-            }
-            Seen::Sent { message: Message::AgentEvent(AgentEvent::RunTask { task, .. }), .. } => {
-                self.launched(task);
+            Seen::Sent { to, message, .. } => match message {
+                Message::AgentEvent(AgentEvent::RunTask { task, .. }) => self.launched(task),
+                message => match message.event() {
+                    Some(Event::Offers(offers)) => offers.iter().for_each(|offer| self.offered(to, offer)),
+                    Some(Event::Rescind(id)) => drop(self.outstanding.remove(id)),
+                    _ => {}
+                },
+            },
+            Seen::Delivered { from, message, .. } => {
+                if let Some(SchedulerCall { call, .. }) = message.scheduler_call() {
+                    self.called(from, call);
+                }
             }
             _ => {}
         }

@@ -28,7 +28,8 @@ struct Told {
 impl Invariant for States {
     fn seen(&mut self, _now: Time, seen: &Seen<'_, Message>) {
         match seen {
-            Seen::Delivered { message: Message::Event(Event::Update(status)), .. } => {
+            Seen::Delivered { message, .. } => {
+                let Some(Event::Update(status)) = message.event() else { return };
                 let told = self.tasks.entry(status.task_id.clone()).or_default();
                 match status.uuid {
                     Some(uuid) => told.by_agent(uuid, status),

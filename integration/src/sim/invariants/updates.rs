@@ -49,18 +49,14 @@ impl Invariant for Updates {
                     stream.sent.push(Sent { uuid, framework_id, agent: Some((*from).clone()) });
                 }
             }
-            Seen::Delivered { message: Message::Event(Event::Update(status)), .. } => {
-                let Some(uuid) = status.uuid else { return };
-                self.delivered(&status.task_id, uuid);
-            }
-            Seen::Sent {
-                message:
-                    Message::Scheduler(SchedulerCall { call: Call::Acknowledge { task_id, uuid, .. }, .. }),
-                ..
-            } => {
-                let stream = self.streams.entry(task_id.clone()).or_default();
-                assert!(stream.delivered.contains(uuid), "{uuid} of {task_id} is acknowledged unseen");
-                stream.acknowledged.insert(*uuid);
+            Seen::Sent { message, .. } => {
+                if let Some(SchedulerCall { call: Call::Acknowledge { task_id, uuid, .. }, .. }) =
+                    message.scheduler_call()
+                {
+                    let stream = self.streams.entry(task_id.clone()).or_default();
+                    assert!(stream.delivered.contains(uuid), "{uuid} of {task_id} is acknowledged unseen");
+                    stream.acknowledged.insert(*uuid);
+                }
             }
             Seen::Delivered { message: Message::AgentEvent(event), .. } => {
                 if let AgentEvent::Acknowledge { framework_id, task_id, uuid } = event
@@ -68,6 +64,13 @@ impl Invariant for Updates {
                 {
                     self.settled.insert(*uuid);
                     self.unheard.push((framework_id.clone(), task_id.clone()));
+                }
+            }
+            Seen::Delivered { message, .. } => {
+                if let Some(Event::Update(status)) = message.event()
+                    && let Some(uuid) = status.uuid
+                {
+                    self.delivered(&status.task_id, uuid);
                 }
             }
             // What a master has called ended is not in the registry: the next one may hear of it again.

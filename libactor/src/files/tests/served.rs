@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use nix::sys::stat::Mode;
 use nix::unistd::{User, getuid, mkfifo};
 
-use super::limits::{CHUNK_BYTES, DEPTH, LISTED_ENTRIES, LISTED_LINKS, READ_BYTES};
+use super::limits::{CHUNK_BYTES, DEPTH, READ_BYTES};
 use super::*;
 
 #[test]
@@ -106,40 +106,23 @@ fn lists_show_what_stat_shows() {
 #[test]
 fn lists_are_bounded() {
     let place = place();
-    let many = place.root().join("many");
-    fs::create_dir(&many).unwrap();
-    for number in 0..LISTED_ENTRIES {
-        fs::File::create(many.join(number.to_string())).unwrap();
+    for number in 0..10 {
+        place.link("../f", &format!("d/{number}"));
     }
-    assert_eq!(place.names("/r/many", Way::Kernel).unwrap().len(), LISTED_ENTRIES);
-    fs::File::create(many.join("more")).unwrap();
-    let error = place.names("/r/many", Way::Kernel).unwrap_err();
-    assert!(
-        matches!(&error, FilesError::Refused(text) if text.contains("more entries than are listed: at most 20000"))
-    );
-    // The way there may be long too.
-    let mut long = PathBuf::from("long");
-    for _ in 0..10 {
-        long.push("n".repeat(250));
-    }
-    fs::create_dir_all(place.root().join(&long)).unwrap();
-    fs::remove_file(many.join("more")).unwrap();
-    fs::rename(&many, place.root().join(&long).join("many")).unwrap();
-    place.reads("/r/f", "f's text");
-    let path = format!("/r/{}/many", long.display());
-    assert!(matches!(place.names(&path, Way::Kernel), Err(FilesError::Refused(_))));
-}
-
-#[test]
-fn links_that_a_list_follows_are_bounded() {
-    let place = place();
-    for number in 0..LISTED_LINKS + 10 {
-        place.link("../f", &format!("d/e/{number}"));
-    }
-    place.link("../../f", "d/e/x");
-    let infos = list::list(&place.files.find("/r/d/e").unwrap(), Way::Kernel).unwrap();
-    assert_eq!(infos.len(), LISTED_LINKS + 12);
-    assert!(infos.iter().filter(|info| info.mode_text().starts_with('l')).count() >= 10);
+    let list = |entries, bytes, links| {
+        let bounds = list::Bounds { entries, bytes, links };
+        list::list_within(&place.files.find("/r/d").unwrap(), Way::Kernel, bounds)
+    };
+    // Ten links, and the directory `e`.
+    let bytes = "/r/d/0".len() * 11;
+    let followed =
+        |infos: Vec<FileInfo>| infos.iter().filter(|info| info.mode_text().starts_with('-')).count();
+    assert_eq!(list(11, bytes, 10).map(followed), Ok(10));
+    assert_eq!(list(11, bytes, 3).map(followed), Ok(3));
+    let text = "'/r/d' has more entries than are listed: at most 10, with paths of 66 bytes together. Ask for a \
+                directory below it, or for a file.";
+    assert_eq!(list(10, bytes, 10), Err(FilesError::Refused(text.into())));
+    assert!(matches!(list(11, bytes - 1, 10), Err(FilesError::Refused(_))));
 }
 
 #[test]

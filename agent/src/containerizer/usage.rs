@@ -1,0 +1,168 @@
+//! What containers use: read from the kernel's files on any thread but the actor's.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use protocol::ContainerId;
+
+use super::posix;
+use crate::os;
+
+/// Tells what containers use. It reads files of the kernel, which may take a while: not for the actor's thread.
+pub trait Meter: Send + Sync + 'static {
+    /// What each of these containers, named with its first process, uses now. One that has ended is left out.
+    fn read(&self, containers: &[(ContainerId, u32)]) -> BTreeMap<ContainerId, Usage>;
+}
+
+/// What a container uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Processes that live.
+    pub processes: u32,
+    /// Their threads.
+    pub threads: u32,
+    /// Time on CPUs outside the kernel, since the container began.
+    pub cpus_user: Duration,
+    /// Time on CPUs in the kernel.
+    pub cpus_system: Duration,
+    /// Memory that its processes hold, bytes.
+    pub mem_rss_bytes: u64,
+    /// All memory that is charged to it, bytes; absent: the kernel does not count it for this container.
+    pub mem_total_bytes: Option<u64>,
+    /// The part of it that belongs to no file, bytes.
+    pub mem_anon_bytes: Option<u64>,
+    /// The part of it that caches files, bytes.
+    pub mem_file_bytes: Option<u64>,
+    /// The part of that which is mapped, bytes.
+    pub mem_mapped_file_bytes: Option<u64>,
+}
+
+/// What the processes of a container use, whichever live.
+pub(super) fn of_processes(pids: impl IntoIterator<Item = i32>) -> Option<Usage> {
+    let mut all = Usage::default();
+    for pid in pids {
+        // One that has ended meanwhile is left out.
+        let Ok(text) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+        if let Some(one) = parse_stat(&text, os::ticks_per_second(), os::page_bytes()) {
+            all.processes += 1;
+            all.threads += one.threads;
+            all.cpus_user += one.cpus_user;
+            all.cpus_system += one.cpus_system;
+            all.mem_rss_bytes += one.mem_rss_bytes;
+        }
+    }
+    (all.processes > 0).then_some(all)
+}
+
+/// One line of `/proc/<pid>/stat`. The time of children that have been waited for counts, else the sum would shrink when
+/// one ends.
+fn parse_stat(text: &str, ticks_per_second: u64, page_bytes: u64) -> Option<Usage> {
+    let (_, tail) = text.rsplit_once(") ")?;
+    let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    let time = |own: usize, children: usize| -> Option<Duration> {
+        let ticks = number(own)?.saturating_add(number(children)?);
+        Some(Duration::from_nanos((ticks / ticks_per_second).saturating_mul(1_000_000_000))).map(|whole| {
+            whole + Duration::from_nanos(ticks % ticks_per_second * 1_000_000_000 / ticks_per_second)
+        })
+    };
+    if matches!(fields.first(), Some(&("Z" | "X"))) {
+        return None;
+    }
+    Some(Usage {
+        threads: u32::try_from(number(17)?).ok()?,
+        cpus_user: time(11, 13)?,
+        cpus_system: time(12, 14)?,
+        mem_rss_bytes: number(21)?.saturating_mul(page_bytes),
+        ..Usage::default()
+    })
+}
+
+/// What a cgroup of the second version uses, with those below it. `None`: it is gone, or nothing is in it.
+pub(super) fn of_cgroup(path: &Path) -> Option<Usage> {
+    let mut pids = Vec::new();
+    processes_below(path, &mut pids);
+    // Without the controllers of a kind the kernel tells nothing of it here: then it is summed over the processes.
+    let mut usage = of_processes(pids)?;
+    let (user, system) = parse_cpu_stat(&fs::read_to_string(path.join("cpu.stat")).ok()?)?;
+    (usage.cpus_user, usage.cpus_system) = (user, system);
+    if let Ok(text) = fs::read_to_string(path.join("memory.current")) {
+        usage.mem_total_bytes = text.trim().parse().ok();
+        let stat = fs::read_to_string(path.join("memory.stat")).unwrap_or_default();
+        usage.mem_anon_bytes = field(&stat, "anon");
+        usage.mem_file_bytes = field(&stat, "file");
+        usage.mem_mapped_file_bytes = field(&stat, "file_mapped");
+        usage.mem_rss_bytes = usage.mem_anon_bytes.unwrap_or(usage.mem_rss_bytes);
+    }
+    Some(usage)
+}
+
+fn processes_below(path: &Path, into: &mut Vec<i32>) {
+    let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    into.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            processes_below(&entry.path(), into);
+        }
+    }
+}
+
+/// The number behind a name in a file of `name number` lines.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+fn parse_cpu_stat(text: &str) -> Option<(Duration, Duration)> {
+    Some((
+        Duration::from_micros(field(text, "user_usec")?),
+        Duration::from_micros(field(text, "system_usec")?),
+    ))
+}
+
+/// What containers that are kept together by sessions use: the processes are looked through once for all.
+pub(super) fn of_sessions(containers: &[(ContainerId, u32)]) -> BTreeMap<ContainerId, Usage> {
+    let Ok(all) = posix::processes() else { return BTreeMap::new() };
+    let usage = |(container_id, main): &(ContainerId, u32)| {
+        let main = i32::try_from(*main).ok()?;
+        // A process id says nothing once its process is gone: what is there must be of this container.
+        let members = all.contains_key(&main).then(|| posix::members_of(&all, container_id, main))?;
+        Some((container_id.clone(), of_processes(members)?))
+    };
+    containers.iter().filter_map(usage).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_proc_is_read() {
+        let line = "42 (a) b) S 7 42 40 0 -1 4194560 100 0 0 0 150 25 50 5 20 0 3 0 12345 1000000 256 18446744073709551615";
+        let usage = parse_stat(line, 100, 4096).unwrap();
+        assert_eq!(usage.cpus_user, Duration::from_millis(2000));
+        assert_eq!(usage.cpus_system, Duration::from_millis(300));
+        assert_eq!((usage.threads, usage.mem_rss_bytes), (3, 256 * 4096));
+        assert_eq!(parse_stat("42 (a) Z 7 42 40 0", 100, 4096), None);
+        assert_eq!(parse_stat("42 (a) S 7", 100, 4096), None);
+        assert_eq!(parse_stat("", 100, 4096), None);
+    }
+
+    #[test]
+    fn files_of_a_cgroup_are_read() {
+        let text = "usage_usec 3000000\nuser_usec 2000000\nsystem_usec 1000000\n";
+        assert_eq!(parse_cpu_stat(text), Some((Duration::from_secs(2), Duration::from_secs(1))));
+        assert_eq!(parse_cpu_stat("usage_usec 1\n"), None);
+        assert_eq!(field("file_mapped 1\nfile 2\n", "file"), Some(2));
+        assert_eq!(of_cgroup(Path::new("/nowhere")), None);
+    }
+
+    #[test]
+    fn this_process_uses_something() {
+        let own = std::process::id();
+        let usage = of_processes([own as i32, i32::MAX]).unwrap();
+        assert!(usage.processes == 1 && usage.threads >= 1 && usage.mem_rss_bytes > 0, "{usage:?}");
+        assert_eq!(of_processes([i32::MAX]), None);
+    }
+}

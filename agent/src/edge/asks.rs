@@ -1,0 +1,73 @@
+//! Questions that HTTP requests put to the machine, and that it answers by number.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use libactor::shell::ShellHandle;
+use tokio::sync::oneshot;
+
+use super::limits::MAX_ASKS;
+use crate::core::{Ask, Input, Refusal};
+
+/// What the machine says.
+pub(crate) type Answer = Result<(), (Refusal, String)>;
+
+/// The questions.
+#[derive(Debug, Default)]
+pub(crate) struct Asks {
+    shell: OnceLock<ShellHandle<Input>>,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    waiting: BTreeMap<Ask, oneshot::Sender<Answer>>,
+}
+
+impl Asks {
+    /// The actor runs.
+    pub(crate) fn begin(&self, shell: ShellHandle<Input>) {
+        // It is started once.
+        let _ = self.shell.set(shell);
+    }
+
+    /// The actor has ended: nobody gets an answer any more.
+    pub(crate) fn close(&self) {
+        self.lock().waiting.clear();
+    }
+
+    /// Puts a question. Where the agent has no room for it, or is ending, it is refused as unavailable.
+    pub(crate) async fn ask(&self, question: impl FnOnce(Ask) -> Input) -> Answer {
+        let unable = |why: &str| Err((Refusal::Unavailable, why.to_owned()));
+        let Some(shell) = self.shell.get() else { return unable("The agent is starting") };
+        let (sender, receiver) = oneshot::channel();
+        let ask = {
+            let mut open = self.lock();
+            if open.waiting.len() >= MAX_ASKS {
+                return unable("The agent has too many open calls; try again later");
+            }
+            let ask = Ask(open.next);
+            open.next += 1;
+            open.waiting.insert(ask, sender);
+            ask
+        };
+        if shell.try_feed(question(ask)).is_err() {
+            self.lock().waiting.remove(&ask);
+            return unable("The agent has too many messages waiting; try again later");
+        }
+        receiver.await.unwrap_or_else(|_| unable("The agent is ending"))
+    }
+
+    /// The machine's answer.
+    pub(crate) fn answer(&self, ask: Ask, answer: Answer) {
+        if let Some(sender) = self.lock().waiting.remove(&ask) {
+            // Who has gone does not want it any more.
+            let _ = sender.send(answer);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,87 @@
+//! Sandboxes among the served files. Each run of an executor is found under three names, as in Mesos: its real path, the real
+//! path of `latest` beside it, and `/frameworks/<framework>/executors/<executor>/runs/latest`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use libactor::files::Files;
+use protocol::{ContainerId, ExecutorId, FrameworkId};
+
+use crate::core::ContainerSpec;
+
+/// The sandboxes of the runs that the machine knows.
+#[derive(Debug)]
+pub(crate) struct Sandboxes {
+    files: Files,
+    work_dir: PathBuf,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The newest run of each executor: there for as long as any run of the executor is known.
+    latest: BTreeMap<(FrameworkId, ExecutorId), ContainerId>,
+    /// Runs that are being launched.
+    launching: BTreeMap<ContainerId, [String; 3]>,
+}
+
+impl Sandboxes {
+    pub(crate) fn new(files: Files, work_dir: PathBuf) -> Arc<Self> {
+        Arc::new(Self { files, work_dir, known: Mutex::default() })
+    }
+
+    /// A run has been asked for.
+    pub(crate) fn launch(&self, spec: &ContainerSpec) {
+        let (framework_id, executor_id) = (&spec.framework_id, &spec.executor.executor_id);
+        let names = self.names(framework_id, executor_id, &spec.sandbox);
+        let mut known = self.lock();
+        known.latest.insert((framework_id.clone(), executor_id.clone()), spec.container_id.clone());
+        known.launching.insert(spec.container_id.clone(), names);
+    }
+
+    /// The newest run of an executor.
+    pub(crate) fn latest(&self, framework_id: &FrameworkId, executor_id: &ExecutorId) -> Option<ContainerId> {
+        self.lock().latest.get(&(framework_id.clone(), executor_id.clone())).cloned()
+    }
+
+    /// The launch has come to something: the sandbox is there, unless it could not be made. Asks the file system.
+    pub(crate) fn attach(&self, container_id: &ContainerId) {
+        let Some(names) = self.lock().launching.remove(container_id) else { return };
+        let real = PathBuf::from(&names[0]);
+        for name in names {
+            if let Err(error) = self.files.attach(&name, &real) {
+                tracing::debug!(%container_id, %error, "a sandbox can't be served");
+                return;
+            }
+        }
+    }
+
+    /// A run is not known any more; `last`: no run of its executor is.
+    pub(crate) fn forget(
+        &self,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+        sandbox: &Path,
+        last: bool,
+    ) {
+        let [own, latest, short] = self.names(framework_id, executor_id, sandbox);
+        self.files.detach(&own);
+        if last {
+            self.files.detach(&latest);
+            self.files.detach(&short);
+            self.lock().latest.remove(&(framework_id.clone(), executor_id.clone()));
+        }
+    }
+
+    fn names(&self, framework_id: &FrameworkId, executor_id: &ExecutorId, sandbox: &Path) -> [String; 3] {
+        let real = self.work_dir.join(sandbox);
+        let latest = real.with_file_name("latest");
+        let short = format!("/frameworks/{framework_id}/executors/{executor_id}/runs/latest");
+        [real.to_string_lossy().into_owned(), latest.to_string_lossy().into_owned(), short]
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

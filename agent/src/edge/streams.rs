@@ -1,0 +1,164 @@
+//! Executors that are subscribed over HTTP: each holds a stream, to which its events are pushed.
+//!
+//! To the machine a stream is a peer like any other ([`Pid::stream`]): it subscribes, is linked, told things, and is gone.
+//! A stream is opened for a call before the machine has decided on it, and begins to be watched once the machine links it:
+//! its end is never reported before its beginning.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use libactor::Pid;
+use libactor::http::{self, HttpBody, HttpResponse, StatusCode, StreamLimits, StreamSender};
+use libactor::shell::ShellHandle;
+use protocol::messages::ExecutorEvent;
+use protocol::wire::convert::{self, ExecutorEventContext};
+use protocol::wire::{self, Format, recordio};
+use protocol::{Capability, ContainerId, Uuid};
+
+use super::limits::MAX_STREAMS;
+use crate::core::Input;
+
+/// The streams.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    shell: OnceLock<ShellHandle<Input>>,
+    node: SocketAddr,
+    limits: StreamLimits,
+    open: Mutex<BTreeMap<String, Stream>>,
+}
+
+/// A stream that is open.
+#[derive(Debug)]
+struct Stream {
+    sender: StreamSender,
+    format: Format,
+    context: ExecutorEventContext,
+}
+
+/// A stream that has just been opened for a call. Dropped before the call is taken, it is closed.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    streams: Arc<Streams>,
+    /// What the machine calls it.
+    pid: Pid,
+    format: Format,
+    /// What is sent to the client; taken with the call.
+    body: Option<HttpBody>,
+}
+
+impl Opened {
+    /// What the machine calls it.
+    pub(crate) fn pid(&self) -> &Pid {
+        &self.pid
+    }
+
+    /// The call is taken: the answer.
+    pub(crate) fn begin(mut self) -> HttpResponse {
+        match self.body.take() {
+            Some(body) => HttpResponse::of(StatusCode::OK, self.format.content_type(), body),
+            None => HttpResponse::empty(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if self.body.is_some() {
+            self.streams.finish(&self.pid);
+        }
+    }
+}
+
+impl Streams {
+    /// None yet. `node` is where the node listens.
+    pub(crate) fn new(node: SocketAddr, limits: StreamLimits) -> Self {
+        Self { shell: OnceLock::new(), node, limits, open: Mutex::default() }
+    }
+
+    /// The actor runs.
+    pub(crate) fn begin(&self, shell: ShellHandle<Input>) {
+        // It is started once.
+        let _ = self.shell.set(shell);
+    }
+
+    /// The actor has ended, and with it the streams.
+    pub(crate) fn close(&self) {
+        for stream in std::mem::take(&mut *self.lock()).into_values() {
+            stream.sender.finish(None);
+        }
+    }
+
+    /// Opens a stream; `None` where there are too many, or the system has no randomness.
+    pub(crate) fn open(self: &Arc<Self>, format: Format) -> Option<Opened> {
+        let id = random_id()?;
+        let pid = Pid::stream(&id, self.node);
+        let (sender, body) = http::stream(self.limits.clone());
+        let mut open = self.lock();
+        if open.len() >= MAX_STREAMS {
+            return None;
+        }
+        open.insert(id, Stream { sender, format, context: ExecutorEventContext::default() });
+        drop(open);
+        Some(Opened { streams: self.clone(), pid, format, body: Some(body) })
+    }
+
+    /// The machine has nothing more to tell: the stream ends after what was told.
+    pub(crate) fn finish(&self, pid: &Pid) {
+        let stream = pid.stream_id().and_then(|id| self.lock().remove(id));
+        if let Some(stream) = stream {
+            stream.sender.finish(None);
+        }
+    }
+
+    /// The machine wants to hear of its end; that it has ended it itself does not matter to it.
+    pub(crate) fn watch(self: &Arc<Self>, pid: Pid) {
+        let Some(shell) = self.shell.get().cloned() else { return };
+        let sender = pid.stream_id().and_then(|id| self.lock().get(id).map(|stream| stream.sender.clone()));
+        let streams = self.clone();
+        tokio::spawn(async move {
+            // One that is not there any more has ended already.
+            if let Some(sender) = sender {
+                sender.closed().await;
+                streams.finish(&pid);
+            }
+            // An error means that the agent has ended.
+            let _ = shell.feed(Input::Exited { pid }).await;
+        });
+    }
+
+    /// Tells an executor. What is told to one that is gone, or was cut, is lost: the end of the stream is reported. Nothing
+    /// follows an error.
+    pub(crate) fn tell(&self, pid: &Pid, event: &ExecutorEvent, container_id: Option<ContainerId>) {
+        let mut open = self.lock();
+        let Some(stream) = pid.stream_id().and_then(|id| open.get_mut(id)) else { return };
+        if let ExecutorEvent::Subscribed { framework, .. } = event {
+            stream.context.refined = framework.can(Capability::ReservationRefinement);
+            stream.context.container_id = container_id;
+        }
+        let record = record(stream.format, event, &stream.context);
+        if matches!(event, ExecutorEvent::Error(_)) {
+            stream.sender.finish(Some(record));
+        } else {
+            // An error is reported as the end of the stream.
+            let _ = stream.sender.send(record);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Stream>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One event, as it is sent.
+fn record(format: Format, event: &ExecutorEvent, context: &ExecutorEventContext) -> Bytes {
+    recordio::record(&wire::encode(format, &convert::executor_event(event, context)))
+}
+
+/// An id that nobody can guess; `None` where the system has no randomness to give.
+fn random_id() -> Option<String> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).ok()?;
+    Some(Uuid::from_random(u128::from_ne_bytes(bits)).to_string())
+}

@@ -1,0 +1,319 @@
+//! The master's tables once more, in a form that can be handed out: what reads are served from.
+//!
+//! The machine says what it has changed ([`Change`]); the names of that are collected ([`Touched`]), and looked up in the
+//! machine before a snapshot is taken, or when there are many of them. So the master's thread spends its time on what has
+//! changed, never on all that there is, and what a reader looks at stays as it is however long that takes.
+
+mod shelf;
+#[cfg(test)]
+mod tests;
+pub(crate) mod totals;
+mod touched;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use libactor::Time;
+use protocol::{AgentId, ExecutorId, FrameworkId, OfferId, Role, Task, TaskId};
+
+use super::snapshot::{AgentView, ExecutorView, FrameworkView, Snapshot, TaskView};
+use crate::core::agents::Agent;
+use crate::core::frameworks::Framework;
+use crate::core::{Change, Master};
+
+pub use shelf::Shelf;
+use totals::Totals;
+use touched::Touched;
+
+/// Names that may wait to be looked up. Ours: looking up so many takes about a millisecond.
+const MAX_TOUCHED: usize = 1024;
+
+/// The copy.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    snapshot: Snapshot,
+    totals: Totals,
+    touched: Touched,
+}
+
+impl Mirror {
+    /// A copy of all that there is.
+    pub(crate) fn new(master: &Master, now: Time) -> Self {
+        let agents = master.agents().values();
+        let frameworks = master.frameworks().values();
+        let completed = master.completed_frameworks().map(|one| Arc::new(framework_view(master, one)));
+        let snapshot = Snapshot {
+            info: Arc::new(master.info().clone()),
+            cluster: master.config().cluster.as_deref().map(Arc::from),
+            started_at: master.started_at(),
+            taken_at: now,
+            agents: agents.map(|agent| (agent.id.clone(), Arc::new(agent_view(agent)))).collect(),
+            recovered_agents: Arc::new(master.recovered_agents().values().cloned().collect()),
+            unreachable_agents: master.unreachable_agent_count(),
+            frameworks: frameworks
+                .map(|one| (one.id.clone(), Arc::new(framework_view(master, one))))
+                .collect(),
+            completed_frameworks: Arc::new(completed.collect()),
+            weights: Arc::new(master.weights().clone()),
+            loads: Arc::default(),
+        };
+        let mut totals = Totals::default();
+        snapshot.agents.values().for_each(|agent| totals.agent(None, Some(agent)));
+        snapshot.frameworks.values().for_each(|framework| totals.framework(None, Some(framework)));
+        let mut mirror = Self { snapshot, totals, touched: Touched::default() };
+        for agent in master.agents().values() {
+            let mut owners: Vec<&FrameworkId> = agent.executors.keys().map(|(owner, _)| owner).collect();
+            owners.dedup();
+            owners.into_iter().for_each(|owner| mirror.sync_executors(master, owner, &agent.id));
+        }
+        mirror
+    }
+
+    /// Notes what has changed.
+    pub(crate) fn note(&mut self, change: &Change) {
+        self.touched.note(change);
+    }
+
+    /// Looks up what was noted, if that is much.
+    pub(crate) fn keep_up(&mut self, master: &Master) {
+        if self.touched.len() >= MAX_TOUCHED {
+            self.sync(master);
+        }
+    }
+
+    /// Sums over the machine as it is now.
+    pub(crate) fn totals(&mut self, master: &Master) -> &Totals {
+        self.sync(master);
+        &self.totals
+    }
+
+    /// The machine as it is now.
+    pub(crate) fn snapshot(&mut self, master: &Master, now: Time) -> Snapshot {
+        self.sync(master);
+        self.snapshot.taken_at = now;
+        self.snapshot.clone()
+    }
+
+    fn sync(&mut self, master: &Master) {
+        if self.touched.is_empty() {
+            return;
+        }
+        let touched = std::mem::take(&mut self.touched).settled();
+        // What was told of the old state is no longer asked for.
+        self.snapshot.loads = Arc::new(OnceLock::new());
+        self.sync_frameworks(master, &touched);
+        for (framework_id, task_ids) in by_framework(&touched.tasks) {
+            self.sync_tasks(master, framework_id, task_ids);
+        }
+        for (framework_id, agent_id) in &touched.executors {
+            self.sync_executors(master, framework_id, agent_id);
+        }
+        for (framework_id, offer_id) in &touched.offers {
+            self.sync_offer(master, framework_id, offer_id);
+        }
+        self.sync_agents(master, &touched);
+        if touched.weights {
+            self.snapshot.weights = Arc::new(master.weights().clone());
+        }
+    }
+
+    fn sync_frameworks(&mut self, master: &Master, touched: &Touched) {
+        let Self { snapshot, totals, .. } = self;
+        for id in &touched.frameworks {
+            let Some(framework) = master.frameworks().get(id) else {
+                let gone = snapshot.frameworks.remove(id);
+                totals.framework(gone.as_deref(), None);
+                continue;
+            };
+            match snapshot.frameworks.get_mut(id) {
+                Some(view) => {
+                    totals.framework(Some(view), None);
+                    describe(Arc::make_mut(view), framework);
+                    totals.framework(None, Some(view));
+                }
+                None => {
+                    let view = Arc::new(framework_view(master, framework));
+                    totals.framework(None, Some(&view));
+                    snapshot.frameworks.insert(id.clone(), view);
+                }
+            }
+        }
+        if touched.completed_frameworks {
+            let known = snapshot.completed_frameworks.iter().map(|view| (view.id.clone(), view.clone()));
+            let known: BTreeMap<FrameworkId, Arc<FrameworkView>> = known.collect();
+            let completed = master.completed_frameworks().map(|framework| {
+                let view = known.get(&framework.id);
+                let same = view.filter(|view| view.completed_tasks.len() == framework.completed.len());
+                same.cloned().unwrap_or_else(|| Arc::new(framework_view(master, framework)))
+            });
+            snapshot.completed_frameworks = Arc::new(completed.collect());
+        }
+    }
+
+    fn sync_tasks(&mut self, master: &Master, framework_id: &FrameworkId, touched: &[(FrameworkId, TaskId)]) {
+        let Some(framework) = master.frameworks().get(framework_id) else { return };
+        let Some(view) = self.snapshot.frameworks.get_mut(framework_id) else { return };
+        let view = Arc::make_mut(view);
+        let mut moved: BTreeMap<&TaskId, Role> = BTreeMap::new();
+        let mut elsewhere = false;
+        for (_, id) in touched {
+            if let Some(record) = framework.tasks.get(id) {
+                let task = TaskView { task: record.task.clone(), role: record.role.clone() };
+                let known = view.tasks.insert(id.clone(), task).is_some();
+                // It may be back from an agent that did not answer.
+                elsewhere |= !known && !view.unreachable_tasks.is_empty();
+            } else {
+                elsewhere = true;
+                if let Some(before) = view.tasks.remove(id) {
+                    moved.insert(id, before.role);
+                }
+            }
+        }
+        if elsewhere {
+            let known: BTreeMap<&TaskId, &Role> =
+                view.completed_tasks.iter().map(|view| (&view.task.task_id, &view.role)).collect();
+            let role_of = |id: &TaskId| moved.get(id).or_else(|| known.get(id).copied()).cloned();
+            let completed = completed_tasks(framework, role_of);
+            view.completed_tasks = Arc::new(completed);
+            self.totals.framework(Some(view), None);
+            view.unreachable_tasks = Arc::new(unreachable_tasks(framework));
+            self.totals.framework(None, Some(view));
+        }
+    }
+
+    fn sync_executors(&mut self, master: &Master, framework_id: &FrameworkId, agent_id: &AgentId) {
+        let Some(view) = self.snapshot.frameworks.get_mut(framework_id) else { return };
+        let view = Arc::make_mut(view);
+        let there = master.agents().get(agent_id).map(|agent| executors_of(agent, framework_id));
+        match there.filter(|executors| !executors.is_empty()) {
+            Some(executors) => view.executors.insert(agent_id.clone(), Arc::new(executors)),
+            None => view.executors.remove(agent_id),
+        };
+    }
+
+    fn sync_offer(&mut self, master: &Master, framework_id: &FrameworkId, offer_id: &OfferId) {
+        let Some(view) = self.snapshot.frameworks.get_mut(framework_id) else { return };
+        let view = Arc::make_mut(view);
+        match master.offers().get(offer_id) {
+            Some(offer) => view.offers.insert(offer_id.clone(), Arc::new(offer.clone())),
+            None => view.offers.remove(offer_id),
+        };
+    }
+
+    fn sync_agents(&mut self, master: &Master, touched: &Touched) {
+        for id in &touched.agents {
+            let now = master.agents().get(id).map(|agent| Arc::new(agent_view(agent)));
+            self.totals.agent(self.snapshot.agents.get(id).map(|view| &**view), now.as_deref());
+            match now {
+                Some(view) => self.snapshot.agents.insert(id.clone(), view),
+                None => self.snapshot.agents.remove(id),
+            };
+        }
+        if touched.elsewhere {
+            self.snapshot.unreachable_agents = master.unreachable_agent_count();
+            // They only ever grow fewer.
+            if self.snapshot.recovered_agents.len() != master.recovered_agents().len() {
+                self.snapshot.recovered_agents =
+                    Arc::new(master.recovered_agents().values().cloned().collect());
+            }
+        }
+    }
+}
+
+/// Runs of the same framework in what is sorted.
+fn by_framework(
+    tasks: &[(FrameworkId, TaskId)],
+) -> impl Iterator<Item = (&FrameworkId, &[(FrameworkId, TaskId)])> {
+    tasks.chunk_by(|one, next| one.0 == next.0).map(|run| (&run[0].0, run))
+}
+
+pub(crate) fn agent_view(agent: &Agent) -> AgentView {
+    AgentView {
+        id: agent.id.clone(),
+        info: agent.info.clone(),
+        pid: agent.pid.clone(),
+        version: agent.version.clone(),
+        connected: agent.connected,
+        active: agent.active(),
+        registered_at: agent.registered_at,
+        reregistered_at: agent.reregistered_at,
+        used: agent.used.clone(),
+        offered: agent.offered.clone(),
+        orphans: agent
+            .orphans
+            .values()
+            .map(|orphan| (orphan.role.clone(), orphan.resources.clone()))
+            .collect(),
+    }
+}
+
+/// All of a framework but its executors, which are known from the agents.
+fn framework_view(master: &Master, framework: &Framework) -> FrameworkView {
+    let tasks = framework
+        .tasks
+        .iter()
+        .map(|(id, record)| (id.clone(), TaskView { task: record.task.clone(), role: record.role.clone() }));
+    let offers = framework.offers.iter().filter_map(|id| master.offers().get_key_value(id));
+    FrameworkView {
+        tasks: tasks.collect(),
+        unreachable_tasks: Arc::new(unreachable_tasks(framework)),
+        completed_tasks: Arc::new(completed_tasks(framework, |_| None)),
+        offers: offers.map(|(id, offer)| (id.clone(), Arc::new(offer.clone()))).collect(),
+        ..brief_view(framework)
+    }
+}
+
+/// What a framework says of itself alone.
+pub(crate) fn brief_view(framework: &Framework) -> FrameworkView {
+    FrameworkView {
+        id: framework.id.clone(),
+        info: Arc::new(framework.info.clone()),
+        pid: framework.pid.clone(),
+        recovered: framework.recovered,
+        registered_at: framework.registered_at,
+        reregistered_at: framework.reregistered_at,
+        unregistered_at: framework.unregistered_at,
+        tasks: Shelf::default(),
+        unreachable_tasks: Arc::default(),
+        completed_tasks: Arc::default(),
+        offers: Shelf::default(),
+        executors: Shelf::default(),
+    }
+}
+
+/// What a framework says of itself, and whether it is there.
+fn describe(view: &mut FrameworkView, framework: &Framework) {
+    if *view.info != framework.info {
+        view.info = Arc::new(framework.info.clone());
+    }
+    view.pid = framework.pid.clone();
+    view.recovered = framework.recovered;
+    view.registered_at = framework.registered_at;
+    view.reregistered_at = framework.reregistered_at;
+    view.unregistered_at = framework.unregistered_at;
+}
+
+fn executors_of(agent: &Agent, framework_id: &FrameworkId) -> Vec<ExecutorView> {
+    let from = (framework_id.clone(), ExecutorId::from(""));
+    let all = agent.executors.range(from..).take_while(|((owner, _), _)| owner == framework_id);
+    all.map(|(_, record)| ExecutorView { info: record.info.clone(), role: record.role.clone() }).collect()
+}
+
+/// The machine does not keep the role of a task that has ended: it is the one that was known before, or the framework's
+/// first.
+fn completed_tasks(framework: &Framework, role_of: impl Fn(&TaskId) -> Option<Role>) -> Vec<TaskView> {
+    let first = framework.info.roles.first().cloned().unwrap_or_default();
+    let view = |task: &Arc<Task>| TaskView {
+        task: task.clone(),
+        role: role_of(&task.task_id).unwrap_or_else(|| first.clone()),
+    };
+    framework.completed.iter().map(|(_, task)| view(task)).collect()
+}
+
+fn unreachable_tasks(framework: &Framework) -> Vec<TaskView> {
+    let view = |record: &crate::core::tasks::TaskRecord| TaskView {
+        task: record.task.clone(),
+        role: record.role.clone(),
+    };
+    framework.unreachable.iter().map(|(_, record)| view(record)).collect()
+}

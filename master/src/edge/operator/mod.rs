@@ -1,0 +1,117 @@
+//! The operator API, `POST /api/v1`: what is known is read from snapshots, what is to change is asked of the machine.
+//!
+//! | part | what it answers |
+//! |---|---|
+//! | [`reads`], [`lists`] | GET_STATE and its parts: written element by element |
+//! | [`small`] | what fits into one message: GET_HEALTH, GET_FLAGS, GET_METRICS, files, log levels |
+//! | [`call`] | what must be there besides the type |
+//! | [`missing`] | what Mesos can do and we can't yet: refused as Mesos would where that is true, else with 501 |
+
+mod call;
+mod lists;
+pub(crate) mod missing;
+mod reads;
+mod small;
+
+use std::sync::Arc;
+
+use libactor::http::{HttpRequest, HttpResponse, StatusCode};
+use protocol::wire::v1::master::{Call, call::Type};
+use protocol::wire::{self, Format, negotiate};
+
+use super::Api;
+use super::answers::{bad_request, refuse, unavailable};
+use super::asks;
+use super::pages::{Filter, Page};
+use super::weights;
+use crate::core::{Input, OperatorRequest};
+
+pub(crate) use reads::{Read, subscribed, write};
+
+/// The path.
+pub(crate) const PATH: &str = "/api/v1";
+
+/// Answers a request. The order of what is judged is Mesos's.
+pub(crate) async fn respond(api: Arc<Api>, request: HttpRequest) -> HttpResponse {
+    if let Some(redirect) = api.leader.redirect(PATH) {
+        return redirect;
+    }
+    let format = match negotiate::request(request.method.as_str(), request.header("content-type")) {
+        Ok(format) => format,
+        Err(refusal) => return refuse(refusal),
+    };
+    let call = match wire::decode::<Call>(format, &request.body) {
+        Ok(call) => call,
+        Err(error) => return bad_request(error.to_string()),
+    };
+    if let Err(reason) = call::check(&call) {
+        return bad_request(format!("Failed to validate master::Call: {reason}"));
+    }
+    match negotiate::response(request.header("accept")) {
+        Ok(format) => answer(&api, call, format).await,
+        Err(refusal) => refuse(refusal),
+    }
+}
+
+async fn answer(api: &Arc<Api>, call: Call, format: Format) -> HttpResponse {
+    let page = |read| api.pages.respond(Page::Operator(read, format), Filter::default());
+    match call.r#type() {
+        Type::GetHealth
+        | Type::GetFlags
+        | Type::GetVersion
+        | Type::GetMetrics
+        | Type::GetLoggingLevel
+        | Type::GetOperations
+        | Type::GetWeights
+        | Type::GetMaster => small::answer(api, &call, format).await,
+        Type::SetLoggingLevel => small::set_logging_level(api, &call),
+        Type::ListFiles => small::list_files(api, &call, format).await,
+        Type::ReadFile => small::read_file(api, &call, format).await,
+        Type::GetState => page(Read::State),
+        Type::GetAgents => page(Read::Agents),
+        Type::GetFrameworks => page(Read::Frameworks),
+        Type::GetExecutors => page(Read::Executors),
+        Type::GetTasks => page(Read::Tasks),
+        Type::GetRoles => page(Read::Roles),
+        Type::Subscribe => match api.hub.join(format) {
+            Some(body) => HttpResponse::of(StatusCode::OK, format.content_type(), body),
+            None => unavailable(),
+        },
+        Type::UpdateWeights => match weights::parse(call.update_weights.unwrap_or_default().weight_infos) {
+            Ok(weights) => ask(api, OperatorRequest::UpdateWeights { weights }).await,
+            Err(reason) => bad_request(reason),
+        },
+        Type::Teardown => {
+            let id = call.teardown.unwrap_or_default().framework_id;
+            ask(api, OperatorRequest::Teardown { framework_id: id.value.into() }).await
+        }
+        Type::MarkAgentGone => {
+            let id = call.mark_agent_gone.unwrap_or_default().agent_id;
+            ask(api, OperatorRequest::MarkAgentGone { agent_id: id.value.into() }).await
+        }
+        Type::Unknown
+        | Type::ReserveResources
+        | Type::UnreserveResources
+        | Type::CreateVolumes
+        | Type::DestroyVolumes
+        | Type::GrowVolume
+        | Type::ShrinkVolume
+        | Type::GetMaintenanceStatus
+        | Type::GetMaintenanceSchedule
+        | Type::UpdateMaintenanceSchedule
+        | Type::StartMaintenance
+        | Type::StopMaintenance
+        | Type::DrainAgent
+        | Type::DeactivateAgent
+        | Type::ReactivateAgent
+        | Type::GetQuota
+        | Type::UpdateQuota
+        | Type::SetQuota
+        | Type::RemoveQuota => missing::answer(api, &call).await,
+    }
+}
+
+/// Asks the machine for a change.
+pub(crate) async fn ask(api: &Api, request: OperatorRequest) -> HttpResponse {
+    asks::respond(api.asks.ask(|ask| Input::Operator { ask, request }).await)
+}

@@ -1,0 +1,168 @@
+//! Schedulers that are subscribed over HTTP: each holds a stream, to which the events of its framework are pushed.
+//!
+//! To the machine a stream is a peer like any other ([`Pid::stream`]): it subscribes, is linked, told things, and is gone.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use libactor::Pid;
+use libactor::http::{self, HttpBody, StreamLimits, StreamSender};
+use libactor::shell::ShellHandle;
+use protocol::Uuid;
+use protocol::messages::Event;
+use protocol::wire::convert::{self, EventContext};
+use protocol::wire::{self, Format, recordio};
+
+use crate::core::Input;
+
+/// Streams that may be open at a time; further ones are refused with 503. Ours: as many as there may be connections.
+const MAX_STREAMS: usize = 16_384;
+
+/// What a subscriber is told that was cut because it did not read.
+const CUT: &str = "The connection is given up: too many events wait that this subscriber has not read";
+
+/// The streams.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    shell: OnceLock<ShellHandle<Input>>,
+    node: SocketAddr,
+    open: Mutex<BTreeMap<String, Stream>>,
+}
+
+/// A stream that is open.
+#[derive(Debug)]
+struct Stream {
+    pid: Pid,
+    sender: StreamSender,
+    format: Format,
+    context: EventContext,
+    /// Whether the machine wants to hear of its end.
+    linked: bool,
+}
+
+/// A stream that has just been opened.
+pub(crate) struct Opened {
+    /// Its `Mesos-Stream-Id`.
+    pub(crate) id: String,
+    /// What the machine calls it.
+    pub(crate) pid: Pid,
+    /// What is sent to the client.
+    pub(crate) body: HttpBody,
+}
+
+impl Streams {
+    /// None yet.
+    pub(crate) fn new(node: SocketAddr) -> Self {
+        Self { shell: OnceLock::new(), node, open: Mutex::default() }
+    }
+
+    /// The actor runs.
+    pub(crate) fn begin(&self, shell: ShellHandle<Input>) {
+        // It is started once.
+        let _ = self.shell.set(shell);
+    }
+
+    /// The actor has ended, and with it the streams.
+    pub(crate) fn close(&self) {
+        for (_, stream) in std::mem::take(&mut *self.lock()) {
+            stream.sender.finish(None);
+        }
+    }
+
+    /// Hands the machine something now, or not at all.
+    ///
+    /// # Errors
+    /// If the mailbox is full, or the master is ending.
+    pub(crate) fn feed(&self, input: Input) -> Result<(), ()> {
+        self.shell.get().ok_or(())?.try_feed(input).map_err(|_| ())
+    }
+
+    /// Opens a stream; `None` where there are too many.
+    pub(crate) fn open(self: &Arc<Self>, format: Format, context: EventContext) -> Option<Opened> {
+        let id = random_id()?;
+        let pid = Pid::stream(&id, self.node);
+        let last = record(format, &context, &Event::Error(CUT.to_owned()));
+        let (sender, body) = http::stream(StreamLimits { last: Some(last), ..StreamLimits::default() });
+        {
+            let mut open = self.lock();
+            if open.len() >= MAX_STREAMS {
+                return None;
+            }
+            let stream = Stream { pid: pid.clone(), sender: sender.clone(), format, context, linked: false };
+            open.insert(id.clone(), stream);
+        }
+        let (streams, watched) = (self.clone(), id.clone());
+        tokio::spawn(async move {
+            sender.closed().await;
+            drop(sender);
+            streams.ended(&watched).await;
+        });
+        Some(Opened { id, pid, body })
+    }
+
+    /// Tells a subscriber; what is told to one that is gone is lost. Nothing follows an error.
+    pub(crate) fn tell(&self, id: &str, event: &Event) {
+        let mut open = self.lock();
+        let Some(stream) = open.get(id) else { return };
+        let record = record(stream.format, &stream.context, event);
+        if matches!(event, Event::Error(_)) {
+            stream.sender.finish(Some(record));
+            open.remove(id);
+        } else {
+            // If it was cut, the machine hears of it as of an end of the link.
+            let _ = stream.sender.send(record);
+        }
+    }
+
+    /// The machine wants to hear of the end. `false`: it has come already.
+    pub(crate) fn link(&self, id: &str) -> bool {
+        match self.lock().get_mut(id) {
+            Some(stream) => {
+                stream.linked = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The machine has nothing more to tell: the stream ends after what was told.
+    pub(crate) fn finish(&self, id: &str) {
+        if let Some(stream) = self.lock().remove(id) {
+            stream.sender.finish(None);
+        }
+    }
+
+    /// How its framework describes itself now.
+    pub(crate) fn update(&self, id: &str, context: EventContext) {
+        if let Some(stream) = self.lock().get_mut(id) {
+            stream.context = context;
+        }
+    }
+
+    /// The client has gone, or was cut.
+    async fn ended(&self, id: &str) {
+        // Not in the `if let`: its lock would be held while waiting.
+        let stream = self.lock().remove(id);
+        if let (Some(Stream { pid, linked: true, .. }), Some(shell)) = (stream, self.shell.get()) {
+            // An error means that the master has ended.
+            let _ = shell.feed(Input::Exited { pid }).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Stream>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One event, as it is sent.
+fn record(format: Format, context: &EventContext, event: &Event) -> bytes::Bytes {
+    recordio::record(&wire::encode(format, &convert::scheduler_event(event, context)))
+}
+
+/// An id that nobody can guess; `None` where the system has no randomness to give.
+fn random_id() -> Option<String> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).ok()?;
+    Some(Uuid::from_random(u128::from_ne_bytes(bits)).to_string())
+}
