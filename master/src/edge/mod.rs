@@ -87,8 +87,8 @@ impl Api {
             about,
             view,
             asks: Asks::new(feeder.clone(), open),
-            streams: Arc::new(Streams::new(feeder.clone(), node.address())),
-            hub: Hub::new(feeder.clone(), node.clock().clone(), most_watchers, watchers),
+            streams: Arc::new(Streams::new(feeder.clone(), node.address(), node.http_limits().stream())),
+            hub: Hub::new(feeder.clone(), node, most_watchers, watchers),
             files: Files::new(),
             feeder,
         })

@@ -27,6 +27,8 @@ const CUT: &str = "The connection is given up: too many events wait that this su
 pub(crate) struct Streams {
     feeder: Arc<Feeder>,
     node: SocketAddr,
+    /// How much each bears with its client.
+    limits: StreamLimits,
     open: Mutex<BTreeMap<String, Stream>>,
 }
 
@@ -53,8 +55,8 @@ pub(crate) struct Opened {
 
 impl Streams {
     /// None yet.
-    pub(crate) fn new(feeder: Arc<Feeder>, node: SocketAddr) -> Self {
-        Self { feeder, node, open: Mutex::default() }
+    pub(crate) fn new(feeder: Arc<Feeder>, node: SocketAddr, limits: StreamLimits) -> Self {
+        Self { feeder, node, limits, open: Mutex::default() }
     }
 
     /// The actor has ended, and with it the streams.
@@ -69,7 +71,7 @@ impl Streams {
         let id = random_id()?;
         let pid = Pid::stream(&id, self.node);
         let last = record(format, &context, &Event::Error(CUT.to_owned()));
-        let (sender, body) = http::stream(StreamLimits { last: Some(last), ..StreamLimits::default() });
+        let (sender, body) = http::stream(StreamLimits { last: Some(last), ..self.limits.clone() });
         {
             let mut open = self.lock();
             if open.len() >= MAX_STREAMS {

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libactor::http::{self, HttpBody, StreamLimits};
-use libactor::{Clock, Gauge};
+use libactor::{Clock, Gauge, Node};
 use protocol::wire::Format;
 
 use super::feeder::Feeder;
@@ -35,6 +35,8 @@ pub(crate) const MAX_WATCHERS: usize = 1000;
 pub(crate) struct Hub {
     feeder: Arc<Feeder>,
     clock: Clock,
+    /// How much each stream bears with its client.
+    limits: StreamLimits,
     /// How many may watch; one more takes the place of the oldest.
     most: usize,
     gauge: Gauge,
@@ -52,8 +54,9 @@ struct State {
 
 impl Hub {
     /// Nobody watches yet.
-    pub(crate) fn new(feeder: Arc<Feeder>, clock: Clock, most: usize, gauge: Gauge) -> Arc<Self> {
-        Arc::new(Self { feeder, clock, most, gauge, state: Mutex::default() })
+    pub(crate) fn new(feeder: Arc<Feeder>, node: &Node, most: usize, gauge: Gauge) -> Arc<Self> {
+        let (clock, limits) = (node.clock().clone(), node.http_limits().stream());
+        Arc::new(Self { feeder, clock, limits, most, gauge, state: Mutex::default() })
     }
 
     /// The actor has ended, and with it the streams.
@@ -66,7 +69,7 @@ impl Hub {
 
     /// One more watches from the end of this turn on; `None` where the master is ending, or too many join at once.
     pub(crate) fn join(&self, format: Format) -> Option<HttpBody> {
-        let (sender, body) = http::stream(StreamLimits::default());
+        let (sender, body) = http::stream(self.limits.clone());
         {
             let mut state = self.lock();
             if state.closed || state.joining.len() >= self.most {
