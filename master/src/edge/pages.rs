@@ -167,3 +167,42 @@ pub(crate) fn write_page(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use libactor::http::{HeaderMap, Method};
+
+    use super::*;
+
+    fn filter(query: &[(&str, &str)]) -> Filter {
+        let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Filter::of(&HttpRequest {
+            method: Method::GET,
+            actor: "master".to_owned(),
+            path: "/tasks".to_owned(),
+            rest: String::new(),
+            query: query.collect::<BTreeMap<_, _>>(),
+            headers: HeaderMap::new(),
+            body: Default::default(),
+            peer: "127.0.0.1:1".parse().unwrap(),
+        })
+    }
+
+    #[test]
+    fn filters_are_read_as_by_mesos() {
+        let none = Filter::default();
+        assert_eq!(filter(&[]), none);
+        assert_eq!((none.limit, none.offset, none.ascending), (100, 0, false));
+        for nonsense in ["abc", "", "1.5"] {
+            assert_eq!(filter(&[("limit", nonsense), ("offset", nonsense), ("order", nonsense)]), none);
+        }
+        let some = filter(&[("limit", "2"), ("offset", "-1"), ("order", "asc"), ("task_id", "t")]);
+        assert_eq!((some.limit, some.offset, some.ascending), (2, usize::MAX, true));
+        assert!(some.task(&"t".into()) && !some.task(&"u".into()));
+        assert!(some.agent(&"S".into()) && some.framework(&"F".into()));
+        let some = filter(&[("slave_id", "S"), ("framework_id", "F")]);
+        assert!(!some.agent(&"T".into()) && !some.framework(&"G".into()) && some.task(&"t".into()));
+    }
+}

@@ -18,13 +18,20 @@ const SCHEDULER: &str = "/api/v1/scheduler";
 const OPERATOR: &str = "/api/v1";
 
 fn run(watchers: usize, test: impl AsyncFnOnce(SocketAddr, MasterHandle, Person<AgentEvent>)) {
+    let start = Start { max_event_subscribers: watchers, ..start() };
+    run_as(start, test);
+}
+
+fn start() -> Start {
+    let config = MasterConfig { allocation_interval: Duration::from_millis(20), ..MasterConfig::default() };
+    Start::in_memory(config, 7)
+}
+
+fn run_as(start: Start, test: impl AsyncFnOnce(SocketAddr, MasterHandle, Person<AgentEvent>)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
         let (here, there) = (node().await, node().await);
         here.set_delegate(master::NAME);
-        let config =
-            MasterConfig { allocation_interval: Duration::from_millis(20), ..MasterConfig::default() };
-        let start = Start { max_event_subscribers: watchers, ..Start::in_memory(config, 7) };
         let master = master::start(&here, start).expect("it starts");
         let agent = Person::<AgentEvent>::new(&there, "slave(1)");
         test(here.address(), master, agent).await;
@@ -272,5 +279,67 @@ fn those_who_wait_for_a_page_share_it() {
         }
         let metrics = get(node, "/metrics/snapshot").await;
         assert!(metrics["master/http_cache_hits"].as_f64().is_some_and(|hits| hits > 0.0));
+    });
+}
+
+#[test]
+fn the_log_is_served() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("master.INFO");
+    std::fs::write(&log, "It began.\n").expect("it is written");
+    run_as(Start { log_file: Some(log), ..start() }, async |node, _master, _agent| {
+        let read = get(node, "/files/read?path=/master/log&offset=3").await;
+        assert_eq!(read, json!({ "data": "began.\n", "offset": 3 }));
+        let body =
+            json!({ "type": "READ_FILE", "read_file": { "path": "/master/log", "offset": 0, "length": 2 } });
+        let (status, answer) = call(node, OPERATOR, &body).await;
+        let expected = json!({ "type": "READ_FILE", "read_file": { "size": 10, "data": "SXQ=" } });
+        assert_eq!((status, serde_json::from_str::<Value>(&answer).expect("JSON")), (200, expected));
+        let flags = get(node, "/state").await;
+        assert_eq!(flags["log_dir"], folder.path().to_string_lossy().into_owned());
+    });
+}
+
+#[test]
+fn what_is_not_there_yet_is_refused_by_name() {
+    run(10, async |node, _master, _agent| {
+        for (body, status, text) in [
+            (json!({ "type": "GET_QUOTA" }), 501, "GET_QUOTA"),
+            (
+                json!({ "type": "UPDATE_QUOTA", "update_quota": { "quota_configs": [{ "role": "a" }] } }),
+                501,
+                "UPDATE_QUOTA",
+            ),
+            (
+                json!({ "type": "UPDATE_QUOTA", "update_quota": { "quota_configs": [{ "role": "a/b" }] } }),
+                400,
+                "Updating quota on nested role 'a/b' is not supported yet",
+            ),
+            (
+                json!({ "type": "TEARDOWN", "teardown": { "framework_id": { "value": "x" } } }),
+                400,
+                "No framework found with specified ID",
+            ),
+            (
+                json!({ "type": "MARK_AGENT_GONE", "mark_agent_gone": { "agent_id": { "value": "x" } } }),
+                404,
+                "Agent 'x' not found",
+            ),
+            (
+                json!({ "type": "DRAIN_AGENT", "drain_agent": { "agent_id": { "value": "x" } } }),
+                400,
+                "Unknown agent",
+            ),
+            (
+                json!({ "type": "TEARDOWN" }),
+                400,
+                "Failed to validate master::Call: Expecting 'teardown' to be present",
+            ),
+            (json!({ "type": "UNKNOWN" }), 501, "501 Not Implemented."),
+        ] {
+            let (got, answer) = call(node, OPERATOR, &body).await;
+            assert_eq!(got, status, "{body}: {answer}");
+            assert!(answer.contains(text), "{body}: {answer}");
+        }
     });
 }

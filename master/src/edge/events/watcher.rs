@@ -181,7 +181,7 @@ struct Pieces {
 }
 
 /// Bytes of a piece. Ours: small records are one chunk.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 1 << 20;
 
 impl Pieces {
     /// The pieces, the length of all before the first.
