@@ -139,6 +139,8 @@ pub struct Task {
     pub state: TaskState,
     /// What it uses.
     pub resources: Resources,
+    /// The role that its resources are allocated to; absent where nobody has said it.
+    pub allocated_to: Option<Role>,
     /// The statuses that the framework was or is being told of, oldest first; one entry a state.
     pub statuses: Vec<TaskStatus>,
     /// The state of the newest update that was forwarded to the framework.
@@ -167,6 +169,7 @@ impl Task {
             agent_id: info.agent_id.clone(),
             state,
             resources: info.resources.clone(),
+            allocated_to: info.allocated_to.clone(),
             statuses: Vec::new(),
             status_update_state: None,
             status_update_uuid: None,

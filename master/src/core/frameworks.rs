@@ -232,10 +232,9 @@ impl Master {
     pub(super) fn revive(&mut self, turn: &mut Turn<'_>, id: &FrameworkId, roles: &BTreeSet<Role>) {
         self.counters.count("messages_revive_offers");
         let Some(framework) = self.frameworks.get_mut(id) else { return };
-        let named = named_roles(&framework.info.roles, roles);
-        if named.is_empty() {
-            return;
-        }
+        let Some(named) = named_roles(&framework.info, roles) else {
+            return self.counters.count("dropped_messages");
+        };
         framework.suppressed.retain(|role| !named.contains(role));
         self.allocator.revive(id, &named);
         self.allocate_soon(turn.now);
@@ -246,10 +245,9 @@ impl Master {
     pub(super) fn suppress(&mut self, turn: &mut Turn<'_>, id: &FrameworkId, roles: &BTreeSet<Role>) {
         self.counters.count("messages_suppress_offers");
         let Some(framework) = self.frameworks.get_mut(id) else { return };
-        let named = named_roles(&framework.info.roles, roles);
-        if named.is_empty() {
-            return;
-        }
+        let Some(named) = named_roles(&framework.info, roles) else {
+            return self.counters.count("dropped_messages");
+        };
         framework.suppressed.extend(named.iter().cloned());
         self.allocator.suppress(id, &named);
         turn.changed(Change::FrameworkState(id.clone()));
@@ -261,7 +259,16 @@ impl Master {
     }
 }
 
-/// Those of the roles asked for that are subscribed; all of them where none is asked for.
-fn named_roles(subscribed: &BTreeSet<Role>, asked: &BTreeSet<Role>) -> BTreeSet<Role> {
-    if asked.is_empty() { subscribed.clone() } else { subscribed.intersection(asked).cloned().collect() }
+/// The roles asked for; all where none is. A call that names one that the framework is not subscribed to is ignored as a
+/// whole, as Mesos does.
+fn named_roles(info: &FrameworkInfo, asked: &BTreeSet<Role>) -> Option<BTreeSet<Role>> {
+    if asked.is_empty() {
+        return Some(info.roles.clone());
+    }
+    if let Some(role) = asked.difference(&info.roles).next() {
+        let framework_id = info.id.as_ref().map_or("", FrameworkId::as_str);
+        tracing::warn!(framework_id, %role, "a call names a role that is not the framework's: ignored");
+        return None;
+    }
+    Some(asked.clone())
 }

@@ -249,7 +249,11 @@ impl Master {
         }
         for (framework_id, executor) in executors {
             self.meet_framework(turn, &framework_id, FrameworkInfo::new(""), &mut over);
-            self.adopt_executor(turn, id, framework_id, executor);
+            // It was made with its first task.
+            let theirs =
+                |task: &&Task| task.framework_id == framework_id && task.executor_id == executor.executor_id;
+            let role = tasks.iter().find(theirs).and_then(role_named_by);
+            self.adopt_executor(turn, id, framework_id, executor, role);
         }
         let mut named = BTreeSet::new();
         for task in tasks {
@@ -311,6 +315,7 @@ impl Master {
         agent_id: &AgentId,
         framework_id: FrameworkId,
         executor: ExecutorInfo,
+        role: Option<Role>,
     ) {
         let Some(framework) = self.frameworks.get(&framework_id) else { return };
         let Some(agent) = self.agents.get_mut(agent_id) else { return };
@@ -319,7 +324,8 @@ impl Master {
             return;
         }
         turn.changed(Change::Executor(key.0.clone(), agent_id.clone()));
-        let role = role_of(&executor.resources, &framework.info, framework.first_role());
+        let guess = || role_of(&executor.resources, &framework.info, framework.first_role());
+        let role = role.unwrap_or_else(guess);
         agent.used += &executor.resources;
         agent.executors.insert(key, ExecutorRecord { info: Arc::new(executor), role, doubtful: false });
     }
@@ -334,7 +340,8 @@ impl Master {
         }
         if agent.orphans.contains_key(&key) || framework.knows_end(&key.1, agent_id) {
             if !task.state.is_terminal() {
-                let role = role_of(&task.resources, &framework.info, framework.first_role());
+                let guess = || role_of(&task.resources, &framework.info, framework.first_role());
+                let role = role_named_by(&task).unwrap_or_else(guess);
                 if !task.command_executor {
                     kill.executors.insert((key.0.clone(), task.executor_id));
                 }
@@ -349,7 +356,10 @@ impl Master {
         let back = before.is_some();
         let (role, kill) = match before {
             Some(record) => (record.role, record.kill),
-            None => (role_of(&task.resources, &framework.info, framework.first_role()), None),
+            None => {
+                let guess = || role_of(&task.resources, &framework.info, framework.first_role());
+                (role_named_by(&task).unwrap_or_else(guess), None)
+            }
         };
         let record = TaskRecord { task: Arc::new(task), role, kill, unreachable_since: None };
         // What no update has told yet, updates will tell.
@@ -418,6 +428,11 @@ impl Master {
         }
         used
     }
+}
+
+/// The role that a task was offered resources for, as its agent was told.
+fn role_named_by(task: &Task) -> Option<Role> {
+    task.allocated_to.clone().filter(|role| protocol::validate::role(role).is_ok())
 }
 
 /// The role that resources of an unknown past are counted for: the one they are reserved for, if their framework is

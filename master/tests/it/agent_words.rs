@@ -2,8 +2,8 @@
 
 use protocol::messages::AgentCall;
 use protocol::{
-    AgentInfo, Attributes, CommandInfo, ExecutorInfo, FrameworkInfo, Source, StatusUpdate, Task, TaskInfo,
-    TaskStatus,
+    AgentInfo, Attributes, CommandInfo, ExecutorInfo, FrameworkInfo, Role, Source, StatusUpdate, Task,
+    TaskInfo, TaskStatus,
 };
 
 use crate::script::Script;
@@ -71,9 +71,10 @@ impl Script {
         Ok(StatusUpdate { framework_id: self.full(framework).into(), status, latest_state })
     }
 
-    /// `task=0000/t1:RUNNING{cpus:1}` (`FINISHED/RUNNING`: the update of the second state was sent last; `0000/t1@e1` on an executor), `executor=0000/e1{cpus:1}`, `framework=0000` (`framework=0000:role`).
+    /// `task=0000/t1:RUNNING{cpus:1}` (`FINISHED/RUNNING`: the update of the second state was sent last; `0000/t1@e1` on an executor), `executor=0000/e1{cpus:1}`, `framework=0000` (`framework=0000:role`), `role=r` of the tasks that follow.
     fn reregister(&self, agent: AgentInfo, version: String, rest: &[&str]) -> Result<AgentCall, String> {
         let (mut executors, mut tasks, mut frameworks) = (Vec::new(), Vec::new(), Vec::new());
+        let mut allocated_to = None;
         for word in rest {
             match word.split_once('=').ok_or("name=value?")? {
                 ("framework", text) => {
@@ -98,8 +99,10 @@ impl Script {
                     let (state, told) = state.split_once('/').unwrap_or((state, state));
                     let told = words::state(told)?;
                     let task = Task::new(self.full(owner).into(), &info, words::state(state)?);
-                    tasks.push(Task { status_update_state: Some(told), ..task });
+                    let allocated_to = allocated_to.clone();
+                    tasks.push(Task { status_update_state: Some(told), allocated_to, ..task });
                 }
+                ("role", role) => allocated_to = Some(Role::from(role)),
                 ("executor", text) => {
                     let (owner, text) = text.split_once('/').ok_or("framework/executor?")?;
                     let (id, resources) = braced(text)?;

@@ -255,7 +255,10 @@ impl Script {
             let state = if framework.pid.is_some() { "connected" } else { "disconnected" };
             lines.push(format!("  framework {id} {state}"));
             let task = |task: &Task| format!("{} {} @{}", task.task_id, task.state, task.agent_id);
-            lines.extend(framework.tasks.values().map(|one| format!("    task {}", task(&one.task))));
+            lines.extend(framework.tasks.values().map(|one| {
+                let role = if one.role.is_default() { String::new() } else { format!(" for {}", one.role) };
+                format!("    task {}{role}", task(&one.task))
+            }));
             lines.extend(
                 framework.unreachable.iter().map(|(_, one)| format!("    unreachable {}", task(&one.task))),
             );

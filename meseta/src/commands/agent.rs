@@ -98,6 +98,13 @@ const FLAGS: &[Flag] = &[
         help: "How long an executor has to shut down before it is killed.",
     },
     Flag {
+        name: "recovery_timeout",
+        aliases: &[],
+        kind: Kind::Duration,
+        default: Some("15mins"),
+        help: "How long an executor of a framework that checkpoints may stay away after its connection broke.",
+    },
+    Flag {
         name: "registration_backoff_factor",
         aliases: &[],
         kind: Kind::Duration,
@@ -229,6 +236,7 @@ fn settings(flags: &Flags, node: &Node, work_dir: &Path) -> Result<AgentConfig, 
     take("registration_backoff_factor", &mut config.registration_backoff_factor);
     take("executor_registration_timeout", &mut config.executor_registration_timeout);
     take("executor_shutdown_grace_period", &mut config.executor_shutdown_grace_period);
+    take("recovery_timeout", &mut config.recovery_timeout);
     config.switch_user = flags.switch("switch_user");
     Ok(config)
 }

@@ -117,6 +117,7 @@ fn what_no_update_has_told_yet_is_not_told_by_reconciliation() {
         agent_id: "S1".into(),
         state: TaskState::Finished,
         resources: "cpus:1".parse().unwrap(),
+        allocated_to: None,
         statuses: Vec::new(),
         status_update_state: None,
         status_update_uuid: None,

@@ -4,8 +4,9 @@ use super::{ids, kill_policy_to_wire, labels_to_wire, resources_to_wire, task_st
 use crate::wire::v1;
 use crate::{Carried, Role, Task};
 
-/// A task, with what was carried; its resources allocated to a role or to none. A command task names no executor.
+/// A task, with what was carried; its resources allocated to a role: this one, or the one that it names itself. A command task names no executor.
 pub fn task_to_wire(task: &Task, allocated_to: Option<&Role>, refined: bool) -> v1::Task {
+    let allocated_to = allocated_to.or(task.allocated_to.as_ref());
     let unread = task.unread.as_ref().map(Carried::read).unwrap_or_default();
     v1::Task {
         name: task.name.clone(),

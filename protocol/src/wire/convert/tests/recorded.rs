@@ -139,6 +139,7 @@ fn check_task(recorded: &v1::Task) {
         agent_id: recorded.agent_id.clone().into(),
         state: TaskState::from_number(recorded.state).unwrap(),
         resources: resources(&recorded.resources).unwrap(),
+        allocated_to: None,
         statuses,
         status_update_state: recorded.status_update_state.and_then(TaskState::from_number),
         status_update_uuid: newest.and_then(|status| status.uuid),
