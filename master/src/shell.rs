@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use libactor::shell::{self, Accept, Edge, ShellHandle};
-use libactor::{Me, Node, Pid, SpawnError, Time};
+use libactor::{Me, Metrics, Node, Pid, SpawnError, Time};
 use protocol::messages::{AgentCall, SchedulerCall};
 use protocol::wire::common::VersionInfo;
 
@@ -119,6 +120,7 @@ pub fn start(node: &Node, start: Start) -> Result<MasterHandle, SpawnError> {
         mirror: Mirror::new(&machine, now),
         changes: Vec::new(),
         api: api.clone(),
+        queued: Queued::new(node.metrics()),
         shell: None,
     };
     let (pid, _) = shell::spawn(node, NAME, machine, edge, |install| {
@@ -138,8 +140,27 @@ struct MasterEdge {
     /// Of this turn, for those who watch.
     changes: Vec<Change>,
     api: Arc<Api>,
+    /// Operations that the registry has not answered.
+    queued: Queued,
     /// Set when the actor starts.
     shell: Option<ShellHandle<Input>>,
+}
+
+/// How many operations wait for the registry.
+#[derive(Clone)]
+struct Queued(Arc<AtomicI64>);
+
+impl Queued {
+    fn new(metrics: &Metrics) -> Self {
+        let queued = Self(Arc::default());
+        let shown = queued.clone();
+        metrics.pulled("registrar/queued_operations", move || shown.0.load(Ordering::Relaxed) as f64);
+        queued
+    }
+
+    fn change(&self, by: i64) {
+        self.0.fetch_add(by, Ordering::Relaxed);
+    }
 }
 
 impl MasterEdge {
@@ -200,11 +221,14 @@ impl Edge<Master> for MasterEdge {
             Output::Answer { ask, answer } => self.api.asks.answer(ask, answer),
             Output::Changed(change) => {
                 self.mirror.note(&change);
+                self.metrics.note(&change);
                 self.changes.push(change);
             }
             Output::Apply { operation } => {
-                let shell = self.shell.clone();
+                let (shell, queued) = (self.shell.clone(), self.queued.clone());
+                queued.change(1);
                 let done = move |operation| {
+                    queued.change(-1);
                     if let Some(shell) = shell {
                         tokio::spawn(async move {
                             // An error means that the master has ended.
@@ -222,7 +246,7 @@ impl Edge<Master> for MasterEdge {
     }
 
     fn after(&mut self, machine: &Master, now: Time) {
-        self.metrics.update(machine, now);
+        self.metrics.update(machine, &mut self.mirror, now);
         self.api.hub.publish(machine, &self.changes);
         self.changes.clear();
         self.mirror.keep_up(machine);

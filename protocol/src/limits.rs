@@ -13,6 +13,8 @@ pub const MAX_SCALAR_MILLIS: u64 = 1 << 43;
 pub const MAX_RESOURCES: usize = 10_000;
 /// Deepest stack of reservations on one resource.
 pub const MAX_RESERVATIONS: usize = 64;
+/// Most names that one refusal repeats. Ours.
+pub const MAX_NAMED: usize = 100;
 /// Most roles of one framework. Ours.
 pub const MAX_ROLES: usize = 1_000;
 /// Most attributes of one agent.
@@ -28,3 +30,6 @@ pub const MAX_REFUSAL_BYTES: usize = 64 << 10;
 /// Most bytes that the elements of the lists and maps of one message take in memory once it is read, without their
 /// texts: an element of two bytes can take some thousand. Ours: fifty thousand tasks in one call fit.
 pub const MAX_DECODED_BYTES: usize = 256 << 20;
+/// How many times the bytes of a message may be joined, in messages within messages that all came in pieces. Ours: no
+/// program writes pieces, and one that does hardly at every level.
+pub const MAX_JOINED_TIMES: usize = 4;

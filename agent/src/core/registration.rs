@@ -151,6 +151,11 @@ impl Agent {
         reconcile: Vec<(FrameworkId, TaskId)>,
         out: &mut Vec<Output>,
     ) {
+        if self.id.is_none() {
+            // It would be taken for the one that it was before, with all that this one had.
+            tracing::warn!(%agent_id, "ignored: this answers an earlier life at this address");
+            return;
+        }
         if !self.take_id(&agent_id, out) {
             return;
         }

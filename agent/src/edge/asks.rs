@@ -25,6 +25,18 @@ struct Open {
     waiting: BTreeMap<Ask, oneshot::Sender<Answer>>,
 }
 
+/// Forgets a question when nobody waits for its answer any more.
+struct OpenAsk<'a> {
+    asks: &'a Asks,
+    ask: Ask,
+}
+
+impl Drop for OpenAsk<'_> {
+    fn drop(&mut self) {
+        self.asks.lock().waiting.remove(&self.ask);
+    }
+}
+
 impl Asks {
     /// The actor runs.
     pub(crate) fn begin(&self, shell: ShellHandle<Input>) {
@@ -52,9 +64,11 @@ impl Asks {
             open.waiting.insert(ask, sender);
             ask
         };
-        if shell.try_feed(question(ask)).is_err() {
-            self.lock().waiting.remove(&ask);
-            return unable("The agent has too many messages waiting; try again later");
+        // Who goes away meanwhile leaves no question behind.
+        let _open = OpenAsk { asks: self, ask };
+        // It waits for room: a client that sends more than the agent can take is held back.
+        if shell.feed(question(ask)).await.is_err() {
+            return unable("The agent is ending");
         }
         receiver.await.unwrap_or_else(|_| unable("The agent is ending"))
     }

@@ -99,11 +99,15 @@ impl AgentMetrics {
     }
 
     fn amounts(&self, total: &Resources, used: &Resources) {
-        for name in AMOUNTS {
-            let (total, used) = (total.scalar(name).as_f64(), used.scalar(name).as_f64());
-            let percent = if total > 0.0 { used / total } else { 0.0 };
-            for (kind, value) in [("total", total), ("used", used), ("percent", percent)] {
-                self.node.gauge(&format!("slave/{name}_{kind}")).set(value);
+        for (revocable, suffix) in [(false, ""), (true, "_revocable")] {
+            let of = |all: &Resources| all.filtered(|resource| resource.revocable == revocable);
+            let (total, used) = (of(total), of(used));
+            for name in AMOUNTS {
+                let (total, used) = (total.scalar(name).as_f64(), used.scalar(name).as_f64());
+                let percent = if total > 0.0 { used / total } else { 0.0 };
+                for (kind, value) in [("total", total), ("used", used), ("percent", percent)] {
+                    self.node.gauge(&format!("slave/{name}{suffix}_{kind}")).set(value);
+                }
             }
         }
     }

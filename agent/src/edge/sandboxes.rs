@@ -85,3 +85,62 @@ impl Sandboxes {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::{CommandInfo, ExecutorInfo, Resources};
+
+    use super::*;
+
+    fn spec(run: &str) -> ContainerSpec {
+        ContainerSpec {
+            container_id: run.into(),
+            framework_id: "F".into(),
+            executor: ExecutorInfo::new("e", CommandInfo::shell("")),
+            command_executor: false,
+            sandbox: PathBuf::from("executors/e/runs").join(run),
+            user: None,
+            environment: Vec::new(),
+            resources: Resources::new(),
+        }
+    }
+
+    #[test]
+    fn the_latest_run_is_found_under_three_names_until_it_is_forgotten() {
+        let work_dir = tempfile::tempdir().unwrap();
+        let files = Files::new();
+        let sandboxes = Sandboxes::new(files.clone(), work_dir.path().to_path_buf());
+        let (framework_id, executor_id) = ("F".into(), "e".into());
+        let real = |run: &str| work_dir.path().join("executors/e/runs").join(run).display().to_string();
+        for run in ["one", "two"] {
+            let spec = spec(run);
+            std::fs::create_dir_all(work_dir.path().join(&spec.sandbox)).unwrap();
+            sandboxes.launch(&spec);
+            sandboxes.attach(&spec.container_id);
+            assert_eq!(sandboxes.latest(&framework_id, &executor_id), Some(run.into()));
+        }
+        let short = "/frameworks/F/executors/e/runs/latest".to_owned();
+        let served = files.debug();
+        assert_eq!(
+            served.keys().cloned().collect::<Vec<_>>(),
+            [short.clone(), real("latest"), real("one"), real("two")]
+        );
+        assert!(served[&short].ends_with("/two") && served[&real("latest")].ends_with("/two"));
+        sandboxes.forget(&framework_id, &executor_id, &spec("one").sandbox, false);
+        assert!(!files.debug().contains_key(&real("one")));
+        sandboxes.forget(&framework_id, &executor_id, &spec("two").sandbox, true);
+        assert!(files.debug().is_empty());
+        assert_eq!(sandboxes.latest(&framework_id, &executor_id), None);
+    }
+
+    #[test]
+    fn a_sandbox_that_could_not_be_made_is_not_served() {
+        let work_dir = tempfile::tempdir().unwrap();
+        let files = Files::new();
+        let sandboxes = Sandboxes::new(files.clone(), work_dir.path().to_path_buf());
+        sandboxes.launch(&spec("one"));
+        sandboxes.attach(&"one".into());
+        sandboxes.attach(&"nobody".into());
+        assert!(files.debug().is_empty());
+    }
+}

@@ -32,6 +32,9 @@ impl Statistics {
         let runs = snapshot.views().into_iter().flat_map(|view| view.runs);
         let launched = runs.filter_map(|run| Some((run.container_id.clone(), run.os_pid?)));
         let containers: Vec<(ContainerId, u32)> = launched.collect();
+        if containers.is_empty() {
+            return BTreeMap::new();
+        }
         let turn = self.turn.clone();
         let read = async move {
             let turn = turn.acquire_owned().await.ok()?;

@@ -162,3 +162,44 @@ fn random_id() -> Option<String> {
     getrandom::fill(&mut bits).ok()?;
     Some(Uuid::from_random(u128::from_ne_bytes(bits)).to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn streams() -> Arc<Streams> {
+        Arc::new(Streams::new("127.0.0.1:5051".parse().unwrap(), StreamLimits::default()))
+    }
+
+    #[test]
+    fn a_stream_that_nothing_came_of_is_forgotten() {
+        let streams = streams();
+        let opened = streams.open(Format::Json).unwrap();
+        let pid = opened.pid().clone();
+        assert!(pid.stream_id().is_some() && pid.address() == streams.node);
+        assert_eq!(streams.lock().len(), 1);
+        drop(opened);
+        assert_eq!(streams.lock().len(), 0);
+        // Telling it is of no use, and does no harm.
+        streams.tell(&pid, &ExecutorEvent::Shutdown, None);
+        let taken = streams.open(Format::Protobuf).unwrap();
+        let pid = taken.pid().clone();
+        let response = taken.begin();
+        assert_eq!(
+            (response.status, response.content_type.as_str()),
+            (StatusCode::OK, "application/x-protobuf")
+        );
+        assert_eq!(streams.lock().len(), 1);
+        streams.finish(&pid);
+        assert_eq!(streams.lock().len(), 0);
+    }
+
+    #[test]
+    fn streams_are_bounded() {
+        let streams = streams();
+        let all: Vec<Opened> = std::iter::from_fn(|| streams.open(Format::Json)).collect();
+        assert_eq!(all.len(), MAX_STREAMS);
+        drop(all);
+        assert!(streams.open(Format::Json).is_some());
+    }
+}

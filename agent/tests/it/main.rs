@@ -1,5 +1,10 @@
-//! The agent with real processes.
+//! The agent at work: its actor between a master and executors that the tests play, and containers as real processes.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are tests too")]
 
 mod agent;
+mod client;
 mod containers;
+mod executor_api;
+mod operator_api;
+mod pages;
+mod world;

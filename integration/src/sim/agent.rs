@@ -14,6 +14,7 @@ use protocol::ContainerId;
 
 use super::Message;
 use super::executor::ExecutorHost;
+use super::executor_streams::Streams;
 
 /// Processes that have ended by their own decision, for whoever starts them again.
 pub type Terminated = Rc<RefCell<BTreeSet<SocketAddr>>>;
@@ -31,6 +32,8 @@ pub struct AgentSetup {
     pub slowest_launch: Duration,
     /// Told when the agent decides to end.
     pub terminated: Terminated,
+    /// Processes of executors that live on this machine: what an earlier life has left is ended at the start.
+    pub living: Rc<RefCell<BTreeSet<Pid>>>,
 }
 
 /// An agent and its containers.
@@ -42,6 +45,7 @@ pub struct AgentHost {
     /// Launches that are under way.
     launches: Timers<ContainerId>,
     containers: BTreeMap<ContainerId, Container>,
+    streams: Streams,
     next_os_pid: u32,
 }
 
@@ -62,6 +66,7 @@ impl AgentHost {
             random,
             launches: Timers::default(),
             containers: BTreeMap::new(),
+            streams: Streams::default(),
             next_os_pid: 1000,
         }
     }
@@ -82,9 +87,15 @@ impl AgentHost {
         for output in out {
             match output {
                 Output::ToMaster { to, call } => cx.send(&to, Message::Agent(call)),
-                Output::ToExecutor { to, event } => cx.send(&to, Message::ExecutorEvent(event)),
-                // Nobody calls over HTTP here, nor looks into sandboxes.
-                Output::Answer { .. } | Output::Forget { .. } => {}
+                Output::ToExecutor { to, event } => match to.stream_id() {
+                    Some(_) => self.streams.tell(&to, event, cx),
+                    None => cx.send(&to, Message::ExecutorEvent(event)),
+                },
+                Output::Answer { ask, answer } => self.streams.answer(ask, answer, cx),
+                // Nobody looks into sandboxes here.
+                Output::Forget { .. } => {}
+                Output::Link { pid } if pid.stream_id().is_some() => self.streams.link(&pid, cx),
+                Output::Unlink { pid } if pid.stream_id().is_some() => self.streams.close(&pid, cx),
                 Output::Link { pid } => cx.link(&pid),
                 Output::Unlink { pid } => cx.unlink(&pid),
                 Output::Launch(spec) => {
@@ -101,6 +112,12 @@ impl AgentHost {
                     cx.exit(1);
                 }
             }
+        }
+    }
+
+    fn streams_ended(&mut self, now: Time, process: &Pid, only: Option<u64>, cx: &mut Context<Message>) {
+        for pid in self.streams.ended(process, only) {
+            self.feed(now, Input::Exited { pid }, cx);
         }
     }
 
@@ -127,10 +144,12 @@ impl AgentHost {
         self.next_os_pid += 1;
         let os_pid = self.next_os_pid;
         let seed = self.random.next_u64();
-        let agent = cx.me().clone();
+        let http = self.random.chance(500);
         let container = self.containers.get_mut(&container_id).expect("it is being launched");
-        let host = ExecutorHost::new(session(&container.spec, agent, seed), container.spec.command_executor);
+        let command = container.spec.command_executor;
+        let host = ExecutorHost::new(session(&container.spec, seed), command, http && !command);
         let process = cx.spawn(&format!("executor-{os_pid}"), Box::new(host));
+        self.setup.living.borrow_mut().insert(process.clone());
         if destroyed {
             cx.kill(&process);
         }
@@ -140,24 +159,19 @@ impl AgentHost {
 }
 
 /// What the executor library makes of the environment.
-fn session(spec: &ContainerSpec, agent: Pid, seed: u64) -> SessionConfig {
-    SessionConfig {
-        framework_id: spec.framework_id.clone(),
-        executor_id: spec.executor.executor_id.clone(),
-        container_id: spec.container_id.clone(),
-        agent,
-        checkpoint: false,
-        recovery_timeout: executor::limits::DEFAULT_RECOVERY_TIMEOUT,
-        backoff_max: executor::limits::DEFAULT_BACKOFF_MAX,
-        shutdown_grace: executor::limits::DEFAULT_SHUTDOWN_GRACE,
-        seed,
-    }
+fn session(spec: &ContainerSpec, seed: u64) -> SessionConfig {
+    let variable = |name: &str| {
+        let set = spec.environment.iter().rfind(|(known, _)| known == name);
+        set.map(|(_, value)| value.clone())
+    };
+    SessionConfig::from_variables(variable, seed).expect("executors understand their environment")
 }
 
 impl Host for AgentHost {
     type Message = Message;
 
     fn start(&mut self, now: Time, _me: &Pid, cx: &mut Context<Message>) {
+        std::mem::take(&mut *self.setup.living.borrow_mut()).iter().for_each(|process| cx.kill(process));
         self.feed(now, Input::MasterDetected { master: Some(self.setup.master.clone()) }, cx);
     }
 
@@ -165,12 +179,15 @@ impl Host for AgentHost {
         let input = match message {
             Message::AgentEvent(event) => Input::Master { from, event },
             Message::Executor(call) => Input::Executor { from, call },
+            Message::Http { call, number } => self.streams.call(cx.me(), from, call, number),
+            Message::Hangup(number) => return self.streams_ended(now, &from, Some(number), cx),
             other => panic!("{other:?} is nothing for an agent"),
         };
         self.feed(now, input, cx);
     }
 
     fn exited(&mut self, now: Time, pid: Pid, cx: &mut Context<Message>) {
+        self.streams_ended(now, &pid, None, cx);
         self.feed(now, Input::Exited { pid }, cx);
     }
 
@@ -188,6 +205,7 @@ impl Host for AgentHost {
     }
 
     fn child_ended(&mut self, now: Time, pid: Pid, status: i32, cx: &mut Context<Message>) {
+        self.setup.living.borrow_mut().remove(&pid);
         let ended = self.containers.iter().find(|(_, container)| container.process.as_ref() == Some(&pid));
         let container_id = ended.map(|(id, _)| id.clone()).expect("an agent's children are containers");
         self.containers.remove(&container_id);

@@ -110,12 +110,15 @@ impl Cluster {
             attributes: Default::default(),
             id: None,
         };
+        let mut config = AgentConfig::new(pid.clone(), info, "simulated");
+        config.recovery_timeout = Duration::from_secs(60);
         let setup = AgentSetup {
-            config: AgentConfig::new(pid.clone(), info, "simulated"),
+            config,
             master: self.master.clone(),
             launch_fails_thousandths: random.below(60),
             slowest_launch: Duration::from_secs(3),
             terminated: self.terminated.clone(),
+            living: Default::default(),
         };
         self.world
             .add(&pid, Box::new(move |life| Box::new(AgentHost::new(setup.clone(), life.seed, life.began))));
@@ -140,6 +143,7 @@ impl Cluster {
         let setup = FrameworkSetup {
             info: FrameworkInfo {
                 failover_timeout: Duration::from_secs(failover_secs),
+                checkpoint: random.chance(500),
                 capabilities,
                 roles,
                 ..FrameworkInfo::new(format!("f{number}"))

@@ -6,6 +6,7 @@ use std::time::Duration;
 use executor::core::{Callback, DriverCall, Input, Output, Session, SessionConfig};
 use libactor::sim::{Context, Host};
 use libactor::{Machine, Pid, Random, Time, Timers};
+use protocol::messages::{ExecutorCall, ExecutorCallKind};
 use protocol::{KillPolicy, Source, TaskId, TaskInfo, TaskState, TaskStatus};
 
 use super::Message;
@@ -23,6 +24,8 @@ pub struct ExecutorHost {
     command: bool,
     tasks: BTreeMap<TaskId, Task>,
     agent: Pid,
+    /// Where it speaks HTTP: how many streams it has opened; the last one counts.
+    http: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +33,8 @@ enum Timer {
     CallbackReturns,
     Breaks,
     Watchdog,
+    /// The connection with its stream breaks.
+    HangsUp(u64),
     /// The task runs.
     Runs(TaskId),
     /// The task ends by itself.
@@ -48,7 +53,7 @@ struct Task {
 
 impl ExecutorHost {
     /// A process that was just started.
-    pub fn new(config: SessionConfig, command: bool) -> Self {
+    pub fn new(config: SessionConfig, command: bool, http: bool) -> Self {
         let agent = config.agent.clone();
         let random = Random::new(!config.seed);
         Self {
@@ -58,6 +63,7 @@ impl ExecutorHost {
             command,
             tasks: BTreeMap::new(),
             agent,
+            http: http.then_some(0),
         }
     }
 
@@ -87,11 +93,32 @@ impl ExecutorHost {
             match output {
                 Output::Link { pid } => cx.link(&pid),
                 Output::Unlink { pid } => cx.unlink(&pid),
+                Output::Send { to, call } if self.http.is_some() => self.send_http(now, &to, call, cx),
                 Output::Send { to, call } => cx.send(&to, Message::Executor(call)),
                 Output::Callback(callback) => self.called_back(now, callback, cx),
                 Output::Watchdog { after } => self.timers.set(Timer::Watchdog, now + after),
                 Output::Terminate { .. } => cx.exit(0),
             }
+        }
+    }
+
+    fn send_http(&mut self, now: Time, to: &Pid, call: ExecutorCall, cx: &mut Context<Message>) {
+        let mut number = None;
+        if let ExecutorCallKind::Subscribe { .. } = call.call {
+            let stream = self.http.map_or(1, |last| last + 1);
+            (self.http, number) = (Some(stream), Some(stream));
+            if self.random.chance(500) {
+                let at = now + self.millis(40_000);
+                self.timers.set(Timer::HangsUp(stream), at);
+            }
+        }
+        cx.send(to, Message::Http { call, number });
+    }
+
+    /// A stream has ended: if it was the last one, the session has no agent now.
+    fn stream_ended(&mut self, now: Time, number: u64, cx: &mut Context<Message>) {
+        if self.http == Some(number) {
+            self.feed(now, Input::Exited { pid: self.agent.clone() }, cx);
         }
     }
 
@@ -168,6 +195,10 @@ impl ExecutorHost {
             Timer::CallbackReturns => self.feed(now, Input::CallbackReturned, cx),
             Timer::Breaks => cx.exit(BROKEN),
             Timer::Watchdog => cx.exit(137),
+            Timer::HangsUp(number) => {
+                cx.send(&self.agent, Message::Hangup(number));
+                self.stream_ended(now, number, cx);
+            }
             Timer::Runs(task_id) => self.report(now, &task_id, TaskState::Running, cx),
             Timer::Ends(task_id) => {
                 let state = self.tasks.get(&task_id).map(|task| task.ends_as);
@@ -189,6 +220,17 @@ impl Host for ExecutorHost {
     fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {
         match message {
             Message::ExecutorEvent(event) => self.feed(now, Input::Agent { from, event }, cx),
+            Message::Stream { number, event: None } => self.stream_ended(now, number, cx),
+            Message::Stream { number, event: Some(event) } => {
+                if self.http == Some(number) {
+                    self.feed(now, Input::Agent { from, event }, cx);
+                }
+            }
+            // Another life of the agent, that would have ended it.
+            Message::Refused(why) => {
+                cx.note(format!("refused: {why}"));
+                cx.exit(1);
+            }
             other => panic!("{other:?} is nothing for an executor of {}", self.agent),
         }
     }

@@ -40,6 +40,24 @@ pub enum Message {
     Executor(ExecutorCall),
     /// From an agent to an executor.
     ExecutorEvent(ExecutorEvent),
+    /// From an executor to its agent, over HTTP.
+    Http {
+        /// What.
+        call: ExecutorCall,
+        /// A subscription's: the executor's number of the stream that it opens.
+        number: Option<u64>,
+    },
+    /// The agent has refused a call over HTTP.
+    Refused(String),
+    /// From an agent to an executor, on a stream.
+    Stream {
+        /// Which.
+        number: u64,
+        /// What; absent: the stream ends.
+        event: Option<ExecutorEvent>,
+    },
+    /// An executor's connection with this stream has broken.
+    Hangup(u64),
 }
 
 impl Message {
@@ -75,6 +93,10 @@ impl fmt::Debug for Message {
             Message::AgentEvent(message) => message.fmt(f),
             Message::Executor(message) => message.call.fmt(f),
             Message::ExecutorEvent(message) => message.fmt(f),
+            Message::Http { call, number } => write!(f, "http {number:?} {:?}", call.call),
+            Message::Refused(why) => write!(f, "refused: {why}"),
+            Message::Stream { number, event } => write!(f, "stream {number} {event:?}"),
+            Message::Hangup(number) => write!(f, "hangup {number}"),
         }
     }
 }

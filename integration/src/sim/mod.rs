@@ -8,8 +8,8 @@
 //! | host | machine | simulated |
 //! |---|---|---|
 //! | [`master::MasterHost`] | `master::core::Master` | a registry that takes its time |
-//! | [`agent::AgentHost`] | `agent::core::Agent` | a containerizer: launches take time and may fail, executors are processes |
-//! | [`executor::ExecutorHost`] | `executor::core::Session` | tasks: a plan of when to end and how |
+//! | [`agent::AgentHost`] | `agent::core::Agent` | a containerizer: launches take time and may fail, executors are processes; streams of those that speak HTTP |
+//! | [`executor::ExecutorHost`] | `executor::core::Session` | tasks: a plan of when to end and how; some speak HTTP, and their connections break |
 //! | [`framework::FrameworkHost`] | `scheduler_driver::core::Session` | a scheduler that accepts, declines, kills, reconciles, suppresses, fails over; some as clients over HTTP do ([`streams`]) |
 //!
 //! A run has three parts. Faults are on: nothing bad may happen. Faults are off and nothing new is launched: all must
@@ -26,6 +26,7 @@ pub mod agent;
 mod cluster;
 pub mod drill;
 pub mod executor;
+mod executor_streams;
 pub mod framework;
 pub mod invariants;
 pub mod master;

@@ -42,6 +42,7 @@ fn drill(seed: u64, hostile: Hostile, keep: usize) -> Drill {
             launch_fails_thousandths: 30,
             slowest_launch: Duration::from_secs(3),
             terminated: terminated.clone(),
+            living: Default::default(),
         };
         world.add(&pid, Box::new(move |life| Box::new(AgentHost::new(setup.clone(), life.seed, life.began))));
         agents.push(pid);

@@ -80,7 +80,9 @@ fn an_operator_ends_a_framework_and_an_agent() {
     let cluster = Cluster::start(ClusterConfig::default()).unwrap();
     let master = cluster.master(0);
     agent_of(master);
-    let mut scheduler = Scheduler::subscribe(master, framework());
+    let mut info = framework();
+    info["capabilities"] = json!([{ "type": "MULTI_ROLE" }, { "type": "PARTITION_AWARE" }]);
+    let mut scheduler = Scheduler::subscribe(master, info);
     let offer = scheduler.offers().remove(0);
     scheduler.accepted(launch(&offer, &[task(&offer, "stays", "sleep 1000")]));
     scheduler.until("stays", "TASK_RUNNING");
@@ -93,7 +95,7 @@ fn an_operator_ends_a_framework_and_an_agent() {
     let lost = scheduler.update("stays");
     assert_eq!(
         (&lost["state"], &lost["reason"]),
-        (&json!("TASK_LOST"), &json!("REASON_AGENT_REMOVED_BY_OPERATOR"))
+        (&json!("TASK_GONE_BY_OPERATOR"), &json!("REASON_AGENT_REMOVED_BY_OPERATOR"))
     );
     let failure = scheduler.events.wait_for("FAILURE");
     assert_eq!(failure["failure"]["agent_id"], offer["agent_id"]);

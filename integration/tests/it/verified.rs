@@ -267,9 +267,7 @@ fn two_agents(master: SocketAddr) {
 fn foreign_role(master: SocketAddr) {
     let mut scheduler = Scheduler::subscribe(master, framework());
     let offer = scheduler.offers().remove(0);
-    let mut foreign = resources(Some("other"));
-    foreign[1]["allocation_info"] = json!({ "role": "sem" });
-    foreign.as_array_mut().expect("an array").reverse();
+    let foreign = resources(Some("other"));
     scheduler.accepted(launch(&[offer["id"].clone()], "t1", &offer["agent_id"], &foreign));
     let status = scheduler.update("t1");
     assert_eq!((&status["state"], &status["reason"]), (&json!("TASK_ERROR"), &json!("REASON_TASK_INVALID")));

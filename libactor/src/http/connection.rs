@@ -44,6 +44,8 @@ pub(crate) struct HttpIo {
     /// Read and not handed on.
     buffer: BytesMut,
     phase: Phase,
+    /// Bytes of empty lines before a head.
+    blank: usize,
     /// The client says no more.
     over: bool,
     /// Responses that had ended when all was written, and whether reading waits for the next time.
@@ -65,6 +67,7 @@ impl HttpIo {
             activity: Arc::default(),
             buffer: BytesMut::new(),
             phase: Phase::Head { searched: 0 },
+            blank: 0,
             over: false,
             flushed: 0,
             awaits_flush: false,
@@ -141,19 +144,28 @@ impl HttpIo {
         count
     }
 
-    /// Looks for the end of the connection while a response is on its way. It never says so: the response may be taken
-    /// by a client that has merely said all that it has to say.
+    /// Looks for the end of the connection while a response is on its way. A client that has merely said all that it has to
+    /// say may still take the response, as long as there is something to take now and then.
     fn watch(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.activity.wake_at_end(cx.waker());
         while self.buffer.len() < HTTP_AHEAD_BYTES && !self.over {
             match self.poll_fill(cx) {
                 Poll::Ready(Ok(true)) => {}
-                Poll::Ready(Ok(false)) => self.activity.client_goes(),
+                Poll::Ready(Ok(false)) => {
+                    self.activity.client_goes();
+                    self.wait_for_response();
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => break,
             }
         }
-        Poll::Pending
+        if self.over { self.read_by.as_mut().poll(cx).map(Ok) } else { Poll::Pending }
+    }
+
+    /// The client says no more: what it is told has its time.
+    fn wait_for_response(&mut self) {
+        let due = Instant::now() + self.limits.write_timeout;
+        self.read_by.as_mut().reset(due);
     }
 
     /// Gathers a head. Afterwards it may be handed on, or the connection ends.
@@ -162,8 +174,10 @@ impl HttpIo {
             // Some clients end a body with a line that is not part of it.
             let blank = self.buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
             self.buffer.advance(blank);
+            self.blank += blank;
         }
         if let Some(end) = end_of_head(&self.buffer, searched) {
+            self.blank = 0;
             match vet(&self.buffer[..end]) {
                 Ok(Framing::Length(body)) => self.phase = Phase::Rest(body.saturating_add(end as u64)),
                 Ok(Framing::Chunks) => self.phase = Phase::Raw,
@@ -171,7 +185,7 @@ impl HttpIo {
             }
             return Poll::Ready(Ok(()));
         }
-        if self.buffer.len() > self.limits.head_bytes {
+        if self.buffer.len() + self.blank > self.limits.head_bytes {
             return self.refuse(Refusal::large(self.limits.head_bytes));
         }
         self.phase = Phase::Head { searched: self.buffer.len() };
@@ -253,6 +267,9 @@ impl HttpIo {
         }
         self.blocked = None;
         self.activity.flows();
+        if self.over {
+            self.wait_for_response();
+        }
         if self.activity.cut_at().is_some_and(|cut| cut + self.limits.write_timeout < Instant::now()) {
             return Poll::Ready(Err(self.blame("the client takes too long over a stream that was cut")));
         }

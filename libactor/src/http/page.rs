@@ -9,7 +9,7 @@ use crate::Node;
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:48rem;padding:0 1rem;\
 color:#222;background:#fff}h1{font-size:1.5rem;margin-bottom:0}h2{font-size:1.1rem;margin-top:2rem}\
 table{border-collapse:collapse;width:100%}td{border-top:1px solid #ddd;padding:.3rem .6rem .3rem 0;\
-vertical-align:top}td:first-child{white-space:nowrap}a{color:#0a58a8;text-decoration:none}\
+vertical-align:top}td:first-child{width:16rem;overflow-wrap:anywhere}a{color:#0a58a8;text-decoration:none}\
 a:hover{text-decoration:underline}.quiet{color:#666;margin-top:0}\
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}td{border-color:#333}a{color:#7fb8f0}\
 .quiet{color:#999}}";

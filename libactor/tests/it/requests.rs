@@ -164,6 +164,12 @@ async fn heads_and_bodies_have_limits_of_the_node() {
         assert!(answer.text().contains("1000 bytes"), "{}", answer.text());
         let chunks = format!("Transfer-Encoding: chunked\r\n\r\n3e9\r\n{}\r\n0\r\n\r\n", "x".repeat(1001));
         assert_eq!(ask(&node, format!("POST /master/api/v1 HTTP/1.1\r\n{chunks}")).await.status, 413);
+        let mut client = Client::new(&node).await;
+        for blank in [0, 2000, 2000] {
+            client.send("\r\n".repeat(blank)).await;
+            assert_eq!(client.ask("GET /health HTTP/1.1\r\n\r\n").await.status, 200);
+        }
+        assert_eq!(client.ask("\r\n".repeat(2050)).await.status, 431);
         let fields = format!("GET /version HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(101));
         assert_eq!(ask(&node, fields).await.status, 431);
         node.shutdown().await;
@@ -302,6 +308,7 @@ async fn hasty() -> Node {
             tokio::time::sleep(Duration::from_millis(300)).await;
             HttpResponse::text(StatusCode::OK, "at last")
         });
+        all.route("/never", "does not answer", |_| std::future::pending());
         all.route("/large", "a large answer", |_| async {
             HttpResponse::new(StatusCode::OK, "text/plain", vec![b'x'; LARGE])
         });
@@ -340,6 +347,12 @@ async fn who_does_not_take_an_answer_loses_the_connection() {
         let mut client = Client::new(&node).await;
         client.send("GET /master/large HTTP/1.1\r\n\r\n").await;
         until(&node, "http_refused", 1.0).await;
+        until(&node, "http_connections", 0.0).await;
+        // Nobody is there any more when the answer comes, if it ever does.
+        let mut client = Client::new(&node).await;
+        client.send("GET /master/never HTTP/1.1\r\n\r\n").await;
+        until(&node, "http_connections", 1.0).await;
+        drop(client);
         until(&node, "http_connections", 0.0).await;
         node.shutdown().await;
     })

@@ -1,59 +1,68 @@
 //! Questions that HTTP requests put to the machine, and that it answers by number.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use libactor::Gauge;
 use libactor::http::{HttpResponse, StatusCode};
-use libactor::shell::ShellHandle;
 use tokio::sync::oneshot;
 
+use super::feeder::Feeder;
 use crate::core::{Answer, Ask, Input, Refusal};
 
 /// Questions that may be open at a time; further ones are refused with 503. Ours: as many as there may be connections.
 const MAX_OPEN: usize = 16_384;
 
 /// The questions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Asks {
-    shell: OnceLock<ShellHandle<Input>>,
+    feeder: Arc<Feeder>,
     open: Mutex<Open>,
+    /// How many are open.
+    gauge: Gauge,
 }
 
 #[derive(Debug, Default)]
 struct Open {
     next: u64,
+    /// The actor has ended.
+    closed: bool,
     waiting: BTreeMap<Ask, oneshot::Sender<Answer>>,
 }
 
 impl Asks {
-    /// The actor runs.
-    pub(crate) fn begin(&self, shell: ShellHandle<Input>) {
-        // It is started once.
-        let _ = self.shell.set(shell);
+    /// None yet; `gauge` shows how many.
+    pub(crate) fn new(feeder: Arc<Feeder>, gauge: Gauge) -> Self {
+        Self { feeder, open: Mutex::default(), gauge }
     }
 
     /// The actor has ended: nobody gets an answer any more.
     pub(crate) fn close(&self) {
-        self.lock().waiting.clear();
+        let mut open = self.lock();
+        open.closed = true;
+        open.waiting.clear();
     }
 
     /// Puts a question; what comes back is refused as unavailable where the master has no room for it, or is ending.
     pub(crate) async fn ask(&self, question: impl FnOnce(Ask) -> Input) -> Answer {
         let unable = |why: &str| Answer::Refused(Refusal::Unavailable, why.to_owned());
-        let Some(shell) = self.shell.get() else { return unable("The master is starting") };
         let (sender, receiver) = oneshot::channel();
         let ask = {
             let mut open = self.lock();
+            if open.closed {
+                return unable("The master is ending");
+            }
             if open.waiting.len() >= MAX_OPEN {
                 return unable("The master has too many open calls; try again later");
             }
             let ask = Ask(open.next);
             open.next += 1;
             open.waiting.insert(ask, sender);
+            self.gauge.set(open.waiting.len() as f64);
             ask
         };
-        if shell.try_feed(question(ask)).is_err() {
-            self.lock().waiting.remove(&ask);
+        if self.feeder.try_feed(question(ask)).is_err() {
+            self.take(ask);
             return unable("The master has too many messages waiting; try again later");
         }
         receiver.await.unwrap_or_else(|_| unable("The master is ending"))
@@ -61,10 +70,17 @@ impl Asks {
 
     /// The machine's answer.
     pub(crate) fn answer(&self, ask: Ask, answer: Answer) {
-        if let Some(sender) = self.lock().waiting.remove(&ask) {
+        if let Some(sender) = self.take(ask) {
             // Who has gone does not want it any more.
             let _ = sender.send(answer);
         }
+    }
+
+    fn take(&self, ask: Ask) -> Option<oneshot::Sender<Answer>> {
+        let mut open = self.lock();
+        let sender = open.waiting.remove(&ask);
+        self.gauge.set(open.waiting.len() as f64);
+        sender
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Open> {

@@ -47,7 +47,7 @@ impl Loads {
                 load.counts.add(view.task.state);
                 load.note(&framework.id);
             }
-            for view in framework.unreachable_tasks.iter().chain(framework.completed_tasks.iter()) {
+            for view in framework.unreachable_tasks.values().chain(framework.completed_tasks.values()) {
                 let load = agents.entry(view.task.agent_id.clone()).or_default();
                 load.counts.add(view.task.state);
                 load.note(&framework.id);

@@ -6,16 +6,18 @@
 //! | [`pages`], [`v0`] | what is made of a snapshot: the JSON of the older endpoints |
 //! | [`scheduler`], [`streams`] | the scheduler API, and the streams of its subscribers |
 //! | [`operator`], [`messages`], [`events`] | the operator API, and the stream of its events |
-//! | [`asks`] | questions to the machine that wait for an answer |
+//! | [`feeder`], [`asks`] | the way to the machine; questions to it that wait for an answer |
 //! | [`changes`], [`weights`] | the older endpoints that change something |
 //! | [`routes`] | which path goes where |
-//! | [`undelivered`], [`metrics`] | messages that could not be delivered; numbers for the node's metrics |
+//! | [`undelivered`], [`metrics`], [`framework_metrics`] | messages that could not be delivered; numbers for the node's metrics |
 
 pub(crate) mod about;
 mod answers;
 pub(crate) mod asks;
 mod changes;
 pub(crate) mod events;
+mod feeder;
+mod framework_metrics;
 pub(crate) mod leader;
 mod load;
 mod messages;
@@ -25,8 +27,12 @@ mod operator;
 pub(crate) mod pages;
 pub(crate) mod routes;
 mod scheduler;
+#[cfg(test)]
+mod shapes;
 pub(crate) mod snapshot;
 pub(crate) mod streams;
+#[cfg(test)]
+mod testing;
 pub(crate) mod undelivered;
 mod v0;
 pub(crate) mod view;
@@ -43,6 +49,7 @@ use crate::core::Input;
 use about::About;
 use asks::Asks;
 use events::Hub;
+use feeder::Feeder;
 use leader::Leader;
 use pages::Pages;
 use streams::Streams;
@@ -54,6 +61,7 @@ const LOG: &str = "/master/log";
 /// What HTTP requests are answered with.
 pub(crate) struct Api {
     pub(crate) node: Node,
+    pub(crate) feeder: Arc<Feeder>,
     pub(crate) leader: Leader,
     pub(crate) about: Arc<About>,
     pub(crate) view: Arc<View>,
@@ -67,27 +75,28 @@ pub(crate) struct Api {
 impl Api {
     /// Of a master on a node.
     pub(crate) fn new(node: &Node, host: &str, about: About, most_watchers: usize) -> Arc<Self> {
-        let (about, view) = (Arc::new(about), Arc::new(View::default()));
+        let (about, feeder) = (Arc::new(about), Arc::new(Feeder::default()));
+        let view = Arc::new(View::new(feeder.clone()));
+        let open = node.metrics().gauge("master/event_queue_http_requests");
         let watchers = node.metrics().gauge("master/operator_event_stream_subscribers");
+        let shared = node.metrics().counter("master/http_cache_hits");
         Arc::new(Self {
             node: node.clone(),
             leader: Leader::Here(format!("{host}:{}", node.address().port())),
-            pages: Arc::new(Pages::new(view.clone(), about.clone())),
+            pages: Arc::new(Pages::new(view.clone(), about.clone(), shared)),
             about,
             view,
-            asks: Asks::default(),
-            streams: Arc::new(Streams::new(node.address())),
-            hub: Hub::new(node.clock().clone(), most_watchers, watchers),
+            asks: Asks::new(feeder.clone(), open),
+            streams: Arc::new(Streams::new(feeder.clone(), node.address(), node.http_limits().stream())),
+            hub: Hub::new(feeder.clone(), node, most_watchers, watchers),
             files: Files::new(),
+            feeder,
         })
     }
 
     /// The actor runs.
     pub(crate) fn begin(&self, shell: &ShellHandle<Input>) {
-        self.view.begin(shell.clone());
-        self.asks.begin(shell.clone());
-        self.streams.begin(shell.clone());
-        self.hub.begin(shell.clone());
+        self.feeder.open(shell.clone());
     }
 
     /// Serves the log, if there is a file of it.
@@ -101,6 +110,7 @@ impl Api {
 
     /// The actor has ended: what waits for it waits no longer.
     pub(crate) fn close(&self) {
+        self.feeder.close();
         self.view.close();
         self.asks.close();
         self.streams.close();

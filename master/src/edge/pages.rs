@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use libactor::Counter;
 use libactor::http::{HttpBody, HttpRequest, HttpResponse, SharedBody, StatusCode};
 use protocol::wire::Format;
 use protocol::{AgentId, FrameworkId, TaskId};
@@ -99,11 +100,14 @@ pub(crate) struct Pages {
     about: Arc<About>,
     /// Asked for and not begun.
     waiting: Mutex<BTreeMap<Key, SharedBody>>,
+    /// Requests that shared a page which others had asked for.
+    shared: Counter,
 }
 
 impl Pages {
-    pub(crate) fn new(view: Arc<View>, about: Arc<About>) -> Self {
-        Self { view, about, waiting: Mutex::default() }
+    /// `shared` counts requests that share a page which others have asked for.
+    pub(crate) fn new(view: Arc<View>, about: Arc<About>, shared: Counter) -> Self {
+        Self { view, about, waiting: Mutex::default(), shared }
     }
 
     /// A response with the page as it is when it is begun.
@@ -117,11 +121,20 @@ impl Pages {
         };
         let key = (page, filter);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let body = waiting.entry(key.clone()).or_insert_with(|| {
-            let pages = self.clone();
-            SharedBody::produce(move |out| pages.produce(&key, out))
-        });
-        HttpResponse::of(StatusCode::OK, content_type, HttpBody::Shared(body.clone()))
+        let body = match waiting.get(&key) {
+            Some(body) => {
+                self.shared.increment();
+                body.clone()
+            }
+            None => {
+                let (pages, wanted) = (self.clone(), key.clone());
+                let body = SharedBody::produce(move |out| pages.produce(&wanted, out));
+                waiting.insert(key, body.clone());
+                body
+            }
+        };
+        drop(waiting);
+        HttpResponse::of(StatusCode::OK, content_type, HttpBody::Shared(body))
     }
 
     fn produce(&self, key: &Key, out: &mut dyn Write) -> io::Result<()> {
@@ -136,7 +149,7 @@ impl Pages {
     }
 }
 
-fn write_page(
+pub(crate) fn write_page(
     out: &mut impl Write,
     snapshot: &Snapshot,
     about: &About,

@@ -107,7 +107,10 @@ impl<E: Edge<Master>> Routes<'_, '_, E> {
         self.serve("/flags", "the flags in effect, as JSON", move |api, _| {
             ready(HttpResponse::json(&FlagsPage { flags: &api.about.flags }))
         });
-        self.serve("/redirect", "leads to the master that leads", move |api, _| ready(api.leader.respond()));
+        self.serve("/redirect", "leads to the master that leads", move |api, request| {
+            // What is below would be asked of the leader again, and again.
+            ready(if request.rest.is_empty() { api.leader.respond() } else { HttpResponse::not_found() })
+        });
     }
 
     fn changes(&mut self) {

@@ -81,7 +81,7 @@ fn subscribe(api: &Api, request: &HttpRequest, context: EventContext, call: Sche
         Ok(opened) => opened,
         Err(refusal) => return refuse(refusal),
     };
-    if api.streams.feed(Input::Scheduler { from: opened.pid.clone(), call }).is_err() {
+    if api.feeder.try_feed(Input::Scheduler { from: opened.pid.clone(), call }).is_err() {
         api.streams.finish(&opened.id);
         return unavailable();
     }

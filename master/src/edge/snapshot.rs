@@ -88,9 +88,9 @@ pub struct FrameworkView {
     /// Tasks whose end it has not acknowledged.
     pub tasks: Shelf<TaskId, TaskView>,
     /// Tasks on agents that do not answer.
-    pub unreachable_tasks: Arc<Vec<TaskView>>,
+    pub unreachable_tasks: Shelf<TaskId, TaskView>,
     /// Tasks that have ended.
-    pub completed_tasks: Arc<Vec<TaskView>>,
+    pub completed_tasks: Shelf<TaskId, TaskView>,
     /// Its offers.
     pub offers: Shelf<OfferId, Arc<OfferRecord>>,
     /// Its custom executors, by agent.

@@ -4,16 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libactor::Pid;
 use libactor::http::{self, HttpBody, StreamLimits, StreamSender};
-use libactor::shell::ShellHandle;
 use protocol::Uuid;
 use protocol::messages::Event;
 use protocol::wire::convert::{self, EventContext};
 use protocol::wire::{self, Format, recordio};
 
+use super::feeder::Feeder;
 use crate::core::Input;
 
 /// Streams that may be open at a time; further ones are refused with 503. Ours: as many as there may be connections.
@@ -25,8 +25,10 @@ const CUT: &str = "The connection is given up: too many events wait that this su
 /// The streams.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    shell: OnceLock<ShellHandle<Input>>,
+    feeder: Arc<Feeder>,
     node: SocketAddr,
+    /// How much each bears with its client.
+    limits: StreamLimits,
     open: Mutex<BTreeMap<String, Stream>>,
 }
 
@@ -53,14 +55,8 @@ pub(crate) struct Opened {
 
 impl Streams {
     /// None yet.
-    pub(crate) fn new(node: SocketAddr) -> Self {
-        Self { shell: OnceLock::new(), node, open: Mutex::default() }
-    }
-
-    /// The actor runs.
-    pub(crate) fn begin(&self, shell: ShellHandle<Input>) {
-        // It is started once.
-        let _ = self.shell.set(shell);
+    pub(crate) fn new(feeder: Arc<Feeder>, node: SocketAddr, limits: StreamLimits) -> Self {
+        Self { feeder, node, limits, open: Mutex::default() }
     }
 
     /// The actor has ended, and with it the streams.
@@ -70,20 +66,12 @@ impl Streams {
         }
     }
 
-    /// Hands the machine something now, or not at all.
-    ///
-    /// # Errors
-    /// If the mailbox is full, or the master is ending.
-    pub(crate) fn feed(&self, input: Input) -> Result<(), ()> {
-        self.shell.get().ok_or(())?.try_feed(input).map_err(|_| ())
-    }
-
     /// Opens a stream; `None` where there are too many.
     pub(crate) fn open(self: &Arc<Self>, format: Format, context: EventContext) -> Option<Opened> {
         let id = random_id()?;
         let pid = Pid::stream(&id, self.node);
         let last = record(format, &context, &Event::Error(CUT.to_owned()));
-        let (sender, body) = http::stream(StreamLimits { last: Some(last), ..StreamLimits::default() });
+        let (sender, body) = http::stream(StreamLimits { last: Some(last), ..self.limits.clone() });
         {
             let mut open = self.lock();
             if open.len() >= MAX_STREAMS {
@@ -144,9 +132,8 @@ impl Streams {
     async fn ended(&self, id: &str) {
         // Not in the `if let`: its lock would be held while waiting.
         let stream = self.lock().remove(id);
-        if let (Some(Stream { pid, linked: true, .. }), Some(shell)) = (stream, self.shell.get()) {
-            // An error means that the master has ended.
-            let _ = shell.feed(Input::Exited { pid }).await;
+        if let Some(Stream { pid, linked: true, .. }) = stream {
+            self.feeder.feed(Input::Exited { pid }).await;
         }
     }
 

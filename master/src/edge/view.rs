@@ -1,11 +1,11 @@
 //! Lets HTTP handlers and blocking threads, which run beside the actor, see the machine. A snapshot is taken only when
 //! somebody waits for one, at the end of a turn, and is shared by all who wait.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use libactor::shell::ShellHandle;
 use tokio::sync::oneshot;
 
+use super::feeder::Feeder;
 use super::snapshot::Snapshot;
 use crate::core::Input;
 
@@ -13,9 +13,9 @@ use crate::core::Input;
 const MAX_WAITING: usize = 4096;
 
 /// Those who wait for a snapshot.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct View {
-    shell: OnceLock<ShellHandle<Input>>,
+    feeder: Arc<Feeder>,
     waiting: Mutex<Waiting>,
 }
 
@@ -27,10 +27,9 @@ struct Waiting {
 }
 
 impl View {
-    /// The actor runs: who waits can wake it.
-    pub(crate) fn begin(&self, shell: ShellHandle<Input>) {
-        // It is started once.
-        let _ = self.shell.set(shell);
+    /// Nobody waits yet.
+    pub(crate) fn new(feeder: Arc<Feeder>) -> Self {
+        Self { feeder, waiting: Mutex::default() }
     }
 
     /// The actor has ended: nobody gets a snapshot any more.
@@ -42,13 +41,13 @@ impl View {
 
     /// Whether there is a machine to look at.
     pub(crate) fn is_open(&self) -> bool {
-        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed
+        self.feeder.is_open()
     }
 
     /// The machine as it is now; `None` where the master is ending or too many ask.
     pub(crate) async fn ask(&self) -> Option<Snapshot> {
         let receiver = self.wait()?;
-        self.shell.get()?.feed(Input::Look).await.ok()?;
+        self.feeder.feed(Input::Look).await;
         receiver.await.ok()
     }
 
@@ -56,7 +55,7 @@ impl View {
     pub(crate) fn ask_blocking(&self) -> Option<Snapshot> {
         let receiver = self.wait()?;
         // A full mailbox means that a turn is under way, at whose end there is a look.
-        let _ = self.shell.get()?.try_feed(Input::Look);
+        let _ = self.feeder.try_feed(Input::Look);
         receiver.blocking_recv().ok()
     }
 

@@ -3,15 +3,21 @@
 use std::collections::BTreeMap;
 
 use libactor::http::{HttpRequest, HttpResponse, Method};
-use protocol::wire::{self, convert, v1};
+use protocol::wire::{self, v1};
 use protocol::{Role, Scalar};
 
 use super::Api;
 use super::answers::{bad_request, unavailable};
 use super::operator;
 use super::v0::list::List;
-use super::wire_json;
 use crate::core::OperatorRequest;
+
+/// A weight as `/weights` shows it: in the order of names, unlike GET_WEIGHTS.
+#[derive(serde::Serialize)]
+struct Shown<'a> {
+    role: &'a Role,
+    weight: f64,
+}
 
 /// Answers a request.
 pub(crate) async fn respond(api: &Api, request: HttpRequest) -> HttpResponse {
@@ -20,7 +26,7 @@ pub(crate) async fn respond(api: &Api, request: HttpRequest) -> HttpResponse {
             let Some(snapshot) = api.view.ask().await else { return unavailable() };
             let shown = || {
                 let weights = snapshot.weights.iter();
-                weights.map(|(role, weight)| wire_json::message(&convert::weight_to_wire(role, *weight)))
+                weights.map(|(role, weight)| Shown { role, weight: Scalar::from_millis(*weight).as_f64() })
             };
             HttpResponse::json(&List(shown))
         }

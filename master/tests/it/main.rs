@@ -1,6 +1,8 @@
 //! The master, from outside.
 
 mod agent_words;
+mod api;
+mod client;
 mod golden;
 mod lines;
 mod offers;

@@ -28,14 +28,14 @@ impl<T: libactor::Message + Unpin> Receive<T> for Ear<T> {
 }
 
 /// An actor of a test: what it says, and what it was told.
-struct Person<T> {
-    me: Me,
+pub(crate) struct Person<T> {
+    pub(crate) me: Me,
     told: mpsc::Receiver<T>,
 }
 
 impl<T: libactor::Message + Unpin> Person<T> {
-    fn new(node: &Node, name: &str) -> Self {
-        let (sender, told) = mpsc::channel(64);
+    pub(crate) fn new(node: &Node, name: &str) -> Self {
+        let (sender, told) = mpsc::channel(4096);
         let mut kept = None;
         let make = |me: Me| {
             kept = Some(me);
@@ -48,12 +48,12 @@ impl<T: libactor::Message + Unpin> Person<T> {
         Self { me: kept.expect("an actor is made when it is spawned"), told }
     }
 
-    async fn next(&mut self) -> T {
+    pub(crate) async fn next(&mut self) -> T {
         self.told.recv().await.expect("it is told something")
     }
 }
 
-async fn node() -> Node {
+pub(crate) async fn node() -> Node {
     let config = NodeConfig { check_machines: true, ..NodeConfig::default() };
     Node::bind(config).await.expect("a free port")
 }

@@ -88,7 +88,8 @@ async fn in_directory(
         id: None,
     };
     let config = AgentConfig::new(agent_node.pid("slave(1)"), info, env!("CARGO_PKG_VERSION"));
-    let agent = start_agent(&agent_node, config, ProcessConfig::new(directory)?, node.address())?;
+    let agent =
+        start_agent(&agent_node, config, ProcessConfig::new(directory)?, node.address(), Default::default())?;
     let spec = JobSpec {
         name: "true".into(),
         command: CommandInfo::argv("true", ["true"]),

@@ -10,11 +10,12 @@ use agent::core::AgentConfig;
 use agent::edge::probe;
 use agent::shell::{AgentHandle, Start};
 use libactor::{Node, Pid};
-use protocol::wire::common::VersionInfo;
 use protocol::{AgentInfo, Attributes, Role};
 use tokio::sync::watch;
 
+use super::daemon::Shown;
 use super::{ADVERTISE_FLAGS, Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
+use crate::about;
 use crate::flags::{Arguments, Flag, FlagError, Flags, Kind, Surroundings};
 use crate::runtime;
 use crate::work_dir::WorkDir;
@@ -97,6 +98,13 @@ const FLAGS: &[Flag] = &[
         help: "How long an executor has to shut down before it is killed.",
     },
     Flag {
+        name: "recovery_timeout",
+        aliases: &[],
+        kind: Kind::Duration,
+        default: Some("15mins"),
+        help: "How long an executor of a framework that checkpoints may stay away after its connection broke.",
+    },
+    Flag {
         name: "registration_backoff_factor",
         aliases: &[],
         kind: Kind::Duration,
@@ -166,7 +174,7 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         if let Some(root) = flags.text("cgroups_root") {
             containers.cgroups_root = root.to_owned();
         }
-        let handle = start(&node, config, containers, master)?;
+        let handle = start(&node, config, containers, master, Shown::of(&flags, "agent"))?;
         let ended = loop {
             tokio::select! {
                 biased;
@@ -192,13 +200,14 @@ pub fn start(
     config: AgentConfig,
     containers: ProcessConfig,
     master: SocketAddr,
+    shown: Shown,
 ) -> Result<AgentHandle, Failure> {
     let work_dir = containers.work_dir.clone();
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
     let (_, master) = watch::channel(Some(Pid::new(master::NAME, master)));
     let seed = daemon::seed()?;
-    let version = VersionInfo::new(config.version.as_str());
-    let (flags, log_file) = Default::default();
+    let Shown { flags, log_file } = shown;
+    let version = about::version();
     let start = Start { config, seed, containerizer, events, master, work_dir, flags, version, log_file };
     Ok(agent::shell::start(node, start)?)
 }
@@ -227,6 +236,7 @@ fn settings(flags: &Flags, node: &Node, work_dir: &Path) -> Result<AgentConfig, 
     take("registration_backoff_factor", &mut config.registration_backoff_factor);
     take("executor_registration_timeout", &mut config.executor_registration_timeout);
     take("executor_shutdown_grace_period", &mut config.executor_shutdown_grace_period);
+    take("recovery_timeout", &mut config.recovery_timeout);
     config.switch_user = flags.switch("switch_user");
     Ok(config)
 }

@@ -105,22 +105,31 @@ pub fn hostname(flags: &Flags) -> String {
 /// As [`seed`].
 pub fn master(flags: &Flags, component: &str, config: MasterConfig) -> Result<master::Start, Failure> {
     let mut start = master::Start::in_memory(config, seed()?);
-    start.flags = shown(flags);
+    Shown { flags: start.flags, log_file: start.log_file } = Shown::of(flags, component);
     start.version = about::version();
-    start.log_file = log_file(flags, component);
     let most = flags.parsed("max_operator_event_stream_subscribers");
     start.max_event_subscribers = most.unwrap_or(start.max_event_subscribers);
     Ok(start)
 }
 
-/// The flags in effect, for `/flags`.
-pub fn shown(flags: &Flags) -> BTreeMap<String, String> {
-    flags.all().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+/// What a daemon shows of how it was started.
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// The flags in effect, by name.
+    pub flags: BTreeMap<String, String>,
+    /// Where the log is written, if to a file.
+    pub log_file: Option<PathBuf>,
 }
 
-/// Where the log is written, if to a file.
-pub fn log_file(flags: &Flags, component: &str) -> Option<PathBuf> {
-    flags.text("log_dir").map(|directory| logging::path(Path::new(directory), component))
+impl Shown {
+    /// As the flags say, for a component's log.
+    pub fn of(flags: &Flags, component: &str) -> Self {
+        let log_dir = flags.text("log_dir");
+        Self {
+            flags: flags.all().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            log_file: log_dir.map(|directory| logging::path(Path::new(directory), component)),
+        }
+    }
 }
 
 /// A number that differs from start to start.

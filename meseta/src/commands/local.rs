@@ -18,6 +18,7 @@ use protocol::{
 };
 use scheduler_driver::SchedulerDriver;
 
+use super::daemon::Shown;
 use super::{Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
 use crate::flags::{Arguments, Flag, Flags, Kind, Surroundings};
 use crate::logging::LogLevel;
@@ -225,7 +226,8 @@ impl LocalCluster {
         };
         let config = AgentConfig::new(node.pid(super::agent::ACTOR), info, env!("CARGO_PKG_VERSION"));
         let containers = ProcessConfig::new(&work_dir)?;
-        let handle = super::agent::start(&node, config, containers, self.master.address())?;
+        let handle =
+            super::agent::start(&node, config, containers, self.master.address(), Shown::of(flags, "local"))?;
         self.agents.push((node, handle, work_dir));
         Ok(())
     }

@@ -10,7 +10,7 @@ mod unsupported;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::limits::{MAX_DURATION_NANOS, MAX_ID_BYTES, MAX_ROLES};
+use crate::limits::{MAX_DURATION_NANOS, MAX_ID_BYTES, MAX_NAMED, MAX_ROLES};
 use crate::resources::{Resource, Value};
 use crate::{
     AgentId, Capability, Command, CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId,
@@ -35,7 +35,7 @@ fn refuse<T>(why: String) -> Result<T, Invalid> {
 }
 
 /// As much of a text as a message should hold.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
@@ -328,7 +328,7 @@ pub fn two_allocation_roles(one: &str, other: &str) -> Invalid {
 /// Names those that are not, in Mesos's words.
 pub fn roles_of(framework: &FrameworkInfo, suppressed: &BTreeSet<Role>) -> Result<(), Invalid> {
     let others: Vec<String> =
-        suppressed.difference(&framework.roles).take(10).map(|role| shown(role.as_str())).collect();
+        suppressed.difference(&framework.roles).take(MAX_NAMED).map(|role| shown(role.as_str())).collect();
     if others.is_empty() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! Protobuf's encoding: tags, varints, and fields that are skipped.
 
 use super::tables::Kind;
+use crate::limits::MAX_MESSAGE_DEPTH;
 
 /// How the value of a field is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,7 @@ impl<'a> Cursor<'a> {
             match inner.layout {
                 Layout::GroupEnd if inner.number != *number => return Err(Garbled),
                 Layout::GroupEnd => drop(open.pop()),
-                Layout::GroupStart if open.len() >= MAX_GROUPS => return Err(Garbled),
+                Layout::GroupStart if open.len() >= MAX_MESSAGE_DEPTH => return Err(Garbled),
                 Layout::GroupStart => open.push(inner.number),
                 _ => {}
             }
@@ -138,9 +139,6 @@ impl<'a> Cursor<'a> {
         Ok(Raw { number, layout, value, content })
     }
 }
-
-/// Groups within groups, in fields that nobody knows. Source: protobuf's default limit of nesting.
-const MAX_GROUPS: usize = 100;
 
 /// How fields of this kind are laid out.
 pub(crate) fn layout(kind: Kind) -> Layout {

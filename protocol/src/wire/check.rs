@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::bytes::{Cursor, Garbled, Layout, Raw, layout, put_delimited, put_tag, put_varint};
+use super::bytes::{Cursor, Garbled, Layout, Raw, begin, end, layout, put_tag, put_varint};
 use super::tables::{Field, Kind, Label, Message};
-use crate::limits::{MAX_DECODED_BYTES, MAX_MESSAGE_DEPTH, MAX_REFUSAL_BYTES};
+use crate::limits::{MAX_DECODED_BYTES, MAX_JOINED_TIMES, MAX_MESSAGE_DEPTH, MAX_REFUSAL_BYTES};
 
 /// Whether the bytes may be read as they are. If not, [`settle`] them first.
 ///
@@ -97,49 +97,58 @@ fn number(value: u64) -> i32 {
 /// The same message without what counts as unknown, with the occurrences of a message joined.
 ///
 /// # Errors
-/// They are not protobuf, or nested too deep.
+/// They are not protobuf, or nested too deep, or more is to be joined than any program splits.
 pub(crate) fn settle(table: &Message, bytes: &[u8]) -> Result<Vec<u8>, Garbled> {
-    let mut out = Vec::with_capacity(bytes.len());
-    settle_into(table, bytes, 0, &mut out)?;
-    Ok(out)
+    let room = bytes.len().saturating_mul(MAX_JOINED_TIMES);
+    let mut settler = Settler { out: Vec::with_capacity(bytes.len()), room };
+    settler.settle(table, bytes, 0)?;
+    Ok(settler.out)
 }
 
-fn settle_into(table: &Message, bytes: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Garbled> {
-    if depth >= MAX_MESSAGE_DEPTH {
-        return Err(Garbled);
-    }
-    // Of each message that is not repeated: its bytes so far, and how often it is still to come.
-    let mut joined: BTreeMap<u32, (Vec<u8>, usize)> = BTreeMap::new();
-    let single = |field: &Field| matches!(field.label, Label::Optional | Label::Required);
-    walk(table, bytes, |field, raw, _| {
-        if single(field) && matches!(field.kind, Kind::Message(_)) {
-            joined.entry(raw.number).or_default().1 += 1;
+struct Settler {
+    out: Vec<u8>,
+    /// Bytes that may still be joined.
+    room: usize,
+}
+
+impl Settler {
+    fn settle(&mut self, table: &Message, bytes: &[u8], depth: usize) -> Result<(), Garbled> {
+        if depth >= MAX_MESSAGE_DEPTH {
+            return Err(Garbled);
         }
-        Ok(())
-    })?;
-    walk(table, bytes, |field, raw, whole| {
-        let Kind::Message(inner) = field.kind else {
-            match fate(field, raw) {
-                Fate::Picked => pick(field, raw.content, out),
-                Fate::Kept | Fate::Dropped => out.extend_from_slice(whole),
+        // Of each message that is not repeated: how often it is still to come, and its bytes so far.
+        let mut pieces: BTreeMap<u32, (usize, Vec<u8>)> = BTreeMap::new();
+        walk(table, bytes, |field, raw, _| {
+            let is_single = matches!(field.label, Label::Optional | Label::Required);
+            if is_single && matches!(field.kind, Kind::Message(_)) {
+                pieces.entry(raw.number).or_default().0 += 1;
             }
-            return Ok(());
-        };
-        let mut content = Vec::new();
-        match joined.get_mut(&raw.number) {
-            Some((pieces, count)) => {
-                pieces.extend_from_slice(raw.content);
-                *count -= 1;
-                if *count > 0 {
-                    return Ok(());
+            Ok(())
+        })?;
+        pieces.retain(|_, (count, _)| *count > 1);
+        walk(table, bytes, |field, raw, whole| {
+            let Kind::Message(inner) = field.kind else {
+                match fate(field, raw) {
+                    Fate::Picked => pick(field, raw.content, &mut self.out),
+                    Fate::Kept | Fate::Dropped => self.out.extend_from_slice(whole),
                 }
-                settle_into(inner, pieces, depth + 1, &mut content)?;
-            }
-            None => settle_into(inner, raw.content, depth + 1, &mut content)?,
-        }
-        put_delimited(out, raw.number, &content);
-        Ok(())
-    })
+                return Ok(());
+            };
+            let Some((count, joined)) = pieces.get_mut(&raw.number) else {
+                return self.message(inner, raw.number, raw.content, depth);
+            };
+            self.room = self.room.checked_sub(raw.content.len()).ok_or(Garbled)?;
+            joined.extend_from_slice(raw.content);
+            *count -= 1;
+            if *count > 0 { Ok(()) } else { self.message(inner, raw.number, joined, depth) }
+        })
+    }
+
+    fn message(&mut self, table: &Message, number: u32, content: &[u8], depth: usize) -> Result<(), Garbled> {
+        let start = begin(&mut self.out, number);
+        self.settle(table, content, depth + 1)?;
+        end(&mut self.out, start)
+    }
 }
 
 /// The values of a packed field that the schema knows.

@@ -81,7 +81,7 @@ pub(super) fn of_snapshot(kind: Type, snapshot: &Snapshot, format: Format) -> Ve
     answer.r#type = Some(of.into());
     match format {
         Format::Protobuf => wire::encode(format, &answer),
-        Format::Json => with_empty_lists(of, answer),
+        Format::Json => with_empty_lists(of, &answer),
     }
 }
 
@@ -134,54 +134,50 @@ fn frameworks(snapshot: &Snapshot) -> response::GetFrameworks {
 }
 
 /// An answer as JSON, with its empty lists.
-fn with_empty_lists(kind: response::Type, answer: Response) -> Vec<u8> {
+fn with_empty_lists(kind: response::Type, answer: &Response) -> Vec<u8> {
+    let state = answer.get_state.as_ref();
+    let tasks = answer.get_tasks.as_ref().or(state.and_then(|state| state.get_tasks.as_ref()));
+    let executors = answer.get_executors.as_ref().or(state.and_then(|state| state.get_executors.as_ref()));
+    let frameworks = answer.get_frameworks.as_ref().or(state.and_then(|state| state.get_frameworks.as_ref()));
     let lists = [
-        answer.get_tasks.as_ref().map(task_lists),
-        answer.get_executors.as_ref().map(executor_lists),
-        answer.get_frameworks.as_ref().map(framework_lists),
+        tasks.map(|all| ("get_tasks", task_lists(all))),
+        executors.map(|all| ("get_executors", executor_lists(all))),
+        frameworks.map(|all| ("get_frameworks", framework_lists(all))),
     ];
-    let part = match (lists.into_iter().flatten().next(), &answer.get_state) {
-        (Some((name, json)), _) => format!("\"{name}\":{json}"),
-        (None, Some(state)) => {
-            let parts = [
-                state.get_tasks.as_ref().map(task_lists),
-                state.get_executors.as_ref().map(executor_lists),
-                state.get_frameworks.as_ref().map(framework_lists),
-            ];
-            let parts: Vec<String> =
-                parts.into_iter().flatten().map(|(name, json)| format!("\"{name}\":{json}")).collect();
-            format!("\"get_state\":{{{}}}", parts.join(","))
-        }
-        (None, None) => return wire::encode(Format::Json, &answer),
+    let lists: Vec<(&str, String)> = lists.into_iter().flatten().collect();
+    if lists.is_empty() {
+        return wire::encode(Format::Json, answer);
+    }
+    let kind = ("type", format!("\"{}\"", kind.as_str_name()));
+    let answer = match state {
+        Some(_) => object(vec![kind, ("get_state", object(lists))]),
+        None => object(std::iter::once(kind).chain(lists)),
     };
-    format!("{{\"type\":\"{}\",{part}}}", kind.as_str_name()).into_bytes()
+    answer.into_bytes()
 }
 
-fn task_lists(all: &response::GetTasks) -> (&'static str, String) {
-    let lists = [
+fn task_lists(all: &response::GetTasks) -> String {
+    object([
         ("pending_tasks", list(&all.pending_tasks)),
         ("queued_tasks", list(&all.queued_tasks)),
         ("launched_tasks", list(&all.launched_tasks)),
         ("terminated_tasks", list(&all.terminated_tasks)),
         ("completed_tasks", list(&all.completed_tasks)),
-    ];
-    ("get_tasks", object(&lists))
+    ])
 }
 
-fn executor_lists(all: &response::GetExecutors) -> (&'static str, String) {
-    let lists =
-        [("executors", list(&all.executors)), ("completed_executors", list(&all.completed_executors))];
-    ("get_executors", object(&lists))
+fn executor_lists(all: &response::GetExecutors) -> String {
+    let completed = list(&all.completed_executors);
+    object([("executors", list(&all.executors)), ("completed_executors", completed)])
 }
 
-fn framework_lists(all: &response::GetFrameworks) -> (&'static str, String) {
-    let lists =
-        [("frameworks", list(&all.frameworks)), ("completed_frameworks", list(&all.completed_frameworks))];
-    ("get_frameworks", object(&lists))
+fn framework_lists(all: &response::GetFrameworks) -> String {
+    let completed = list(&all.completed_frameworks);
+    object([("frameworks", list(&all.frameworks)), ("completed_frameworks", completed)])
 }
 
-fn object(lists: &[(&str, String)]) -> String {
-    let fields: Vec<String> = lists.iter().map(|(name, json)| format!("\"{name}\":{json}")).collect();
+fn object<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let fields: Vec<String> = fields.into_iter().map(|(name, json)| format!("\"{name}\":{json}")).collect();
     format!("{{{}}}", fields.join(","))
 }
 

@@ -115,7 +115,9 @@ impl DrillMaster {
 
     fn register(&mut self, from: &Pid, cx: &mut Context<Message>) {
         cx.link(from);
-        let known = self.agents.get(from).filter(|known| known.connected);
+        // An id that nothing was launched under is given again: the answer that gave it may still be under way.
+        let is_new = |known: &Registered| !self.tasks.values().any(|task| task.agent_id == known.id);
+        let known = self.agents.get(from).filter(|known| known.connected || is_new(known));
         let agent_id = match known {
             Some(known) => known.id.clone(),
             None => {
@@ -243,28 +245,43 @@ impl DrillMaster {
 
     fn launch(&mut self, cx: &mut Context<Message>) {
         let Some((pid, agent_id)) = self.pick() else { return };
-        let task_id = TaskId::from(format!("t{}", self.tasks.len()));
-        let resources: Resources = "cpus:0.1;mem:32".parse().expect("these are resources");
-        let task = if self.random.chance(500) {
+        let framework = self.framework.clone();
+        let event = if self.random.chance(500) {
+            let task_id = self.new_task(&agent_id);
+            let task = TaskInfo::command(task_id, agent_id, some_resources(), CommandInfo::shell("true"));
+            AgentEvent::RunTask { framework, task, launch_executor: true }
+        } else {
             let executor_id = self.executor_id();
             let executor = ExecutorInfo {
-                framework_id: self.framework.id.clone(),
+                framework_id: framework.id.clone(),
                 ..ExecutorInfo::new(executor_id, CommandInfo::shell("./executor"))
             };
-            TaskInfo::with_executor(task_id.clone(), agent_id.clone(), resources, executor)
-        } else {
-            TaskInfo::command(task_id.clone(), agent_id.clone(), resources, CommandInfo::shell("true"))
+            let count = if self.random.chance(300) { 2 + self.random.below(3) } else { 1 };
+            let mut tasks = Vec::new();
+            for _ in 0..count {
+                let task_id = self.new_task(&agent_id);
+                let (agent_id, executor) = (agent_id.clone(), executor.clone());
+                tasks.push(TaskInfo::with_executor(task_id, agent_id, some_resources(), executor));
+            }
+            match tasks.pop_if(|_| count == 1) {
+                Some(task) => AgentEvent::RunTask { framework, task, launch_executor: true },
+                None => AgentEvent::RunTaskGroup { framework, executor, tasks, launch_executor: true },
+            }
         };
+        cx.send(&pid, Message::AgentEvent(event));
+    }
+
+    fn new_task(&mut self, agent_id: &AgentId) -> TaskId {
+        let task_id = TaskId::from(format!("t{}", self.tasks.len()));
         let drilled = Drilled {
-            agent_id,
+            agent_id: agent_id.clone(),
             state: TaskState::Staging,
             seen: BTreeSet::new(),
             gone: false,
             acknowledged: false,
         };
-        self.tasks.insert(task_id, drilled);
-        let event = AgentEvent::RunTask { framework: self.framework.clone(), task, launch_executor: true };
-        cx.send(&pid, Message::AgentEvent(event));
+        self.tasks.insert(task_id.clone(), drilled);
+        task_id
     }
 
     fn acknowledges(&mut self, uuid: Uuid, cx: &mut Context<Message>) {
@@ -275,6 +292,10 @@ impl DrillMaster {
         }
         cx.send(&agent, Message::AgentEvent(AgentEvent::Acknowledge { framework_id, task_id, uuid }));
     }
+}
+
+fn some_resources() -> Resources {
+    "cpus:0.1;mem:32".parse().expect("these are resources")
 }
 
 fn executor_id(number: u64) -> ExecutorId {

@@ -12,16 +12,18 @@ mod records;
 mod watcher;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libactor::http::{self, HttpBody, StreamLimits};
-use libactor::shell::ShellHandle;
-use libactor::{Clock, Gauge};
+use libactor::{Clock, Gauge, Node};
 use protocol::wire::Format;
 
+use super::feeder::Feeder;
 use super::snapshot::Snapshot;
 use crate::core::{Change, Input, Master};
 use records::Records;
+#[cfg(test)]
+pub(crate) use records::heartbeat;
 pub(crate) use watcher::HEARTBEAT;
 use watcher::Watcher;
 
@@ -31,8 +33,10 @@ pub(crate) const MAX_WATCHERS: usize = 1000;
 /// The watchers.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    shell: OnceLock<ShellHandle<Input>>,
+    feeder: Arc<Feeder>,
     clock: Clock,
+    /// How much each stream bears with its client.
+    limits: StreamLimits,
     /// How many may watch; one more takes the place of the oldest.
     most: usize,
     gauge: Gauge,
@@ -50,14 +54,9 @@ struct State {
 
 impl Hub {
     /// Nobody watches yet.
-    pub(crate) fn new(clock: Clock, most: usize, gauge: Gauge) -> Arc<Self> {
-        Arc::new(Self { shell: OnceLock::new(), clock, most, gauge, state: Mutex::default() })
-    }
-
-    /// The actor runs.
-    pub(crate) fn begin(&self, shell: ShellHandle<Input>) {
-        // It is started once.
-        let _ = self.shell.set(shell);
+    pub(crate) fn new(feeder: Arc<Feeder>, node: &Node, most: usize, gauge: Gauge) -> Arc<Self> {
+        let (clock, limits) = (node.clock().clone(), node.http_limits().stream());
+        Arc::new(Self { feeder, clock, limits, most, gauge, state: Mutex::default() })
     }
 
     /// The actor has ended, and with it the streams.
@@ -70,8 +69,7 @@ impl Hub {
 
     /// One more watches from the end of this turn on; `None` where the master is ending, or too many join at once.
     pub(crate) fn join(&self, format: Format) -> Option<HttpBody> {
-        let shell = self.shell.get()?;
-        let (sender, body) = http::stream(StreamLimits::default());
+        let (sender, body) = http::stream(self.limits.clone());
         {
             let mut state = self.lock();
             if state.closed || state.joining.len() >= self.most {
@@ -80,7 +78,7 @@ impl Hub {
             state.joining.push(Arc::new(Watcher::new(sender, format)));
         }
         // A full mailbox means that a turn is under way, at whose end it joins.
-        let _ = shell.try_feed(Input::Look);
+        let _ = self.feeder.try_feed(Input::Look);
         Some(body)
     }
 
@@ -129,4 +127,10 @@ impl Hub {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a change is told as.
+#[cfg(test)]
+pub(crate) fn record_of(master: &Master, change: &Change, format: Format) -> bytes::Bytes {
+    Records::of(master, change).in_format(format)
 }

@@ -39,7 +39,7 @@ impl Records {
 }
 
 /// A sign of life.
-pub(super) fn heartbeat(format: Format) -> Bytes {
+pub(crate) fn heartbeat(format: Format) -> Bytes {
     record(format, &Event { r#type: Some(event::Type::Heartbeat.into()), ..Event::default() })
 }
 

@@ -5,20 +5,25 @@
 //! changed, never on all that there is, and what a reader looks at stays as it is however long that takes.
 
 mod shelf;
+#[cfg(test)]
+mod tests;
+pub(crate) mod totals;
 mod touched;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use libactor::Time;
-use protocol::{AgentId, ExecutorId, FrameworkId, OfferId, Role, Task, TaskId};
+use protocol::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
 
 use super::snapshot::{AgentView, ExecutorView, FrameworkView, Snapshot, TaskView};
 use crate::core::agents::Agent;
 use crate::core::frameworks::Framework;
+use crate::core::tasks::TaskRecord;
 use crate::core::{Change, Master};
 
 pub use shelf::Shelf;
+use totals::Totals;
 use touched::Touched;
 
 /// Names that may wait to be looked up. Ours: looking up so many takes about a millisecond.
@@ -28,6 +33,7 @@ const MAX_TOUCHED: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Mirror {
     snapshot: Snapshot,
+    totals: Totals,
     touched: Touched,
 }
 
@@ -36,7 +42,7 @@ impl Mirror {
     pub(crate) fn new(master: &Master, now: Time) -> Self {
         let agents = master.agents().values();
         let frameworks = master.frameworks().values();
-        let completed = master.completed_frameworks().map(|one| Arc::new(framework_view(master, one)));
+        let completed = master.completed_frameworks().map(|one| Arc::new(framework_view(master, one, None)));
         let snapshot = Snapshot {
             info: Arc::new(master.info().clone()),
             cluster: master.config().cluster.as_deref().map(Arc::from),
@@ -46,13 +52,16 @@ impl Mirror {
             recovered_agents: Arc::new(master.recovered_agents().values().cloned().collect()),
             unreachable_agents: master.unreachable_agent_count(),
             frameworks: frameworks
-                .map(|one| (one.id.clone(), Arc::new(framework_view(master, one))))
+                .map(|one| (one.id.clone(), Arc::new(framework_view(master, one, None))))
                 .collect(),
             completed_frameworks: Arc::new(completed.collect()),
             weights: Arc::new(master.weights().clone()),
             loads: Arc::default(),
         };
-        let mut mirror = Self { snapshot, touched: Touched::default() };
+        let mut totals = Totals::default();
+        snapshot.agents.values().for_each(|agent| totals.agent(None, Some(agent)));
+        snapshot.frameworks.values().for_each(|framework| totals.framework(None, Some(framework)));
+        let mut mirror = Self { snapshot, totals, touched: Touched::default() };
         for agent in master.agents().values() {
             let mut owners: Vec<&FrameworkId> = agent.executors.keys().map(|(owner, _)| owner).collect();
             owners.dedup();
@@ -71,6 +80,12 @@ impl Mirror {
         if self.touched.len() >= MAX_TOUCHED {
             self.sync(master);
         }
+    }
+
+    /// Sums over the machine as it is now.
+    pub(crate) fn totals(&mut self, master: &Master) -> &Totals {
+        self.sync(master);
+        &self.totals
     }
 
     /// The machine as it is now.
@@ -104,27 +119,38 @@ impl Mirror {
     }
 
     fn sync_frameworks(&mut self, master: &Master, touched: &Touched) {
-        let snapshot = &mut self.snapshot;
+        let Self { snapshot, totals, .. } = self;
+        let mut gone: BTreeMap<&FrameworkId, Arc<FrameworkView>> = BTreeMap::new();
         for id in &touched.frameworks {
             let Some(framework) = master.frameworks().get(id) else {
-                snapshot.frameworks.remove(id);
+                if let Some(view) = snapshot.frameworks.remove(id) {
+                    totals.framework(Some(&view), None);
+                    gone.insert(id, view);
+                }
                 continue;
             };
             match snapshot.frameworks.get_mut(id) {
-                Some(view) => describe(Arc::make_mut(view), framework),
+                Some(view) => {
+                    totals.framework(Some(view), None);
+                    describe(Arc::make_mut(view), framework);
+                    totals.framework(None, Some(view));
+                }
                 None => {
-                    let view = framework_view(master, framework);
-                    snapshot.frameworks.insert(id.clone(), Arc::new(view));
+                    let view = Arc::new(framework_view(master, framework, None));
+                    totals.framework(None, Some(&view));
+                    snapshot.frameworks.insert(id.clone(), view);
                 }
             }
         }
         if touched.completed_frameworks {
             let known = snapshot.completed_frameworks.iter().map(|view| (view.id.clone(), view.clone()));
             let known: BTreeMap<FrameworkId, Arc<FrameworkView>> = known.collect();
-            let completed = master.completed_frameworks().map(|framework| {
-                let view = known.get(&framework.id);
-                let same = view.filter(|view| view.completed_tasks.len() == framework.completed.len());
-                same.cloned().unwrap_or_else(|| Arc::new(framework_view(master, framework)))
+            let completed = master.completed_frameworks().map(|framework| match known.get(&framework.id) {
+                Some(view) if !gone.contains_key(&framework.id) => view.clone(),
+                _ => {
+                    let before = gone.get(&framework.id).map(|view| &**view);
+                    Arc::new(framework_view(master, framework, before))
+                }
             });
             snapshot.completed_frameworks = Arc::new(completed.collect());
         }
@@ -134,60 +160,38 @@ impl Mirror {
         let Some(framework) = master.frameworks().get(framework_id) else { return };
         let Some(view) = self.snapshot.frameworks.get_mut(framework_id) else { return };
         let view = Arc::make_mut(view);
-        let mut moved: BTreeMap<&TaskId, Role> = BTreeMap::new();
-        let mut elsewhere = false;
+        self.totals.framework(Some(view), None);
         for (_, id) in touched {
-            if let Some(record) = framework.tasks.get(id) {
-                let task = TaskView { task: record.task.clone(), role: record.role.clone() };
-                view.tasks.insert(id.clone(), task);
-            } else {
-                elsewhere = true;
-                if let Some(before) = view.tasks.remove(id) {
-                    moved.insert(id, before.role);
-                }
-            }
+            let ended = framework.completed.get(id).map(|task| {
+                let role = role_of_ended(view, framework, id);
+                TaskView { task: task.clone(), role }
+            });
+            put(&mut view.tasks, id, framework.tasks.get(id).map(task_view));
+            put(&mut view.unreachable_tasks, id, framework.unreachable.get(id).map(task_view));
+            put(&mut view.completed_tasks, id, ended);
         }
-        if elsewhere {
-            let known: BTreeMap<&TaskId, &Role> =
-                view.completed_tasks.iter().map(|view| (&view.task.task_id, &view.role)).collect();
-            let role_of = |id: &TaskId| moved.get(id).or_else(|| known.get(id).copied()).cloned();
-            let completed = completed_tasks(framework, role_of);
-            view.completed_tasks = Arc::new(completed);
-            view.unreachable_tasks = Arc::new(unreachable_tasks(framework));
-        }
+        self.totals.framework(None, Some(view));
     }
 
     fn sync_executors(&mut self, master: &Master, framework_id: &FrameworkId, agent_id: &AgentId) {
         let Some(view) = self.snapshot.frameworks.get_mut(framework_id) else { return };
         let view = Arc::make_mut(view);
         let there = master.agents().get(agent_id).map(|agent| executors_of(agent, framework_id));
-        match there.filter(|executors| !executors.is_empty()) {
-            Some(executors) => view.executors.insert(agent_id.clone(), Arc::new(executors)),
-            None => {
-                view.executors.remove(agent_id);
-            }
-        }
+        let there = there.filter(|executors| !executors.is_empty()).map(Arc::new);
+        put(&mut view.executors, agent_id, there);
     }
 
     fn sync_offer(&mut self, master: &Master, framework_id: &FrameworkId, offer_id: &OfferId) {
         let Some(view) = self.snapshot.frameworks.get_mut(framework_id) else { return };
         let view = Arc::make_mut(view);
-        match master.offers().get(offer_id) {
-            Some(offer) => view.offers.insert(offer_id.clone(), Arc::new(offer.clone())),
-            None => {
-                view.offers.remove(offer_id);
-            }
-        }
+        put(&mut view.offers, offer_id, master.offers().get(offer_id).map(|offer| Arc::new(offer.clone())));
     }
 
     fn sync_agents(&mut self, master: &Master, touched: &Touched) {
         for id in &touched.agents {
-            match master.agents().get(id) {
-                Some(agent) => self.snapshot.agents.insert(id.clone(), Arc::new(agent_view(agent))),
-                None => {
-                    self.snapshot.agents.remove(id);
-                }
-            }
+            let now = master.agents().get(id).map(|agent| Arc::new(agent_view(agent)));
+            self.totals.agent(self.snapshot.agents.get(id).map(|view| &**view), now.as_deref());
+            put(&mut self.snapshot.agents, id, now);
         }
         if touched.elsewhere {
             self.snapshot.unreachable_agents = master.unreachable_agent_count();
@@ -227,19 +231,21 @@ pub(crate) fn agent_view(agent: &Agent) -> AgentView {
     }
 }
 
-/// All of a framework but its executors, which are known from the agents.
-fn framework_view(master: &Master, framework: &Framework) -> FrameworkView {
-    let tasks = framework
-        .tasks
-        .iter()
-        .map(|(id, record)| (id.clone(), TaskView { task: record.task.clone(), role: record.role.clone() }));
+/// All of a framework but its executors, which are known from the agents; `before`: as it was last known.
+fn framework_view(master: &Master, framework: &Framework, before: Option<&FrameworkView>) -> FrameworkView {
+    let brief = brief_view(framework);
+    let ended = framework.completed.iter().map(|(id, task)| {
+        let role = role_of_ended(before.unwrap_or(&brief), framework, id);
+        (id.clone(), TaskView { task: task.clone(), role })
+    });
+    let (tasks, unreachable) = (framework.tasks.iter(), framework.unreachable.iter());
     let offers = framework.offers.iter().filter_map(|id| master.offers().get_key_value(id));
     FrameworkView {
-        tasks: tasks.collect(),
-        unreachable_tasks: Arc::new(unreachable_tasks(framework)),
-        completed_tasks: Arc::new(completed_tasks(framework, |_| None)),
+        tasks: tasks.map(|(id, record)| (id.clone(), task_view(record))).collect(),
+        unreachable_tasks: unreachable.map(|(id, record)| (id.clone(), task_view(record))).collect(),
+        completed_tasks: ended.collect(),
         offers: offers.map(|(id, offer)| (id.clone(), Arc::new(offer.clone()))).collect(),
-        ..brief_view(framework)
+        ..brief
     }
 }
 
@@ -254,8 +260,8 @@ pub(crate) fn brief_view(framework: &Framework) -> FrameworkView {
         reregistered_at: framework.reregistered_at,
         unregistered_at: framework.unregistered_at,
         tasks: Shelf::default(),
-        unreachable_tasks: Arc::default(),
-        completed_tasks: Arc::default(),
+        unreachable_tasks: Shelf::default(),
+        completed_tasks: Shelf::default(),
         offers: Shelf::default(),
         executors: Shelf::default(),
     }
@@ -279,21 +285,23 @@ fn executors_of(agent: &Agent, framework_id: &FrameworkId) -> Vec<ExecutorView> 
     all.map(|(_, record)| ExecutorView { info: record.info.clone(), role: record.role.clone() }).collect()
 }
 
-/// The machine does not keep the role of a task that has ended: it is the one that was known before, or the framework's
-/// first.
-fn completed_tasks(framework: &Framework, role_of: impl Fn(&TaskId) -> Option<Role>) -> Vec<TaskView> {
-    let first = framework.info.roles.first().cloned().unwrap_or_default();
-    let view = |task: &Arc<Task>| TaskView {
-        task: task.clone(),
-        role: role_of(&task.task_id).unwrap_or_else(|| first.clone()),
-    };
-    framework.completed.iter().map(|(_, task)| view(task)).collect()
+fn task_view(record: &TaskRecord) -> TaskView {
+    TaskView { task: record.task.clone(), role: record.role.clone() }
 }
 
-fn unreachable_tasks(framework: &Framework) -> Vec<TaskView> {
-    let view = |record: &crate::core::tasks::TaskRecord| TaskView {
-        task: record.task.clone(),
-        role: record.role.clone(),
+/// The machine does not keep the role of a task that has ended: it is the one that was known before, or the framework's
+/// first.
+fn role_of_ended(view: &FrameworkView, framework: &Framework, id: &TaskId) -> Role {
+    let first = || framework.info.roles.first().cloned().unwrap_or_default();
+    let places = [&view.tasks, &view.unreachable_tasks, &view.completed_tasks];
+    let known = places.into_iter().find_map(|place| place.get(id));
+    known.map_or_else(first, |view| view.role.clone())
+}
+
+/// Puts in what is there, and takes out what is not.
+fn put<K: Ord + Clone, V: Clone>(shelf: &mut Shelf<K, V>, key: &K, value: Option<V>) {
+    match value {
+        Some(value) => shelf.insert(key.clone(), value),
+        None => shelf.remove(key),
     };
-    framework.unreachable.iter().map(|(_, record)| view(record)).collect()
 }

@@ -49,19 +49,19 @@ impl<K: Ord + Clone, V: Clone> Shelf<K, V> {
         Some(&mut part[at].1)
     }
 
-    /// Puts an entry in, in place of the one of the same key.
-    pub fn insert(&mut self, key: K, value: V) {
+    /// Puts an entry in; gives back the one that it replaces.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         // What is larger than all goes to the end of the last part.
         let index = self.part(&key).min(self.parts.len().saturating_sub(1));
         let parts = Arc::make_mut(&mut self.parts);
         let Some(shared) = parts.get_mut(index) else {
             parts.push(Arc::new(vec![(key, value)]));
             self.len += 1;
-            return;
+            return None;
         };
         let part = Arc::make_mut(shared);
         match part.binary_search_by(|(own, _)| own.cmp(&key)) {
-            Ok(at) => part[at].1 = value,
+            Ok(at) => Some(std::mem::replace(&mut part[at].1, value)),
             Err(at) => {
                 part.insert(at, (key, value));
                 self.len += 1;
@@ -69,6 +69,7 @@ impl<K: Ord + Clone, V: Clone> Shelf<K, V> {
                     let rest = part.split_off(PART / 2);
                     parts.insert(index + 1, Arc::new(rest));
                 }
+                None
             }
         }
     }
@@ -109,7 +110,9 @@ impl<K: Ord + Clone, V: Clone> Shelf<K, V> {
 impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for Shelf<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut shelf = Self::default();
-        entries.into_iter().for_each(|(key, value)| shelf.insert(key, value));
+        for (key, value) in entries {
+            shelf.insert(key, value);
+        }
         shelf
     }
 }
@@ -136,8 +139,7 @@ mod tests {
             // It grows, shrinks to next to nothing, and grows again.
             let put = if (step / 10_000) % 2 == 0 { 700 } else { 100 };
             if random.chance(put) {
-                shelf.insert(key, step);
-                map.insert(key, step);
+                assert_eq!(shelf.insert(key, step), map.insert(key, step));
             } else if random.chance(500) {
                 assert_eq!(shelf.remove(&key), map.remove(&key));
             } else if let Some(value) = shelf.get_mut(&key) {

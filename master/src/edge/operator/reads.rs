@@ -88,8 +88,8 @@ fn answer<F: Fields>(fields: &mut F, snapshot: &Snapshot, read: Read) -> io::Res
     };
     fields.fixed(&Response { r#type: Some(kind.into()), ..Response::default() })?;
     match read {
-        Read::State => fields.message("get_state", 8, |fields| state(fields, snapshot)),
-        Read::Agents => fields.message("get_agents", 9, |fields| agents(fields, snapshot)),
+        Read::State => fields.message("get_state", 9, |fields| state(fields, snapshot)),
+        Read::Agents => fields.message("get_agents", 10, |fields| agents(fields, snapshot)),
         Read::Frameworks => fields.message("get_frameworks", 11, |fields| frameworks(fields, snapshot)),
         Read::Executors => fields.message("get_executors", 12, |fields| executors(fields, snapshot)),
         Read::Tasks => fields.message("get_tasks", 13, |fields| tasks(fields, snapshot)),
@@ -108,9 +108,9 @@ fn tasks<F: Fields>(fields: &mut F, snapshot: &Snapshot) -> io::Result<()> {
     let message = |view: &TaskView| messages::task(&view.task, &view.role);
     let all = || snapshot.all_frameworks();
     fields.list("tasks", 2, all().flat_map(|one| one.tasks.values()).map(message))?;
-    let unreachable = all().flat_map(|one| one.unreachable_tasks.iter());
+    let unreachable = all().flat_map(|one| one.unreachable_tasks.values());
     fields.list("unreachable_tasks", 5, unreachable.map(message))?;
-    fields.list("completed_tasks", 3, all().flat_map(|one| one.completed_tasks.iter()).map(message))
+    fields.list("completed_tasks", 3, all().flat_map(|one| one.completed_tasks.values()).map(message))
 }
 
 fn executors<F: Fields>(fields: &mut F, snapshot: &Snapshot) -> io::Result<()> {

@@ -6,7 +6,7 @@ use libactor::files::FileInfo;
 use libactor::http::{HttpResponse, StatusCode};
 use protocol::UnixTime;
 use protocol::wire::v1::master::{Call, Response, call::Type, response};
-use protocol::wire::{self, Format, convert, v1};
+use protocol::wire::{self, Format, common, convert, v1};
 
 use super::super::Api;
 use super::super::answers::{bad_request, unavailable};
@@ -17,11 +17,7 @@ pub(super) async fn answer(api: &Api, call: &Call, format: Format) -> HttpRespon
     let of = |kind: response::Type| Response { r#type: Some(kind.into()), ..Response::default() };
     let response = match call.r#type() {
         Type::GetFlags => {
-            let flag = |(name, value): (&String, &String)| v1::Flag {
-                name: name.clone(),
-                value: Some(value.clone()),
-            };
-            let flags = api.about.flags.iter().map(flag).collect();
+            let flags = common::flags(&api.about.flags);
             Response { get_flags: Some(response::GetFlags { flags }), ..of(response::Type::GetFlags) }
         }
         Type::GetVersion => {
@@ -29,9 +25,8 @@ pub(super) async fn answer(api: &Api, call: &Call, format: Format) -> HttpRespon
             Response { get_version: Some(get_version), ..of(response::Type::GetVersion) }
         }
         Type::GetMetrics => {
-            let all = api.node.metrics().snapshot();
-            let metrics = all.into_iter().map(|(name, value)| v1::Metric { name, value: Some(value) });
-            let get_metrics = response::GetMetrics { metrics: metrics.collect() };
+            let metrics = common::metrics(api.node.metrics().snapshot());
+            let get_metrics = response::GetMetrics { metrics };
             Response { get_metrics: Some(get_metrics), ..of(response::Type::GetMetrics) }
         }
         Type::GetLoggingLevel => {

@@ -101,8 +101,8 @@ impl Serialize for Framework<'_> {
             map.serialize_entry("role", &info.roles.first())?;
         }
         map.serialize_entry("tasks", &List(|| framework.tasks.values().map(Task)))?;
-        map.serialize_entry("unreachable_tasks", &List(|| framework.unreachable_tasks.iter().map(Task)))?;
-        map.serialize_entry("completed_tasks", &List(|| framework.completed_tasks.iter().map(Task)))?;
+        map.serialize_entry("unreachable_tasks", &List(|| framework.unreachable_tasks.values().map(Task)))?;
+        map.serialize_entry("completed_tasks", &List(|| framework.completed_tasks.values().map(Task)))?;
         let offers = || framework.offers.iter().map(|(id, offer)| Offer(id.as_str(), offer));
         map.serialize_entry("offers", &List(offers))?;
         let executors = || {

@@ -36,7 +36,7 @@ impl Serialize for Page<'_> {
 
 /// All tasks of a framework, whatever became of them.
 pub(crate) fn all_tasks(framework: &FrameworkView) -> impl Iterator<Item = &TaskView> {
-    let over = framework.unreachable_tasks.iter().chain(framework.completed_tasks.iter());
+    let over = framework.unreachable_tasks.values().chain(framework.completed_tasks.values());
     framework.tasks.values().chain(over)
 }
 

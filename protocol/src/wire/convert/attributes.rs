@@ -17,7 +17,9 @@ pub fn attributes(attributes: Vec<v1::Attribute>) -> Result<Attributes, String> 
     }
     let read = |attribute: v1::Attribute| {
         let value = value(&attribute);
-        let value = value.map_err(|why| format!("Attribute '{}' is invalid: {why}", attribute.name))?;
+        let value = value.map_err(|why| {
+            format!("Attribute '{}' is invalid: {why}", crate::validate::shown(&attribute.name))
+        })?;
         Ok(Attribute { name: attribute.name, value })
     };
     attributes.into_iter().map(read).collect::<Result<_, _>>().map(Attributes)

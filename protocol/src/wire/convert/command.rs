@@ -26,18 +26,18 @@ pub fn command(info: v1::CommandInfo) -> Result<CommandInfo, String> {
 
 fn variable(variable: v1::environment::Variable) -> Result<(String, String), String> {
     let kind = variable.r#type();
-    let name = variable.name;
+    let shown = crate::validate::shown(&variable.name);
     match kind {
         Type::Unknown => Err("Environment variable of type 'UNKNOWN' is not allowed".to_owned()),
         Type::Secret => {
-            Err(format!("Environment variable '{name}' of type 'SECRET': secrets are not supported yet"))
+            Err(format!("Environment variable '{shown}' of type 'SECRET': secrets are not supported yet"))
         }
         Type::Value if variable.secret.is_some() => {
-            Err(format!("Environment variable '{name}' of type 'VALUE' must not have a secret set"))
+            Err(format!("Environment variable '{shown}' of type 'VALUE' must not have a secret set"))
         }
         Type::Value => match variable.value {
-            Some(value) => Ok((name, value)),
-            None => Err(format!("Environment variable '{name}' of type 'VALUE' must have a value set")),
+            Some(value) => Ok((variable.name, value)),
+            None => Err(format!("Environment variable '{shown}' of type 'VALUE' must have a value set")),
         },
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{ids, labels, labels_to_wire};
-use crate::limits::MAX_DURATION_NANOS;
+use crate::limits::{MAX_DURATION_NANOS, MAX_NAMED};
 use crate::wire::v1;
 use crate::{Capability, FrameworkInfo, Role, validate};
 use v1::framework_info::Capability as Wire;
@@ -67,7 +67,8 @@ fn roles(one: Option<String>, several: Vec<String>, multi_role: bool) -> Result<
         }
     }
     if !repeated.is_empty() {
-        let repeated = repeated.into_iter().collect::<Vec<_>>().join(", ");
+        let repeated =
+            repeated.into_iter().take(MAX_NAMED).map(validate::shown).collect::<Vec<_>>().join(", ");
         return Err(format!("'FrameworkInfo.roles' contains duplicate items: {{ {repeated} }}"));
     }
     // In the order in which they were given: the first that is wrong is told.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::Role;
 use crate::limits::{MAX_RANGES, MAX_RESERVATIONS, MAX_SET_ITEMS};
 use crate::resources::{Ranges, Reservation, ReservationKind, Resource, Scalar, Value, name};
+use crate::validate::{self, shown};
 use crate::wire::v1;
-use crate::{Role, validate};
 use v1::resource::reservation_info::Type as Kind;
 use v1::value::Type;
 
@@ -33,7 +34,7 @@ pub(super) fn resource(wire: &Wire) -> Result<Resource, String> {
 fn unsupported(wire: &Wire) -> Result<(), String> {
     if let Some(disk) = &wire.disk {
         if wire.name != "disk" {
-            return Err(format!("DiskInfo should not be set for {} resource", wire.name));
+            return Err(format!("DiskInfo should not be set for {} resource", shown(&wire.name)));
         }
         return Err(if disk.persistence.is_some() {
             "persistent volumes are not supported yet".to_owned()
@@ -196,7 +197,8 @@ fn agrees(wire: &Wire, stack: &[Reservation]) -> Result<(), String> {
     };
     if let Some(role) = wire.role.as_deref().filter(|role| *role != only.role.as_str()) {
         return wrong(format!(
-            "'Resource.role' field with '{role}' does not match the role '{}' in 'Resource.reservations'",
+            "'Resource.role' field with '{}' does not match the role '{}' in 'Resource.reservations'",
+            shown(role),
             only.role
         ));
     }
@@ -216,9 +218,10 @@ fn agrees(wire: &Wire, stack: &[Reservation]) -> Result<(), String> {
             let principal = only.principal.as_deref().unwrap_or_default();
             if repeated.principal() != principal {
                 return wrong(format!(
-                    "'Resource.reservation.principal' field with '{}' does not match the principal '{principal}' in \
+                    "'Resource.reservation.principal' field with '{}' does not match the principal '{}' in \
                      'Resource.reservations'",
-                    repeated.principal()
+                    shown(repeated.principal()),
+                    shown(principal)
                 ));
             }
             no_labels(repeated)

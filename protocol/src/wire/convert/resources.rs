@@ -15,10 +15,8 @@ pub fn resources(list: &[v1::Resource]) -> Result<Resources, String> {
         return Err(format!("more than {MAX_RESOURCES} resources"));
     }
     let read = |wire: &v1::Resource| {
-        resource(wire).map_err(|why| {
-            let name: String = wire.name.chars().take(80).flat_map(char::escape_debug).collect();
-            format!("Resource '{name}' is invalid: {why}")
-        })
+        resource(wire)
+            .map_err(|why| format!("Resource '{}' is invalid: {why}", crate::validate::shown(&wire.name)))
     };
     let read: Vec<Resource> = list.iter().map(read).collect::<Result<_, _>>()?;
     let sum: Resources = read.into_iter().collect();

@@ -219,6 +219,22 @@ fn refusals_are_bounded() {
 }
 
 #[test]
+fn pieces_within_pieces_are_bounded() {
+    // Each level twice, one of them empty: all of it would be copied at each level.
+    let pieces = |levels: usize| {
+        (0..levels).fold(vec![10, 1, b'v'], |inner, _| {
+            let mut out = vec![10, 1, b'v'];
+            put_delimited(&mut out, 2, &inner);
+            put_delimited(&mut out, 2, b"");
+            out
+        })
+    };
+    let container = super::Codec::named("mesos.v1.ContainerID");
+    assert!((container.turn)(Protobuf, &pieces(3), Json).is_ok());
+    assert!((container.turn)(Protobuf, &pieces(90), Json).is_err());
+}
+
+#[test]
 fn many_members_of_one_name_take_no_time() {
     let twice =
         |inner: &str| format!(r#"{{"value":"v","parent":{inner},"value":"v","parent":{inner},"value":"v"}}"#);

@@ -1,0 +1,153 @@
+//! The older endpoints: each shows what a real Mesos agent was recorded to show, with a task that runs and one that is over.
+
+use std::collections::BTreeSet;
+
+use protocol::TaskState;
+use serde_json::{Value, json};
+use tokio::task::LocalSet;
+
+use crate::world::World;
+
+const RECORDED: &str = include_str!("recorded/answers.json");
+const METRICS: &str = include_str!("recorded/metrics.txt");
+
+/// What a real agent answered, with lists cut to their first entry.
+pub(crate) fn recorded(name: &str) -> Value {
+    let all: Value = serde_json::from_str(RECORDED).unwrap();
+    all[name].clone()
+}
+
+/// Where `shown` has not what `expected` has: keys, kinds of values, entries of lists.
+pub(crate) fn lacks(expected: &Value, shown: &Value, at: &str) -> Vec<String> {
+    match (expected, shown) {
+        (Value::Object(expected), Value::Object(shown)) => expected
+            .iter()
+            .flat_map(|(key, value)| match shown.get(key) {
+                Some(found) => lacks(value, found, &format!("{at}/{key}")),
+                None => vec![format!("{at}/{key} is missing")],
+            })
+            .collect(),
+        (Value::Array(expected), Value::Array(shown)) => match (expected.first(), shown.first()) {
+            (Some(expected), Some(shown)) => lacks(expected, shown, &format!("{at}/0")),
+            (Some(_), None) => vec![format!("{at} is empty")],
+            (None, _) => Vec::new(),
+        },
+        _ if std::mem::discriminant(expected) == std::mem::discriminant(shown) => Vec::new(),
+        _ => vec![format!("{at} is {shown}, not like {expected}")],
+    }
+}
+
+/// An agent on which one task runs, another one's framework is over.
+pub(crate) async fn busy() -> World {
+    let mut world = World::registered().await;
+    let over = world.run_to("F0", "t1", TaskState::Finished).await;
+    world.end(over).await;
+    world.until(|snapshot| !snapshot.completed_frameworks.is_empty()).await;
+    world.run_to("F1", "holder", TaskState::Running).await;
+    world
+}
+
+#[tokio::test]
+async fn pages_show_what_those_of_mesos_show() {
+    let pages = async {
+        let world = busy().await;
+        for path in ["/state", "/flags", "/version", "/containers", "/monitor/statistics"] {
+            for path in [path.to_owned(), format!("/slave(1){path}")] {
+                if path == "/version" {
+                    continue; // That is the node's.
+                }
+                let shown = world.page(&path).await;
+                assert_eq!(shown.header("content-type"), Some("application/json"), "{path}");
+                let expected = recorded(path.trim_start_matches("/slave(1)"));
+                assert_eq!(lacks(&expected, &shown.json(), ""), [""; 0], "{path}: {}", shown.text());
+            }
+        }
+        let state = world.page("/state.json").await.json();
+        assert_eq!(state["unreserved_resources_allocated"]["cpus"], json!(1.1));
+        assert_eq!(state["master_hostname"], "127.0.0.1");
+        let executor = &state["frameworks"][0]["executors"][0];
+        assert_eq!(
+            (&executor["resources"]["mem"], &executor["tasks"][0]["executor_id"]),
+            (&json!(160.0), &json!(""))
+        );
+        let over = &state["completed_frameworks"][0]["completed_executors"][0];
+        assert_eq!(over["completed_tasks"][0]["state"], "TASK_FINISHED");
+        let health = world.page("/slave(1)/health").await;
+        assert_eq!((health.status, health.body.len()), (200, 0));
+        assert_eq!(world.page("/slave(1)/nothing").await.status, 404);
+        let jsonp = world.page("/state?jsonp=cb").await;
+        assert!(jsonp.text().starts_with("cb({"), "{}", jsonp.text());
+    };
+    LocalSet::new().run_until(pages).await;
+}
+
+#[tokio::test]
+async fn containers_are_measured_and_found_by_their_ids() {
+    let pages = async {
+        let world = busy().await;
+        let shown = world.page("/monitor/statistics.json").await.json();
+        let statistics = &shown[0]["statistics"];
+        assert_eq!((&statistics["cpus_user_time_secs"], &statistics["threads"]), (&json!(0.06), &json!(3)));
+        assert_eq!(
+            (&statistics["mem_limit_bytes"], &statistics["cpus_limit"]),
+            (&json!(167_772_160), &json!(1.1))
+        );
+        let containers = world.page("/containers").await.json();
+        let container_id = containers[0]["container_id"].as_str().unwrap().to_owned();
+        for (query, found) in [
+            (format!("container_id={container_id}"), 1),
+            ("container_id=nosuch".to_owned(), 0),
+            ("framework_id=F1&executor_id=holder".to_owned(), 1),
+            ("framework_id=F2&executor_id=holder".to_owned(), 0),
+        ] {
+            let shown = world.page(&format!("/containers?{query}")).await.json();
+            assert_eq!(shown.as_array().unwrap().len(), found, "{query}");
+        }
+    };
+    LocalSet::new().run_until(pages).await;
+}
+
+#[tokio::test]
+async fn sandboxes_and_the_log_are_served() {
+    let pages = async {
+        let world = busy().await;
+        let state = world.page("/state").await.json();
+        let directory = state["frameworks"][0]["executors"][0]["directory"].as_str().unwrap().to_owned();
+        let latest = format!("{}/latest", directory.rsplit_once('/').unwrap().0);
+        let over = state["completed_frameworks"][0]["completed_executors"][0]["directory"].as_str().unwrap();
+        let short = "/frameworks/F1/executors/holder/runs/latest";
+        for root in [directory.as_str(), &latest, over, short] {
+            let read = world.page(&format!("/files/read?path={root}/stdout&offset=0")).await.json();
+            assert_eq!(read["data"], "hello", "{root}");
+            let listed = world.page(&format!("/slave(1)/files/browse.json?path={root}")).await.json();
+            assert_eq!(listed[0]["size"], json!(5), "{root}");
+        }
+        let log = world.page("/files/read?path=/slave/log&offset=0").await.json();
+        assert_eq!(log["data"], "a line\n");
+        assert_eq!(world.page("/files/read?path=/etc/passwd&offset=0").await.status, 404);
+    };
+    LocalSet::new().run_until(pages).await;
+}
+
+/// Metrics of things that are not there yet: the fetcher's cache, provisioners, the removal of old sandboxes, resource
+/// providers, recovery.
+const NOT_YET: [&str; 5] = [
+    "containerizer/fetcher/",
+    "containerizer/mesos/provisioner/",
+    "gc/",
+    "resource_provider_manager/",
+    "slave/recovery_time_secs",
+];
+
+#[tokio::test]
+async fn metrics_have_the_names_of_mesos() {
+    let pages = async {
+        let world = busy().await;
+        let shown = world.page("/metrics/snapshot").await.json();
+        let shown: BTreeSet<&str> = shown.as_object().unwrap().keys().map(String::as_str).collect();
+        let wanted = METRICS.lines().filter(|name| !NOT_YET.iter().any(|other| name.starts_with(other)));
+        let missing: Vec<&str> = wanted.filter(|name| !shown.contains(name)).collect();
+        assert_eq!(missing, ["slave/executor_directory_max_allowed_age_secs"]);
+    };
+    LocalSet::new().run_until(pages).await;
+}

@@ -1,0 +1,276 @@
+//! The HTTP APIs of a master on a real node.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use master::core::MasterConfig;
+use master::{MasterHandle, Start};
+use protocol::messages::{AgentCall, AgentEvent};
+use protocol::{AgentInfo, Attributes, Source, StatusUpdate, TaskState, TaskStatus, Uuid};
+use serde_json::{Value, json};
+use tokio::task::LocalSet;
+
+use crate::client::{Exchange, Records, call, call_on, get, records};
+use crate::shell::{Person, node};
+
+const SCHEDULER: &str = "/api/v1/scheduler";
+const OPERATOR: &str = "/api/v1";
+
+fn run(watchers: usize, test: impl AsyncFnOnce(SocketAddr, MasterHandle, Person<AgentEvent>)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    LocalSet::new().block_on(&runtime, async {
+        let (here, there) = (node().await, node().await);
+        here.set_delegate(master::NAME);
+        let config =
+            MasterConfig { allocation_interval: Duration::from_millis(20), ..MasterConfig::default() };
+        let start = Start { max_event_subscribers: watchers, ..Start::in_memory(config, 7) };
+        let master = master::start(&here, start).expect("it starts");
+        let agent = Person::<AgentEvent>::new(&there, "slave(1)");
+        test(here.address(), master, agent).await;
+        there.shutdown().await;
+        here.shutdown().await;
+    });
+}
+
+fn subscribe() -> Value {
+    json!({ "type": "SUBSCRIBE", "subscribe": { "framework_info": { "user": "u", "name": "f" } } })
+}
+
+/// A framework on a stream.
+struct Scheduler {
+    node: SocketAddr,
+    id: Value,
+    stream_id: String,
+    events: Records,
+}
+
+impl Scheduler {
+    async fn subscribe(node: SocketAddr) -> Self {
+        let mut events = records(node, SCHEDULER, &subscribe()).await;
+        let stream_id = events.exchange.header("mesos-stream-id").expect("it is there").to_owned();
+        let subscribed = events.next_of("SUBSCRIBED").await;
+        events.next_of("HEARTBEAT").await;
+        Self { node, id: subscribed["subscribed"]["framework_id"].clone(), stream_id, events }
+    }
+
+    async fn call(&self, kind: &str, field: &str, what: Value) -> (u16, String) {
+        let body = json!({ "type": kind, "framework_id": self.id, field: what });
+        call_on(self.node, &self.stream_id, &body).await
+    }
+
+    /// Uses all of the next offer for tasks of these names.
+    async fn launch(&mut self, names: &[String]) {
+        let offers = self.events.next_of("OFFERS").await;
+        let offer = &offers["offers"]["offers"][0];
+        let amount =
+            |name: &str, value: f64| json!({ "name": name, "type": "SCALAR", "scalar": { "value": value } });
+        let task = |name: &String| {
+            json!({
+                "name": name, "task_id": { "value": name }, "agent_id": offer["agent_id"],
+                "command": { "value": "true" }, "resources": [amount("cpus", 0.01), amount("mem", 1.0)],
+            })
+        };
+        let tasks: Vec<_> = names.iter().map(task).collect();
+        let accept = json!({
+            "offer_ids": [offer["id"]],
+            "operations": [{ "type": "LAUNCH", "launch": { "task_infos": tasks } }],
+            "filters": { "refuse_seconds": 0.0 },
+        });
+        assert_eq!(self.call("ACCEPT", "accept", accept).await, (202, String::new()));
+    }
+}
+
+/// Registers; the first ping is answered.
+async fn register(agent: &mut Person<AgentEvent>, master: &MasterHandle) {
+    let info = AgentInfo {
+        hostname: "h1".to_owned(),
+        port: 5051,
+        resources: "cpus:64;mem:65536".parse().expect("resources"),
+        attributes: Attributes::default(),
+        id: None,
+    };
+    let call = AgentCall::Register { agent: info, version: "1".to_owned() };
+    agent.me.tell(master.pid(), call).expect("the call is sent");
+    assert!(matches!(agent.next().await, AgentEvent::Registered { .. }));
+    assert!(matches!(agent.next().await, AgentEvent::Ping { .. }));
+    agent.me.tell(master.pid(), AgentCall::Pong).expect("the call is sent");
+}
+
+#[test]
+fn a_framework_lives_on_a_stream() {
+    run(10, async |node, master, mut agent| {
+        register(&mut agent, &master).await;
+        let mut scheduler = Scheduler::subscribe(node).await;
+        assert_eq!(scheduler.events.exchange.header("content-type"), Some("application/json"));
+        assert_eq!(scheduler.events.exchange.header("transfer-encoding"), Some("chunked"));
+        scheduler.launch(&["t1".to_owned()]).await;
+        let AgentEvent::RunTask { framework, task, .. } = agent.next().await else { panic!("a task") };
+        let mut status = TaskStatus::new(task.task_id.clone(), TaskState::Running, Source::Executor);
+        status.uuid = Some(Uuid::from_random(7));
+        let framework_id = framework.id.expect("it is set");
+        let update = StatusUpdate { framework_id, status, latest_state: TaskState::Running };
+        agent.me.tell(master.pid(), AgentCall::Update(update)).expect("the call is sent");
+        let update = loop {
+            let event = scheduler.events.next().await.expect("the stream goes on");
+            if event["type"] == "UPDATE" {
+                break event["update"]["status"].clone();
+            }
+        };
+        assert_eq!(update["state"], "TASK_RUNNING");
+        assert_eq!(update["uuid"], "AAAAAAAAQACAAAAAAAAABw==");
+        let acknowledge =
+            json!({ "agent_id": update["agent_id"], "task_id": update["task_id"], "uuid": update["uuid"] });
+        assert_eq!(scheduler.call("ACKNOWLEDGE", "acknowledge", acknowledge).await, (202, String::new()));
+        let tasks = get(node, "/master/tasks.json?limit=x").await;
+        assert_eq!(tasks["tasks"][0]["state"], "TASK_RUNNING");
+
+        assert_eq!(scheduler.call("TEARDOWN", "", Value::Null).await, (202, String::new()));
+        while let Some(event) = scheduler.events.next().await {
+            assert_ne!(event["type"], "ERROR", "{event}");
+        }
+        let refused = scheduler.call("REVIVE", "", Value::Null).await;
+        assert_eq!(refused, (400, "Framework cannot be found".to_owned()));
+        let frameworks = get(node, "/frameworks").await;
+        assert_eq!(frameworks["completed_frameworks"][0]["tasks"], json!([]));
+        assert_eq!(frameworks["completed_frameworks"][0]["completed_tasks"][0]["id"], "t1");
+    });
+}
+
+#[test]
+fn the_end_of_a_connection_is_the_end_of_its_framework() {
+    run(10, async |node, master, _agent| {
+        let scheduler = Scheduler::subscribe(node).await;
+        assert_eq!(master.snapshot().await.expect("the master runs").frameworks.len(), 1);
+        drop(scheduler);
+        // Without a failover timeout it is removed; there is nothing that tells of it but a look.
+        while master.snapshot().await.expect("the master runs").completed_frameworks.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn a_refused_subscription_is_an_event_and_the_end() {
+    run(10, async |node, _master, _agent| {
+        let mut body = subscribe();
+        body["subscribe"]["framework_info"]["role"] = json!("/bad");
+        let mut events = records(node, SCHEDULER, &body).await;
+        assert!(events.exchange.header("mesos-stream-id").is_some());
+        let error = events.next_of("ERROR").await;
+        let expected = "'FrameworkInfo.role' is not a valid role: Role '/bad' cannot start with a slash";
+        assert_eq!(error["error"]["message"], expected);
+        assert_eq!(events.next().await, None);
+    });
+}
+
+#[test]
+fn an_older_stream_hears_of_the_failover() {
+    run(10, async |node, _master, _agent| {
+        let mut body = subscribe();
+        body["subscribe"]["framework_info"]["failover_timeout"] = json!(100.0);
+        let mut first = records(node, SCHEDULER, &body).await;
+        let id = first.next_of("SUBSCRIBED").await["subscribed"]["framework_id"].clone();
+        first.next_of("HEARTBEAT").await;
+        body["framework_id"] = id.clone();
+        body["subscribe"]["framework_info"]["id"] = id;
+        let mut second = records(node, SCHEDULER, &body).await;
+        second.next_of("SUBSCRIBED").await;
+        assert_eq!(first.next_of("ERROR").await["error"]["message"], "Framework failed over");
+        assert_eq!(first.next().await, None);
+    });
+}
+
+/// What a watcher knows of tasks.
+async fn follow(mut events: Records, until: usize) -> BTreeMap<String, String> {
+    let first = events.next_of("SUBSCRIBED").await;
+    let tasks = &first["subscribed"]["get_state"]["get_tasks"];
+    let mut known = BTreeMap::new();
+    let name = |id: &Value| id["value"].as_str().expect("a name").to_owned();
+    for task in tasks["tasks"].as_array().expect("a list") {
+        known.insert(name(&task["task_id"]), "TASK_STAGING".to_owned());
+    }
+    while known.len() < until {
+        let event = events.next().await.expect("the stream goes on");
+        if event["type"] == "TASK_ADDED" {
+            let task = &event["task_added"]["task"];
+            let before = known.insert(name(&task["task_id"]), task["state"].to_string());
+            assert_eq!(before, None, "a task is told once: {task}");
+        }
+    }
+    known
+}
+
+#[test]
+fn watchers_miss_nothing_and_hear_nothing_twice() {
+    const ROUNDS: usize = 12;
+    const TASKS: usize = 40;
+    run(1000, async |node, master, mut agent| {
+        register(&mut agent, &master).await;
+        let mut scheduler = Scheduler::subscribe(node).await;
+        let mut watchers = Vec::new();
+        for round in 0..ROUNDS {
+            // They join while tasks are launched.
+            watchers.push(tokio::task::spawn_local(async move {
+                let events = records(node, OPERATOR, &json!({ "type": "SUBSCRIBE" })).await;
+                follow(events, ROUNDS * TASKS).await
+            }));
+            let names: Vec<_> = (0..TASKS).map(|task| format!("t{round}-{task}")).collect();
+            scheduler.launch(&names).await;
+        }
+        for watcher in watchers {
+            assert_eq!(watcher.await.expect("it ends").len(), ROUNDS * TASKS);
+        }
+    });
+}
+
+#[test]
+fn the_oldest_watcher_makes_room() {
+    run(2, async |node, _master, _agent| {
+        let mut watchers = Vec::new();
+        for _ in 0..3 {
+            let mut events = records(node, OPERATOR, &json!({ "type": "SUBSCRIBE" })).await;
+            events.next_of("SUBSCRIBED").await;
+            events.next_of("HEARTBEAT").await;
+            watchers.push(events);
+        }
+        assert_eq!(watchers[0].next().await, None);
+        let metrics = get(node, "/metrics/snapshot").await;
+        assert_eq!(metrics["master/operator_event_stream_subscribers"], 2.0);
+        let (status, _) = call(node, SCHEDULER, &json!({ "type": "SUBSCRIBE" })).await;
+        assert_eq!(status, 400);
+        let mut scheduler = Scheduler::subscribe(node).await;
+        for watcher in &mut watchers[1..] {
+            let added = watcher.next_of("FRAMEWORK_ADDED").await;
+            assert_eq!(added["framework_added"]["framework"]["framework_info"]["id"], scheduler.id);
+        }
+        assert_eq!(
+            call(
+                node,
+                OPERATOR,
+                &json!({ "type": "TEARDOWN", "teardown": { "framework_id": scheduler.id } })
+            )
+            .await
+            .0,
+            200
+        );
+        assert_eq!(scheduler.events.next().await, None);
+        for watcher in &mut watchers[1..] {
+            watcher.next_of("FRAMEWORK_REMOVED").await;
+        }
+    });
+}
+
+#[test]
+fn those_who_wait_for_a_page_share_it() {
+    run(10, async |node, _master, _agent| {
+        let ask = || Exchange::begin(node, "/state", &[], "");
+        let exchanges: Vec<_> = (0..20).map(|_| tokio::task::spawn_local(ask())).collect();
+        for exchange in exchanges {
+            let body = exchange.await.expect("it ends").body().await;
+            assert_eq!(serde_json::from_str::<Value>(&body).expect("JSON")["version"], "1.11.0");
+        }
+        let metrics = get(node, "/metrics/snapshot").await;
+        assert!(metrics["master/http_cache_hits"].as_f64().is_some_and(|hits| hits > 0.0));
+    });
+}
