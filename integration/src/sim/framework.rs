@@ -237,8 +237,11 @@ impl FrameworkHost {
                 self.call(now, DriverCall::Decline { offer_ids, filters }, cx);
                 continue;
             }
-            let tasks = self.make_tasks(now, &offers);
-            let operations = vec![Operation::Launch { tasks }];
+            let operation = match self.random.chance(150) {
+                true => self.make_group(now, &offers),
+                false => Operation::Launch { tasks: self.make_tasks(now, &offers) },
+            };
+            let operations = vec![operation];
             let filters = Filters { refuse: Duration::from_secs(self.random.below(10)) };
             self.call(now, DriverCall::Accept { offer_ids, operations, filters }, cx);
         }
@@ -273,6 +276,21 @@ impl FrameworkHost {
             tasks.push(task);
         }
         tasks
+    }
+
+    /// Tasks that start together, or are all refused.
+    fn make_group(&mut self, now: Time, offers: &[Offer]) -> Operation {
+        let executor_id = format!("{}-g{}", self.setup.info.name, self.random.below(2));
+        let mut executor = ExecutorInfo::new(executor_id, CommandInfo::shell("./executor"));
+        executor.resources = executor_resources() + Resources::from(scalar("disk", 10_000));
+        let cpus = if self.random.chance(100) { 9_000 } else { 100 * (1 + self.random.below(5)) };
+        let wanted = Resources::from(scalar("cpus", cpus)) + Resources::from(scalar("mem", 32_000));
+        let mut tasks = Vec::new();
+        for _ in 0..=self.random.below(3) {
+            let task = self.make_task(now, &offers[0].agent_id, wanted.clone(), false);
+            tasks.push(TaskInfo { command: None, ..task });
+        }
+        Operation::LaunchGroup { executor, tasks }
     }
 
     fn make_task(&mut self, now: Time, agent_id: &AgentId, resources: Resources, custom: bool) -> TaskInfo {

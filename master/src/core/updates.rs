@@ -102,16 +102,21 @@ impl Master {
         let told_by = (status.source, status.reason);
         let legal = record.task.state.may_become(latest);
         let unacknowledged = status.uuid.is_some();
-        let task = Arc::make_mut(&mut record.task);
-        let (agent_id, executor_id) = (task.agent_id.clone(), task.executor_id.clone());
+        let (agent_id, executor_id) = (record.task.agent_id.clone(), record.task.executor_id.clone());
         let mut kept = status.clone();
         kept.data = Default::default();
-        keep_status(task, kept.clone());
-        if framework.pid.is_some() {
-            task.status_update_state = Some(status.state);
-            task.status_update_uuid = status.uuid;
-            framework.tell(turn, Event::Update(status));
+        // Its agent repeats it until it is acknowledged: that is no news.
+        let again = status.uuid.is_some() && record.task.status_update_uuid == status.uuid;
+        let news = !again || (legal && record.task.state != latest);
+        if !again {
+            let task = Arc::make_mut(&mut record.task);
+            keep_status(task, kept.clone());
+            if framework.pid.is_some() {
+                task.status_update_state = Some(status.state);
+                task.status_update_uuid = status.uuid;
+            }
         }
+        framework.tell(turn, Event::Update(status));
         if told_by.0 == Source::Executor
             && let Some(agent) = self.agents.get_mut(&agent_id)
             && let Some(executor) = agent.executors.get_mut(&(framework_id.clone(), executor_id.clone()))
@@ -121,7 +126,8 @@ impl Master {
         if legal {
             self.move_task(turn, framework_id, &task_id, latest, told_by);
         }
-        if let Some(record) = self.frameworks.get(framework_id).and_then(|one| one.tasks.get(&task_id)) {
+        let framework = self.frameworks.get(framework_id).filter(|_| news);
+        if let Some(record) = framework.and_then(|framework| framework.tasks.get(&task_id)) {
             turn.changed(Change::TaskUpdated { task: record.task.clone(), status: kept });
         }
         if latest.is_terminal() {

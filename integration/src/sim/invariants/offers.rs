@@ -33,6 +33,9 @@ impl Invariant for Offers {
         match seen {
             Seen::Sent { to, message, .. } => match message {
                 Message::AgentEvent(AgentEvent::RunTask { task, .. }) => self.launched(task),
+                Message::AgentEvent(AgentEvent::RunTaskGroup { tasks, .. }) => {
+                    tasks.iter().for_each(|task| self.launched(task));
+                }
                 message => match message.event() {
                     Some(Event::Offers(offers)) => offers.iter().for_each(|offer| self.offered(to, offer)),
                     Some(Event::Rescind(id)) => drop(self.outstanding.remove(id)),
