@@ -148,7 +148,8 @@ pub(crate) fn role_of(master: &Master, task: &Task) -> Role {
     let framework = master.frameworks().get(&task.framework_id);
     let known = framework.and_then(|framework| framework.tasks.get(&task.task_id));
     let first = || framework.and_then(|framework| framework.info.roles.first().cloned());
-    known.map(|record| record.role.clone()).or_else(first).unwrap_or_default()
+    let own = task.allocated_to.clone();
+    own.or_else(|| known.map(|record| record.role.clone())).or_else(first).unwrap_or_default()
 }
 
 /// A framework as an event shows it: the one that is meant may have been removed in the meantime.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use libactor::Time;
-use protocol::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
+use protocol::{AgentId, ExecutorId, FrameworkId, OfferId, Role, Task, TaskId};
 
 use super::snapshot::{AgentView, ExecutorView, FrameworkView, Snapshot, TaskView};
 use crate::core::agents::Agent;
@@ -163,7 +163,7 @@ impl Mirror {
         self.totals.framework(Some(view), None);
         for (_, id) in touched {
             let ended = framework.completed.get(id).map(|task| {
-                let role = role_of_ended(view, framework, id);
+                let role = role_of_ended(view, framework, task);
                 TaskView { task: task.clone(), role }
             });
             put(&mut view.tasks, id, framework.tasks.get(id).map(task_view));
@@ -235,7 +235,7 @@ pub(crate) fn agent_view(agent: &Agent) -> AgentView {
 fn framework_view(master: &Master, framework: &Framework, before: Option<&FrameworkView>) -> FrameworkView {
     let brief = brief_view(framework);
     let ended = framework.completed.iter().map(|(id, task)| {
-        let role = role_of_ended(before.unwrap_or(&brief), framework, id);
+        let role = role_of_ended(before.unwrap_or(&brief), framework, task);
         (id.clone(), TaskView { task: task.clone(), role })
     });
     let (tasks, unreachable) = (framework.tasks.iter(), framework.unreachable.iter());
@@ -289,13 +289,13 @@ fn task_view(record: &TaskRecord) -> TaskView {
     TaskView { task: record.task.clone(), role: record.role.clone() }
 }
 
-/// The machine does not keep the role of a task that has ended: it is the one that was known before, or the framework's
-/// first.
-fn role_of_ended(view: &FrameworkView, framework: &Framework, id: &TaskId) -> Role {
-    let first = || framework.info.roles.first().cloned().unwrap_or_default();
+/// The role of a task that has ended, if it does not say so itself: the one that was known before, or the framework's first.
+fn role_of_ended(view: &FrameworkView, framework: &Framework, task: &Task) -> Role {
     let places = [&view.tasks, &view.unreachable_tasks, &view.completed_tasks];
-    let known = places.into_iter().find_map(|place| place.get(id));
-    known.map_or_else(first, |view| view.role.clone())
+    let known =
+        || places.into_iter().find_map(|place| place.get(&task.task_id)).map(|view| view.role.clone());
+    let first = || framework.info.roles.first().cloned();
+    task.allocated_to.clone().or_else(known).or_else(first).unwrap_or_default()
 }
 
 /// Puts in what is there, and takes out what is not.
