@@ -4,7 +4,8 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use actix::{Actor, Context};
+use actix::fut::WrapFuture as _;
+use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context};
 use libactor::{Clock, Me, Node, NodeConfig, Pid, Receive, Time};
 use protocol::messages::{AgentCall, AgentEvent, Call, Event, SchedulerCall};
 use protocol::{
@@ -17,6 +18,8 @@ use super::Size;
 
 /// How many frameworks the tasks are spread over.
 const FRAMEWORKS: usize = 50;
+/// Between the end of one launch and the next.
+const PACE: Duration = Duration::from_millis(2);
 /// Nothing has come for this long: something is lost.
 const STALLED: Duration = Duration::from_secs(60);
 
@@ -130,7 +133,8 @@ impl Agent {
 
     /// A task as a web service has it.
     fn task(&mut self, number: usize) -> Task {
-        let resources: Resources = "cpus:1;mem:512;ports:[31000-31001]".parse().expect("resources");
+        let resources: Resources =
+            format!("cpus:1;mem:512;ports:[{0}-{0}]", 31_000 + number).parse().expect("resources");
         let id = format!("web_frontend.{}-{number}", self.index);
         let info = TaskInfo {
             name: "frontend.web".into(),
@@ -210,13 +214,13 @@ impl Scheduler {
         let Some((offer_id, agent_id)) = self.offers.pop() else { return };
         let resources: Resources = "cpus:0.1;mem:32".parse().expect("resources");
         let task = TaskInfo::command(
-            format!("launched-{agent_id}"),
+            format!("launched-{offer_id}"),
             agent_id,
             resources,
             CommandInfo::shell("true"),
         );
         self.accepted = Some(self.clock.now());
-        let filters = Filters { refuse: Duration::from_secs(3600) };
+        let filters = Filters { refuse: Duration::ZERO };
         let operations = vec![Operation::Launch { tasks: vec![task] }];
         self.call(Call::Accept { offer_ids: vec![offer_id], operations, filters });
     }
@@ -232,7 +236,7 @@ impl Actor for Scheduler {
 }
 
 impl Receive<Event> for Scheduler {
-    fn receive(&mut self, event: Event, _from: Option<Pid>, _ctx: &mut Context<Self>) {
+    fn receive(&mut self, event: Event, _from: Option<Pid>, ctx: &mut Context<Self>) {
         match event {
             Event::Subscribed { framework_id, .. } => self.id = Some(framework_id),
             Event::Offers(offers) => {
@@ -251,7 +255,9 @@ impl Receive<Event> for Scheduler {
                     // Nobody listens once the time is over.
                     let _ = self.marks.try_send(Mark::Running(self.clock.now().since(accepted)));
                 }
-                self.launch();
+                // What an offer leaves is offered again in the next round: a pace makes the offers last until then.
+                let pause = self.clock.sleep(PACE);
+                ctx.spawn(pause.into_actor(self).map(|(), scheduler, _| scheduler.launch()));
             }
             _ => {}
         }

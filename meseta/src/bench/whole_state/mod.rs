@@ -69,8 +69,8 @@ async fn measure(size: Size) -> Result<Vec<Figure>, Box<dyn Error>> {
     let with = format!("{described}, {} readers of /state", size.pollers);
     figures.push(health(format!("{described}, /health, no readers"), quiet.health));
     figures.push(health(format!("{with}, /health"), busy.health));
-    figures.push(launches(format!("{described}, launches one by one, no readers"), quiet.launches));
-    figures.push(launches(format!("{with}, launches one by one"), busy.launches));
+    figures.push(launches(format!("{described}, launches at a pace, no readers"), quiet.launches));
+    figures.push(launches(format!("{with}, launches at a pace"), busy.launches));
     figures.push(Figure {
         name: "B8b",
         params: format!("{with}, states read"),
