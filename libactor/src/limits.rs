@@ -89,16 +89,18 @@ pub const HTTP_STALLED: Duration = Duration::from_millis(250);
 pub const HTTP_STREAM_MAX_BYTES: usize = 64 << 20;
 /// Bytes that may wait for the clients of all streams of a node together.
 pub const HTTP_STREAMS_BYTES: usize = 256 << 20;
-/// Pieces of a body that a thread of its own makes, in bytes.
-pub const SHARED_CHUNK_BYTES: usize = 256 << 10;
+/// Pieces of a large body, in bytes, and as much of it as one connection sends before others get their turn: copying a
+/// piece to a socket takes some tens of microseconds.
+pub const SHARED_CHUNK_BYTES: usize = 64 << 10;
 /// A shared body that is complete with at most this many bytes before its first reader's head is sent has a length there.
 pub const SHARED_SMALL_BYTES: usize = 1 << 20;
 /// Bytes of one shared body: the state of a cluster of 50,000 agents and 250,000 tasks is a quarter of it.
 pub const SHARED_BODY_BYTES: usize = 2 << 30;
 /// Bytes of all shared bodies of a process that some reader still holds.
 pub const SHARED_BODIES_BYTES: usize = 4 << 30;
-/// Shared bodies, and compressions, that are worked on at a time: the other processors are for the cluster.
-pub const HTTP_WORKERS: usize = 2;
+/// Shared bodies, and compressions, that are worked on at a time, at most; fewer where there are less than twice as many
+/// processors: the others are for the cluster and its clients.
+pub const HTTP_WORKERS: usize = 4;
 /// A body of at least this many bytes is sent as gzip to whom that is welcome, as in Mesos.
 pub const GZIP_MIN_BYTES: usize = 1024;
 /// A body of at most this many bytes is compressed at once; others on another thread.

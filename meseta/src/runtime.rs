@@ -10,12 +10,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::about;
 
+/// Tasks that run before sockets are looked at again: what has just come waits for as many turns, and one may copy a piece
+/// of a large answer.
+const EVENT_INTERVAL: u32 = 8;
+
 /// Runs a future, and the actors that it starts, on this thread.
 ///
 /// # Errors
 /// The runtime can't be made (no file descriptors left), or what the future says.
 pub fn block_on<T, E: From<io::Error>>(future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().event_interval(EVENT_INTERVAL).build()?;
     tokio::task::LocalSet::new().block_on(&runtime, future)
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -11,11 +11,11 @@ use flate2::write::GzEncoder;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::HeaderMap;
-use super::shared::{Pieces, SharedReader, worker};
-use crate::limits::{GZIP_INLINE_BYTES, HTTP_WORKERS, SHARED_CHUNK_BYTES};
+use super::shared::{Pieces, SharedReader, worker, workers};
+use crate::limits::{GZIP_INLINE_BYTES, SHARED_CHUNK_BYTES};
 
 /// Threads that may be at work for whole bodies, in this process; bodies that are made bit by bit don't delay these.
-static WORKERS: Semaphore = Semaphore::const_new(HTTP_WORKERS);
+static WORKERS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(workers()));
 
 /// Whether the client would rather have gzip, by its `Accept-Encoding`.
 pub(crate) fn is_welcome(headers: &HeaderMap) -> bool {

@@ -14,7 +14,7 @@ use super::activity::{Activity, Serving};
 use super::serve::HttpServer;
 use super::shared::SharedReader;
 use super::{HttpBody, HttpResponse, Method, StatusCode, StreamBody, gzip, path};
-use crate::limits::{GZIP_MIN_BYTES, MAX_JSONP_BYTES};
+use crate::limits::{GZIP_MIN_BYTES, MAX_JSONP_BYTES, SHARED_CHUNK_BYTES as TURN_BYTES};
 
 /// What of a request is needed once it has been answered.
 pub(crate) struct Asked {
@@ -103,7 +103,7 @@ pub(crate) async fn respond(
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     let activity = serving.activity().clone();
-    let mut answer = Response::new(ResponseBody { form, activity, _serving: serving });
+    let mut answer = Response::new(ResponseBody { form, gave: false, activity, _serving: serving });
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
     answer
@@ -136,6 +136,8 @@ async fn full(bytes: Bytes, callback: Option<String>, gzip: bool) -> (Form, Opti
 /// The body of a response on its way.
 pub(crate) struct ResponseBody {
     form: Form,
+    /// The last turn has given a chunk of a long body: others on the thread get theirs first.
+    gave: bool,
     activity: Arc<Activity>,
     _serving: Serving,
 }
@@ -145,6 +147,11 @@ enum Form {
     Shared { before: Bytes, reader: SharedReader, after: Bytes },
     Pushed(StreamBody),
     Stream(tokio::sync::mpsc::Receiver<Bytes>),
+}
+
+/// Takes as much as may go in one turn, if anything is left.
+fn take_some(bytes: &mut Bytes) -> Option<Bytes> {
+    Some(bytes.split_to(bytes.len().min(TURN_BYTES))).filter(|bytes| !bytes.is_empty())
 }
 
 /// Takes what is left, if anything.
@@ -161,8 +168,12 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         let this = &mut *self;
+        if matches!(this.form, Form::Full(_) | Form::Shared { .. }) && std::mem::take(&mut this.gave) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let chunk = match &mut this.form {
-            Form::Full(bytes) => take(bytes).map(Ok),
+            Form::Full(bytes) => take_some(bytes).map(Ok),
             Form::Shared { before, reader, after } => match take(before) {
                 Some(before) => Some(Ok(before)),
                 None => ready!(reader.poll_piece(cx)).or_else(|| take(after).map(Ok)),
@@ -176,6 +187,7 @@ impl Body for ResponseBody {
                 Poll::Pending => return Poll::Pending,
             },
         };
+        this.gave = matches!(&chunk, Some(Ok(chunk)) if chunk.len() >= TURN_BYTES);
         Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
     }
 

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -19,10 +19,15 @@ use crate::limits::{
 use crate::sync::lock;
 
 /// Threads that may be at work for bodies, in this process.
-static WORKERS: Semaphore = Semaphore::const_new(HTTP_WORKERS);
+static WORKERS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(workers()));
 
 /// Bytes of all shared bodies.
 static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// How many may work at a time.
+pub(crate) fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |all| all.get() / 2).clamp(1, HTTP_WORKERS)
+}
 
 /// A place among those that work.
 pub(crate) async fn worker() -> SemaphorePermit<'static> {
