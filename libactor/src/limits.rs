@@ -85,10 +85,11 @@ pub const HTTP_LINGER: Duration = Duration::from_secs(2);
 pub const HTTP_STREAM_BYTES: usize = 1 << 20;
 /// A client that takes no byte for this long while bytes wait does not read: many round trips of any network.
 pub const HTTP_STALLED: Duration = Duration::from_millis(250);
-/// Bytes that may wait for the client of one stream in any case, unless they are one chunk: a burst of one turn.
-pub const HTTP_STREAM_MAX_BYTES: usize = 64 << 20;
+/// Bytes that may wait for the client of one stream in any case, unless they are one chunk: a burst of one turn, such as
+/// the answer to a framework of half a million tasks that asks about all of them.
+pub const HTTP_STREAM_MAX_BYTES: usize = 256 << 20;
 /// Bytes that may wait for the clients of all streams of a node together.
-pub const HTTP_STREAMS_BYTES: usize = 256 << 20;
+pub const HTTP_STREAMS_BYTES: usize = 512 << 20;
 /// Pieces of a large body, in bytes, and as much of it as one connection sends before others get their turn: copying a
 /// piece to a socket takes some tens of microseconds.
 pub const SHARED_CHUNK_BYTES: usize = 64 << 10;
