@@ -235,6 +235,7 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
 
     fn stopped(&mut self, _: &Agent) {
         self.site.asks.close();
+        self.site.view.close();
         self.site.streams.close();
     }
 }

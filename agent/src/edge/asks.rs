@@ -22,6 +22,8 @@ pub(crate) struct Asks {
 #[derive(Debug, Default)]
 struct Open {
     next: u64,
+    /// The actor has ended.
+    closed: bool,
     waiting: BTreeMap<Ask, oneshot::Sender<Answer>>,
 }
 
@@ -46,23 +48,29 @@ impl Asks {
 
     /// The actor has ended: nobody gets an answer any more.
     pub(crate) fn close(&self) {
-        self.lock().waiting.clear();
+        let mut open = self.lock();
+        open.closed = true;
+        open.waiting.clear();
     }
 
     /// Puts a question. Where the agent has no room for it, or is ending, it is refused as unavailable.
     pub(crate) async fn ask(&self, question: impl FnOnce(Ask) -> Input) -> Answer {
         let unable = |why: &str| Err((Refusal::Unavailable, why.to_owned()));
-        let Some(shell) = self.shell.get() else { return unable("The agent is starting") };
         let (sender, receiver) = oneshot::channel();
-        let ask = {
+        let (shell, ask) = {
             let mut open = self.lock();
+            // What is fed from then on may find a mailbox that nobody reads any more.
+            if open.closed {
+                return unable("The agent is ending");
+            }
+            let Some(shell) = self.shell.get() else { return unable("The agent is starting") };
             if open.waiting.len() >= MAX_ASKS {
                 return unable("The agent has too many open calls; try again later");
             }
             let ask = Ask(open.next);
             open.next += 1;
             open.waiting.insert(ask, sender);
-            ask
+            (shell, ask)
         };
         // Who goes away meanwhile leaves no question behind.
         let _open = OpenAsk { asks: self, ask };
@@ -83,5 +91,20 @@ impl Asks {
 
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn once_the_actor_has_ended_questions_are_refused() {
+        let asks = Asks::default();
+        let why = |answer: Answer| answer.expect_err("it is refused").1;
+        assert_eq!(why(asks.ask(|_| Input::Look).await), "The agent is starting");
+        asks.close();
+        assert_eq!(why(asks.ask(|_| Input::Look).await), "The agent is ending");
+        assert!(asks.lock().waiting.is_empty());
     }
 }

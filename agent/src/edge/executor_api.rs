@@ -14,6 +14,7 @@ use protocol::messages::ExecutorCallKind;
 use protocol::wire::convert::{self, CallError};
 use protocol::wire::{self, negotiate, v1};
 
+use super::bodies;
 use super::refused::Refused;
 use super::site::Site;
 use super::streams::Opened;
@@ -26,13 +27,16 @@ pub(crate) async fn executor(site: Arc<Site>, request: HttpRequest) -> HttpRespo
 
 async fn answer(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Refused> {
     let format = negotiate::request(request.method.as_str(), request.header("content-type"))?;
-    let call = wire::decode::<v1::executor::Call>(format, &request.body).map_err(Refused::bad)?;
-    let (framework_id, executor_id, call) = convert::executor_call(call).map_err(|error| match error {
-        CallError::Invalid(why) | CallError::Subscription(why) => {
-            Refused::bad(format_args!("Failed to validate Executor::Call: {why}"))
-        }
-        CallError::NotYet(_) => Refused::unknown(),
-    })?;
+    let read = move |body: &[u8]| {
+        let call = wire::decode::<v1::executor::Call>(format, body).map_err(Refused::bad)?;
+        convert::executor_call(call).map_err(|error| match error {
+            CallError::Invalid(why) | CallError::Subscription(why) => {
+                Refused::bad(format_args!("Failed to validate Executor::Call: {why}"))
+            }
+            CallError::NotYet(_) => Refused::unknown(),
+        })
+    };
+    let (framework_id, executor_id, call) = bodies::read(&request.body, read).await?;
     let mut opened = None;
     if matches!(call, ExecutorCallKind::Subscribe { .. }) {
         let format = negotiate::response(request.header("accept"))?;

@@ -7,12 +7,14 @@
 //! | [`snapshot`], `view` | the machine at one moment, for those who read it elsewhere; how they get it |
 //! | `routes`, `site` | what is served over HTTP; what the routes share |
 //! | `executor_api`, `asks`, `streams` | executors that speak HTTP: their calls, and the streams of their events |
+//! | `bodies` | the bodies of requests: how they are read |
 //! | `operator` | what operators ask |
 //! | `v0` | the older, read-only endpoints |
 //! | `statistics` | what containers use |
 //! | `sandboxes` | sandboxes among the served files |
 
 pub(crate) mod asks;
+mod bodies;
 mod executor_api;
 mod limits;
 pub mod metrics;

@@ -1,6 +1,7 @@
 //! What the agent serves over HTTP, as `/slave(1)/...`, and as `/...` where it is the node's delegate.
 
 use std::future::Future;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use libactor::files;
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use super::executor_api::executor;
 use super::operator::operator;
-use super::site::{Site, page, write_json};
+use super::site::{JSON, Site, page, write_json};
 use super::statistics::{Container, containers};
 use super::v0;
 use crate::core::Agent;
@@ -54,7 +55,7 @@ impl<E: Edge<Agent>> Routes<'_, '_, E> {
 
 async fn state(site: Arc<Site>, _: HttpRequest) -> HttpResponse {
     match site.snapshot().await {
-        Ok(snapshot) => page(move |out| write_json(out, &v0::State::new(&snapshot, site.about()))),
+        Ok(snapshot) => page(JSON, move |out| write_json(out, &v0::State::new(&snapshot, site.about()))),
         Err(refused) => refused.into(),
     }
 }
@@ -79,24 +80,24 @@ async fn list_containers(site: Arc<Site>, request: HttpRequest) -> HttpResponse 
         .iter()
         .all(|(name, value)| query.get(*name).is_none_or(|wanted| wanted == value))
     };
-    measured(site, move |containers| {
+    measured(site, move |containers, out| {
         let shown: Vec<_> = containers.iter().filter(|one| wanted(one)).map(Container::shown).collect();
-        HttpResponse::json(&shown)
+        write_json(out, &shown)
     })
     .await
 }
 
 async fn monitor(site: Arc<Site>, _: HttpRequest) -> HttpResponse {
-    let show = |containers: &[Container<'_>]| {
-        HttpResponse::json(&containers.iter().map(Container::measured).collect::<Vec<_>>())
-    };
-    measured(site, show).await
+    measured(site, |containers, out| {
+        write_json(out, &containers.iter().map(Container::measured).collect::<Vec<_>>())
+    })
+    .await
 }
 
 /// Asks what the containers use, and shows it; both on other threads.
 async fn measured(
     site: Arc<Site>,
-    show: impl FnOnce(&[Container<'_>]) -> HttpResponse + Send + 'static,
+    show: impl FnOnce(&[Container<'_>], &mut dyn Write) -> io::Result<()> + Send + 'static,
 ) -> HttpResponse {
     let snapshot = match site.snapshot().await {
         Ok(snapshot) => snapshot,
@@ -104,6 +105,5 @@ async fn measured(
     };
     let usage = site.statistics.read(&snapshot).await;
     let now = site.node.clock().now();
-    let made = tokio::task::spawn_blocking(move || show(&containers(&snapshot, &usage, now))).await;
-    made.unwrap_or_else(|_| HttpResponse::empty(StatusCode::INTERNAL_SERVER_ERROR))
+    page(JSON, move |out| show(&containers(&snapshot, &usage, now), out))
 }

@@ -54,10 +54,16 @@ impl Site {
 }
 
 /// A page that is written on another thread, while the agent's own goes on.
-pub(crate) fn page(write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static) -> HttpResponse {
-    let body = HttpBody::Shared(SharedBody::produce(write));
-    HttpResponse::of(StatusCode::OK, "application/json", body)
+/// Few are at work at a time, and what they make is bounded.
+pub(crate) fn page(
+    content_type: &str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+) -> HttpResponse {
+    HttpResponse::of(StatusCode::OK, content_type, HttpBody::Shared(SharedBody::produce(write)))
 }
+
+/// The content type of JSON.
+pub(crate) const JSON: &str = "application/json";
 
 /// Writes a value as JSON.
 pub(crate) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! Lets HTTP handlers, which run beside the actor, see the machine. A snapshot is made only when somebody waits for one,
 //! at the end of a turn, and is shared by all who wait; turning it into JSON is done elsewhere.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libactor::shell::ShellHandle;
 use tokio::sync::oneshot;
@@ -14,7 +14,14 @@ use crate::core::Input;
 #[derive(Default)]
 pub(crate) struct View {
     shell: OnceLock<ShellHandle<Input>>,
-    waiting: Mutex<Vec<oneshot::Sender<Arc<Snapshot>>>>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// The actor has ended.
+    closed: bool,
+    senders: Vec<oneshot::Sender<Arc<Snapshot>>>,
 }
 
 impl View {
@@ -24,32 +31,60 @@ impl View {
         let _ = self.shell.set(shell);
     }
 
+    /// The actor has ended: nobody gets a snapshot any more.
+    pub(crate) fn close(&self) {
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        waiting.senders.clear();
+    }
+
     /// The machine as it is now; `None` where the agent is ending or too many ask.
     pub(crate) async fn ask(&self) -> Option<Arc<Snapshot>> {
         let shell = self.shell.get()?;
-        let (sender, receiver) = oneshot::channel();
-        {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.retain(|one| !one.is_closed());
-            if waiting.len() >= MAX_WAITING {
-                return None;
-            }
-            waiting.push(sender);
-        }
+        let receiver = self.wait()?;
         shell.feed(Input::Look).await.ok()?;
         receiver.await.ok()
     }
 
+    fn wait(&self) -> Option<oneshot::Receiver<Arc<Snapshot>>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.lock();
+        waiting.senders.retain(|one| !one.is_closed());
+        if waiting.closed || waiting.senders.len() >= MAX_WAITING {
+            return None;
+        }
+        waiting.senders.push(sender);
+        Some(receiver)
+    }
+
     /// Shows the machine to all who wait.
     pub(crate) fn serve(&self, snapshot: impl FnOnce() -> Snapshot) {
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        if waiting.is_empty() {
+        let senders = std::mem::take(&mut self.lock().senders);
+        if senders.is_empty() {
             return;
         }
         let snapshot = Arc::new(snapshot());
-        for one in waiting {
+        for one in senders {
             // Who has gone does not want it any more.
             let _ = one.send(snapshot.clone());
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn once_the_actor_has_ended_nobody_waits() {
+        let view = View::default();
+        let early = view.wait().expect("there is room");
+        view.close();
+        early.await.expect_err("nobody shows it the machine");
+        assert!(view.wait().is_none());
     }
 }

@@ -202,3 +202,16 @@ async fn calls_that_are_not_there_yet_are_named() {
     };
     LocalSet::new().run_until(calls).await;
 }
+
+#[tokio::test]
+async fn a_large_call_is_judged_as_a_small_one() {
+    let calls = async {
+        let world = busy().await;
+        let room = " ".repeat(100 << 10);
+        let answer = world.call(&format!("{room}{}", request("GET_VERSION"))).await;
+        assert_eq!(answer.json(), world.call(&request("GET_VERSION")).await.json());
+        let (large, small) = (world.call(&format!("{}{room}x", request("GET_VERSION"))).await, "{}x");
+        assert_eq!((large.status, world.call(small).await.status), (400, 400), "{}", large.text());
+    };
+    LocalSet::new().run_until(calls).await;
+}

@@ -3,23 +3,21 @@
 //! As JSON, Mesos shows the lists of tasks, executors and frameworks also where they are empty, unlike those of all other
 //! messages: clients look into them without asking.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
+use libactor::Time;
 use protocol::wire::v1::agent::call::Type;
 use protocol::wire::v1::agent::{Response, response};
 use protocol::wire::{self, Format, WireMessage, convert, v1};
-use protocol::{Role, Task, TaskState};
+use protocol::{ContainerId, Role, Task, TaskState};
 
-use super::super::refused::Refused;
-use super::super::site::Site;
 use super::super::snapshot::{FrameworkView, Run, Snapshot};
 use super::super::statistics;
+use crate::containerizer::Usage;
 
 /// GET_CONTAINERS.
-pub(super) async fn containers(site: &Arc<Site>) -> Result<Response, Refused> {
-    let snapshot = site.snapshot().await?;
-    let usage = site.statistics.read(&snapshot).await;
-    let containers = statistics::containers(&snapshot, &usage, site.node.clock().now());
+pub(super) fn containers(snapshot: &Snapshot, usage: &BTreeMap<ContainerId, Usage>, now: Time) -> Response {
+    let containers = statistics::containers(snapshot, usage, now);
     let container = |container: statistics::Container<'_>| {
         let run = &container.run;
         response::get_containers::Container {
@@ -32,11 +30,11 @@ pub(super) async fn containers(site: &Arc<Site>) -> Result<Response, Refused> {
         }
     };
     let containers = containers.into_iter().map(container).collect();
-    Ok(Response {
+    Response {
         r#type: Some(response::Type::GetContainers.into()),
         get_containers: Some(response::GetContainers { containers }),
         ..Default::default()
-    })
+    }
 }
 
 /// Encodes the answer to a call that only needs a snapshot.

@@ -16,9 +16,10 @@ use protocol::wire::v1::agent::call::{self, Type};
 use protocol::wire::v1::agent::{Call, Response, response};
 use protocol::wire::{self, Format, recordio, v1};
 
+use super::bodies;
 use super::limits::MAX_RECORD_BYTES;
 use super::refused::Refused;
-use super::site::Site;
+use super::site::{Site, page};
 
 /// Answers a request.
 pub(crate) async fn operator(site: Arc<Site>, request: HttpRequest) -> HttpResponse {
@@ -32,7 +33,7 @@ async fn answer(site: &Arc<Site>, request: &HttpRequest) -> Result<HttpResponse,
         request.header("message-content-type"),
     )?;
     let accept = negotiate::agent_response(request.header("accept"), request.header("message-accept"))?;
-    let call = read(content, &request.body)?;
+    let call = bodies::read(&request.body, move |body| read(content, body)).await?;
     let kind = check::call(&call)
         .map_err(|why| Refused::bad(format_args!("Failed to validate agent::Call: {why}")))?;
     check::streaming(kind, content, accept)?;
@@ -47,12 +48,22 @@ fn read(content: Shape, body: &[u8]) -> Result<Call, Refused> {
     match content {
         Shape::One(format) => decode(format, body),
         Shape::Records(format) => {
-            let records = recordio::Decoder::new(MAX_RECORD_BYTES).feed(body).map_err(Refused::bad)?;
-            let first =
-                records.first().ok_or_else(|| Refused::bad("Received EOF while reading request body"))?;
-            decode(format, first)
+            let first = first_record(body).map_err(Refused::bad)?;
+            decode(format, first.ok_or_else(|| Refused::bad("Received EOF while reading request body"))?)
         }
     }
+}
+
+/// The first record of a stream, if it is complete. What follows is not looked at.
+fn first_record(body: &[u8]) -> Result<Option<&[u8]>, recordio::Error> {
+    let end = body.iter().position(|byte| *byte == b'\n').map_or(body.len(), |at| at + 1);
+    let (header, rest) = body.split_at(end);
+    let mut decoder = recordio::Decoder::new(MAX_RECORD_BYTES);
+    decoder.feed(header)?;
+    // It is well formed; where the body ends within it, so does the record.
+    let digits = header.strip_suffix(b"\n").and_then(|digits| std::str::from_utf8(digits).ok());
+    let length: Option<usize> = digits.and_then(|digits| digits.parse().ok());
+    Ok(length.and_then(|length| rest.get(..length)))
 }
 
 async fn dispatch(site: &Arc<Site>, kind: Type, call: Call, format: Format) -> Result<HttpResponse, Refused> {
@@ -89,7 +100,7 @@ async fn dispatch(site: &Arc<Site>, kind: Type, call: Call, format: Format) -> R
         Type::SetLoggingLevel => set_logging_level(site, call.set_logging_level),
         Type::ListFiles => say(list_files(site, call.list_files).await?),
         Type::ReadFile => say(read_file(site, call.read_file).await?),
-        Type::GetContainers => say(answers::containers(site).await?),
+        Type::GetContainers => get_containers(site, format).await,
         Type::GetState
         | Type::GetFrameworks
         | Type::GetExecutors
@@ -98,9 +109,9 @@ async fn dispatch(site: &Arc<Site>, kind: Type, call: Call, format: Format) -> R
         | Type::GetAgent
         | Type::GetResourceProviders => {
             let snapshot = site.snapshot().await?;
-            let body = move || answers::of_snapshot(kind, &snapshot, format);
-            let body = tokio::task::spawn_blocking(body).await.map_err(|_| Refused::unable())?;
-            Ok(written(format, body))
+            Ok(page(format.content_type(), move |out| {
+                out.write_all(&answers::of_snapshot(kind, &snapshot, format))
+            }))
         }
         Type::KillNestedContainer => {
             Err(no_container(call.kill_nested_container.map(|call| call.container_id)))
@@ -121,6 +132,15 @@ async fn dispatch(site: &Arc<Site>, kind: Type, call: Call, format: Format) -> R
         | Type::MarkResourceProviderGone
         | Type::PruneImages => Err(not_yet(kind)),
     }
+}
+
+async fn get_containers(site: &Site, format: Format) -> Result<HttpResponse, Refused> {
+    let snapshot = site.snapshot().await?;
+    let usage = site.statistics.read(&snapshot).await;
+    let now = site.node.clock().now();
+    Ok(page(format.content_type(), move |out| {
+        out.write_all(&wire::encode(format, &answers::containers(&snapshot, &usage, now)))
+    }))
 }
 
 fn written(format: Format, body: Vec<u8>) -> HttpResponse {
@@ -175,4 +195,22 @@ async fn read_file(site: &Site, call: Option<call::ReadFile>) -> Result<Response
         read_file: Some(response::ReadFile { size: read.size, data: read.data }),
         ..Default::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_stream_only_the_first_record_is_read() {
+        assert_eq!(first_record(b"2\n{}x\n"), Ok(Some(&b"{}"[..])));
+        assert_eq!(first_record(b"0\n9"), Ok(Some(&b""[..])));
+        for short in ["", "2", "2\n", "2\n{"] {
+            assert_eq!(first_record(short.as_bytes()), Ok(None), "{short:?}");
+        }
+        assert_eq!(first_record(b"\n"), Err(recordio::Error::Empty));
+        assert_eq!(first_record(b"{}"), Err(recordio::Error::Length(b'{')));
+        let long = format!("{}\n", MAX_RECORD_BYTES + 1);
+        assert_eq!(first_record(long.as_bytes()), Err(recordio::Error::TooLong(MAX_RECORD_BYTES)));
+    }
 }
