@@ -71,11 +71,16 @@ fn compress_now(body: &[u8]) -> io::Result<Bytes> {
 /// The gzip form of a body that is being made. It is given up when nobody reads it any more.
 pub(crate) fn pieces(mut plain: SharedReader) -> Arc<Pieces> {
     let pieces = Arc::new(Pieces::default());
-    let made = Arc::downgrade(&pieces);
+    let (made, gone) = (Arc::downgrade(&pieces), pieces.gone());
     tokio::spawn(async move {
         let mut encoder = Some(GzEncoder::new(Vec::new(), Compression::fast()));
         while let Some(mut gzip) = encoder.take() {
-            let piece = poll_fn(|cx| plain.poll_piece(cx)).await.transpose();
+            // Holding the plain form would keep it being made.
+            let piece = tokio::select! {
+                biased;
+                () = gone.cancelled() => return,
+                piece = poll_fn(|cx| plain.poll_piece(cx)) => piece.transpose(),
+            };
             let worker = worker().await;
             let step = tokio::task::spawn_blocking(move || {
                 let _worker = worker;

@@ -50,7 +50,7 @@ pub use hyper::{HeaderMap, Method, StatusCode};
 pub use limits::HttpLimits;
 pub use message::{HttpBody, HttpRequest, HttpResponse};
 pub(crate) use serve::HttpServer;
-pub use shared::SharedBody;
+pub use shared::{SharedBody, WeakBody};
 pub use stream::{StreamBody, StreamCut, StreamLimits, StreamSender, stream};
 
 /// Serves one path.

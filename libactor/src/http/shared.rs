@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
 
 use crate::limits::{
     HTTP_WORKERS, SHARED_BODIES_BYTES, SHARED_BODY_BYTES, SHARED_CHUNK_BYTES, SHARED_SMALL_BYTES,
@@ -38,6 +39,23 @@ pub(crate) async fn worker() -> SemaphorePermit<'static> {
 #[derive(Clone)]
 pub struct SharedBody(Arc<Forms>);
 
+/// A body as long as somebody else holds it.
+#[derive(Clone)]
+pub struct WeakBody(Weak<Forms>);
+
+impl WeakBody {
+    /// The body, unless nobody holds it any more.
+    pub fn upgrade(&self) -> Option<SharedBody> {
+        self.0.upgrade().map(SharedBody)
+    }
+}
+
+impl fmt::Debug for WeakBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WeakBody({:?})", self.upgrade())
+    }
+}
+
 struct Forms {
     plain: Arc<Pieces>,
     gzip: OnceCell<Arc<Pieces>>,
@@ -46,18 +64,20 @@ struct Forms {
 impl SharedBody {
     /// Has `f` write a body on another thread, as soon as one is free for it. If `f` fails, or writes too much, readers get
     /// as much as there is and then lose their connection; if nothing was sent yet they get 500. Once nobody
-    /// holds the body any more, writing fails.
+    /// holds the body any more, writing fails; if it has not begun, `f` is dropped at once.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn produce(f: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static) -> SharedBody {
         let plain = Arc::new(Pieces::default());
         let pieces = Arc::downgrade(&plain);
+        let gone = plain.gone.clone();
         tokio::spawn(async move {
-            let worker = worker().await;
-            if pieces.strong_count() == 0 {
-                return;
-            }
+            let worker = tokio::select! {
+                biased;
+                () = gone.cancelled() => return,
+                worker = worker() => worker,
+            };
             // If the runtime ends first, so do the readers.
             let _ = tokio::task::spawn_blocking(move || {
                 let _worker = worker;
@@ -66,6 +86,11 @@ impl SharedBody {
             .await;
         });
         Self(Arc::new(Forms { plain, gzip: OnceCell::new() }))
+    }
+
+    /// The body, without holding it.
+    pub fn downgrade(&self) -> WeakBody {
+        WeakBody(Arc::downgrade(&self.0))
     }
 
     /// Follows the body from its first byte.
@@ -82,14 +107,18 @@ impl SharedBody {
 
 impl fmt::Debug for SharedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let made = lock(&self.0.plain.0);
+        let made = lock(&self.0.plain.made);
         write!(f, "SharedBody({} bytes{})", made.bytes, if made.end.is_some() { "" } else { " so far" })
     }
 }
 
 /// What there is of a body.
 #[derive(Default)]
-pub(crate) struct Pieces(Mutex<Made>);
+pub(crate) struct Pieces {
+    made: Mutex<Made>,
+    /// Nobody holds them any more.
+    gone: CancellationToken,
+}
 
 #[derive(Default)]
 struct Made {
@@ -101,13 +130,18 @@ struct Made {
 }
 
 impl Pieces {
+    /// Cancelled when nobody holds them any more.
+    pub(crate) fn gone(&self) -> CancellationToken {
+        self.gone.clone()
+    }
+
     /// Adds a piece, if there is room for it.
     pub(crate) fn push(&self, piece: Bytes) -> io::Result<()> {
         if piece.is_empty() {
             return Ok(());
         }
         let all = HELD.fetch_add(piece.len(), Ordering::Relaxed) + piece.len();
-        let mut made = lock(&self.0);
+        let mut made = lock(&self.made);
         made.bytes += piece.len();
         let bytes = made.bytes;
         made.pieces.push(piece);
@@ -120,7 +154,7 @@ impl Pieces {
     }
 
     pub(crate) fn end(&self, end: Result<(), String>) {
-        let mut made = lock(&self.0);
+        let mut made = lock(&self.made);
         if made.end.is_some() {
             return;
         }
@@ -146,7 +180,8 @@ impl Made {
 
 impl Drop for Pieces {
     fn drop(&mut self) {
-        HELD.fetch_sub(lock(&self.0).bytes, Ordering::Relaxed);
+        HELD.fetch_sub(lock(&self.made).bytes, Ordering::Relaxed);
+        self.gone.cancel();
     }
 }
 
@@ -212,7 +247,7 @@ pub(crate) struct SharedReader {
 impl SharedReader {
     /// The next piece; an error: it was not made to its end.
     pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, io::Error>>> {
-        let mut made = lock(&self.pieces.0);
+        let mut made = lock(&self.pieces.made);
         if let Some(piece) = made.pieces.get(self.next) {
             self.next += 1;
             return Poll::Ready(Some(Ok(piece.clone())));
@@ -233,7 +268,7 @@ impl SharedReader {
     /// If it ended before it was large.
     pub(crate) async fn length(&self) -> io::Result<Option<usize>> {
         std::future::poll_fn(|cx| {
-            let mut made = lock(&self.pieces.0);
+            let mut made = lock(&self.pieces.made);
             if made.bytes > SHARED_SMALL_BYTES {
                 return Poll::Ready(Ok(None));
             }

@@ -71,12 +71,8 @@ pub enum StreamCut {
 
 /// Makes the body of a response that goes on. Sending never waits; what waits is bounded.
 pub fn stream(limits: StreamLimits) -> (StreamSender, HttpBody) {
-    let shared = Arc::new(Shared {
-        limits,
-        state: Mutex::default(),
-        closed: CancellationToken::new(),
-        drained: Notify::new(),
-    });
+    let (closed, drained) = (CancellationToken::new(), Notify::new());
+    let shared = Arc::new(Shared { limits, state: Mutex::default(), closed, drained });
     let sender = StreamSender(Arc::new(Sender(shared.clone())));
     (sender, HttpBody::Pushed(StreamBody(shared)))
 }
@@ -117,6 +113,11 @@ impl StreamSender {
                 () = shared.closed.cancelled() => return,
             }
         }
+    }
+
+    /// Whether nothing more is taken: what would be sent need not be made.
+    pub fn is_closed(&self) -> bool {
+        self.0.0.closed.is_cancelled()
     }
 
     /// Ends when nothing more is taken: the client has gone, or the stream was cut or finished.

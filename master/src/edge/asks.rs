@@ -41,6 +41,7 @@ impl Asks {
         let mut open = self.lock();
         open.closed = true;
         open.waiting.clear();
+        self.gauge.set(0.0);
     }
 
     /// Puts a question; what comes back is refused as unavailable where the master has no room for it, or is ending.
@@ -61,8 +62,9 @@ impl Asks {
             self.gauge.set(open.waiting.len() as f64);
             ask
         };
+        // Whatever ends it, the client's going included.
+        let _asked = Asked { asks: self, ask };
         if self.feeder.try_feed(question(ask)).is_err() {
-            self.take(ask);
             return unable("The master has too many messages waiting; try again later");
         }
         receiver.await.unwrap_or_else(|_| unable("The master is ending"))
@@ -88,6 +90,18 @@ impl Asks {
     }
 }
 
+/// A question as long as somebody waits for its answer.
+struct Asked<'a> {
+    asks: &'a Asks,
+    ask: Ask,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.asks.take(self.ask);
+    }
+}
+
 /// An answer over HTTP.
 pub(crate) fn respond(answer: Answer) -> HttpResponse {
     match answer {
@@ -104,5 +118,31 @@ fn status_of(refusal: Refusal) -> StatusCode {
         Refusal::Unknown => StatusCode::NOT_FOUND,
         Refusal::Conflict => StatusCode::CONFLICT,
         Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[test]
+    fn who_goes_away_leaves_no_question_behind() {
+        let gauge = libactor::Metrics::default().gauge("open");
+        let asks = Asks::new(Arc::default(), gauge);
+        let (sender, _receiver) = oneshot::channel();
+        asks.lock().waiting.insert(Ask(7), sender);
+        drop(Asked { asks: &asks, ask: Ask(7) });
+        assert!(asks.lock().waiting.is_empty());
+        // There is no machine to put it to.
+        let mut ask = pin!(asks.ask(|ask| Input::Operator {
+            ask,
+            request: crate::core::OperatorRequest::Teardown { framework_id: "f".into() }
+        }));
+        assert!(ask.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        assert!(asks.lock().waiting.is_empty());
     }
 }

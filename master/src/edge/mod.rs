@@ -8,11 +8,12 @@
 //! | [`operator`], [`messages`], [`events`] | the operator API, and the stream of its events |
 //! | [`feeder`], [`asks`] | the way to the machine; questions to it that wait for an answer |
 //! | [`changes`], [`weights`] | the older endpoints that change something |
-//! | [`routes`] | which path goes where |
+//! | [`routes`], [`aside`] | which path goes where; large bodies are read on another thread |
 //! | [`undelivered`], [`metrics`], [`framework_metrics`] | messages that could not be delivered; numbers for the node's metrics |
 
 pub(crate) mod about;
 mod answers;
+mod aside;
 pub(crate) mod asks;
 mod changes;
 pub(crate) mod events;

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libactor::Counter;
-use libactor::http::{HttpBody, HttpRequest, HttpResponse, SharedBody, StatusCode};
+use libactor::http::{HttpBody, HttpRequest, HttpResponse, SharedBody, StatusCode, WeakBody};
 use protocol::wire::Format;
 use protocol::{AgentId, FrameworkId, TaskId};
 
@@ -17,6 +18,9 @@ use super::{operator, v0};
 
 /// Tasks that `/tasks` shows unless it is asked for more or fewer. Source: Mesos `TASK_LIMIT`.
 const TASKS: usize = 100;
+/// Pages that may wait to be made, of those that somebody waits for; further ones are refused with 503. Ours: clients choose
+/// what tells them apart, and few are made at a time.
+const MAX_WAITING: usize = 256;
 /// Bytes that are handed to the response at a time. Ours.
 const BUFFER: usize = 64 << 10;
 
@@ -93,13 +97,37 @@ impl Filter {
 
 type Key = (Page, Filter);
 
+/// A page that is not begun: given up when the last of those who asked for it has gone.
+#[derive(Debug)]
+struct Waiting {
+    body: WeakBody,
+    over: Arc<AtomicBool>,
+}
+
+/// Held until a page is begun or given up; then others can't share it any more.
+struct Ticket {
+    pages: Arc<Pages>,
+    key: Key,
+    over: Arc<AtomicBool>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        let mut waiting = self.pages.waiting();
+        if waiting.get(&self.key).is_some_and(|one| Arc::ptr_eq(&one.over, &self.over)) {
+            waiting.remove(&self.key);
+        }
+    }
+}
+
 /// The pages.
 #[derive(Debug)]
 pub(crate) struct Pages {
     view: Arc<View>,
     about: Arc<About>,
     /// Asked for and not begun.
-    waiting: Mutex<BTreeMap<Key, SharedBody>>,
+    waiting: Mutex<BTreeMap<Key, Waiting>>,
     /// Requests that shared a page which others had asked for.
     shared: Counter,
 }
@@ -119,32 +147,51 @@ impl Pages {
             Page::Operator(_, format) => format.content_type(),
             _ => "application/json",
         };
-        let key = (page, filter);
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let body = match waiting.get(&key) {
-            Some(body) => {
-                self.shared.increment();
-                body.clone()
-            }
-            None => {
-                let (pages, wanted) = (self.clone(), key.clone());
-                let body = SharedBody::produce(move |out| pages.produce(&wanted, out));
-                waiting.insert(key, body.clone());
-                body
-            }
-        };
-        drop(waiting);
-        HttpResponse::of(StatusCode::OK, content_type, HttpBody::Shared(body))
+        match self.body((page, filter)) {
+            Some(body) => HttpResponse::of(StatusCode::OK, content_type, HttpBody::Shared(body)),
+            None => HttpResponse::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many different pages are asked for at once; try again later\n",
+            ),
+        }
     }
 
-    fn produce(&self, key: &Key, out: &mut dyn Write) -> io::Result<()> {
+    /// The page, which others may have asked for; `None` where too many wait.
+    fn body(self: &Arc<Self>, key: Key) -> Option<SharedBody> {
+        {
+            let waiting = self.waiting();
+            if let Some(body) = waiting.get(&key).and_then(|one| one.body.upgrade()) {
+                self.shared.increment();
+                return Some(body);
+            }
+            if waiting.len() >= MAX_WAITING {
+                return None;
+            }
+        }
+        // Not under the lock, which the end of a ticket takes.
+        let over = Arc::new(AtomicBool::new(false));
+        let ticket = Ticket { pages: self.clone(), key: key.clone(), over: over.clone() };
+        let body = SharedBody::produce(move |out| Self::produce(ticket, out));
+        let mut waiting = self.waiting();
+        if !over.load(Ordering::SeqCst) {
+            waiting.insert(key, Waiting { body: body.downgrade(), over });
+        }
+        drop(waiting);
+        Some(body)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<Key, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn produce(ticket: Ticket, out: &mut dyn Write) -> io::Result<()> {
+        let (pages, (page, filter)) = (ticket.pages.clone(), ticket.key.clone());
         // Who asks from now on may know more than what is shown now.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        drop(ticket);
         let gone = || io::Error::other("the master is ending, or too many ask");
-        let snapshot = self.view.ask_blocking().ok_or_else(gone)?;
+        let snapshot = pages.view.ask_blocking().ok_or_else(gone)?;
         let mut out = BufWriter::with_capacity(BUFFER, out);
-        let (page, filter) = key;
-        write_page(&mut out, &snapshot, &self.about, *page, filter)?;
+        write_page(&mut out, &snapshot, &pages.about, page, &filter)?;
         out.flush()
     }
 }
@@ -188,6 +235,26 @@ mod tests {
             body: Default::default(),
             peer: "127.0.0.1:1".parse().unwrap(),
         })
+    }
+
+    #[tokio::test]
+    async fn pages_that_wait_are_bounded_and_given_up_with_those_who_asked() {
+        let metrics = libactor::Metrics::default();
+        let view = Arc::new(View::new(Arc::default()));
+        // All that is asked for before the first `await` waits.
+        let version = protocol::wire::common::VersionInfo::new("0.1.0");
+        let about = Arc::new(About { version, flags: BTreeMap::new(), log_file: None });
+        let pages = Arc::new(Pages::new(view, about, metrics.counter("shared")));
+        let key = |offset| (Page::Tasks, Filter { offset, ..Filter::default() });
+        let bodies: Vec<_> = (0..MAX_WAITING).map(|offset| pages.body(key(offset)).unwrap()).collect();
+        assert!(pages.body(key(MAX_WAITING)).is_none());
+        assert!(pages.body(key(0)).is_some());
+        assert_eq!(pages.waiting().len(), MAX_WAITING);
+        drop(bodies);
+        while !pages.waiting().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert!(pages.body(key(MAX_WAITING)).is_some());
     }
 
     #[test]

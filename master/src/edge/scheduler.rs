@@ -9,10 +9,11 @@ use protocol::messages::{Call, Event, SchedulerCall};
 use protocol::wire::convert::{self, CallError, EventContext};
 use protocol::wire::negotiate::Refusal;
 use protocol::wire::v1::scheduler::call::Type;
-use protocol::wire::{self, Format, negotiate, v1};
+use protocol::wire::{self, DecodeError, Format, negotiate, v1};
 
 use super::Api;
 use super::answers::{bad_request, not_implemented, refuse, unavailable};
+use super::aside;
 use super::asks;
 use super::streams::Opened;
 use crate::core::{Answer, Input};
@@ -32,12 +33,17 @@ pub(crate) async fn respond(api: Arc<Api>, request: HttpRequest) -> HttpResponse
         Ok(format) => format,
         Err(refusal) => return refuse(refusal),
     };
-    let call = match wire::decode::<v1::scheduler::Call>(format, &request.body) {
-        Ok(call) => call,
-        Err(error) => return bad_request(error.to_string()),
+    let body = request.body.clone();
+    let read = move || {
+        let call = wire::decode::<v1::scheduler::Call>(format, &body)?;
+        Ok::<_, DecodeError>((call.r#type(), convert::scheduler_call(call)))
     };
-    let kind = call.r#type();
-    match convert::scheduler_call(call) {
+    let (kind, call) = match aside::read(request.body.len(), read).await {
+        Some(Ok(read)) => read,
+        Some(Err(error)) => return bad_request(error.to_string()),
+        None => return unavailable(),
+    };
+    match call {
         Ok((framework_id, Call::Subscribe { framework, suppressed_roles })) => {
             let context = EventContext::of(&framework);
             let call = Call::Subscribe { framework, suppressed_roles };

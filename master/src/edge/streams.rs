@@ -93,6 +93,10 @@ impl Streams {
     pub(crate) fn tell(&self, id: &str, event: &Event) {
         let mut open = self.lock();
         let Some(stream) = open.get(id) else { return };
+        if stream.sender.is_closed() {
+            // It was cut, or its client has gone: the machine hears of that as of an end of the link.
+            return;
+        }
         let record = record(stream.format, &stream.context, event);
         if matches!(event, Event::Error(_)) {
             stream.sender.finish(Some(record));

@@ -21,9 +21,9 @@ use protocol::wire::Format;
 use super::feeder::Feeder;
 use super::snapshot::Snapshot;
 use crate::core::{Change, Input, Master};
-use records::Records;
 #[cfg(test)]
 pub(crate) use records::heartbeat;
+use records::{Records, Untold};
 pub(crate) use watcher::HEARTBEAT;
 use watcher::Watcher;
 
@@ -93,9 +93,10 @@ impl Hub {
         if state.watchers.is_empty() {
             return;
         }
+        let mut untold = Untold::default();
         for change in changes {
             let mut records = Records::of(master, change);
-            if records.is_empty() {
+            if untold.skips(change, records.is_empty()) {
                 continue;
             }
             for watcher in &state.watchers {

@@ -1,8 +1,11 @@
 //! Events as they are written.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use protocol::wire::v1::master::{Event, event};
 use protocol::wire::{self, Format, recordio};
+use protocol::{AgentId, FrameworkId};
 
 use crate::core::{Change, Master};
 use crate::edge::load::Load;
@@ -35,6 +38,33 @@ impl Records {
         let event = &self.event;
         made.get_or_insert_with(|| event.as_ref().map_or_else(Bytes::new, |event| record(format, event)))
             .clone()
+    }
+}
+
+/// Those of one turn whose addition was not told, because they were gone at its end: nor is their removal.
+#[derive(Debug, Default)]
+pub(super) struct Untold {
+    agents: BTreeSet<AgentId>,
+    frameworks: BTreeSet<FrameworkId>,
+}
+
+impl Untold {
+    /// Whether a change is not to be told; `empty`: there is nothing to tell of it.
+    pub(super) fn skips(&mut self, change: &Change, empty: bool) -> bool {
+        match change {
+            Change::AgentAdded(id) if empty => {
+                self.agents.insert(id.clone());
+            }
+            Change::FrameworkAdded(id) if empty => {
+                self.frameworks.insert(id.clone());
+            }
+            Change::AgentRemoved(id) => return empty || self.agents.remove(id),
+            Change::FrameworkRemoved(info) => {
+                return empty || info.id.as_ref().is_some_and(|id| self.frameworks.remove(id));
+            }
+            _ => {}
+        }
+        empty
     }
 }
 
@@ -95,4 +125,25 @@ fn event_of(master: &Master, change: &Change) -> Option<Event> {
         | Change::Offer(..)
         | Change::Weights => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_is_not_told_where_its_addition_was_not() {
+        let added = |id: &str| Change::AgentAdded(id.into());
+        let removed = |id: &str| Change::AgentRemoved(id.into());
+        let mut untold = Untold::default();
+        assert!(!untold.skips(&removed("a"), false));
+        assert!(untold.skips(&added("a"), true));
+        assert!(untold.skips(&removed("a"), false));
+        assert!(!untold.skips(&added("b"), false));
+        assert!(!untold.skips(&removed("b"), false));
+        let framework = protocol::FrameworkInfo { id: Some("f".into()), ..protocol::FrameworkInfo::new("f") };
+        assert!(untold.skips(&Change::FrameworkAdded("f".into()), true));
+        assert!(untold.skips(&Change::FrameworkRemoved(framework.clone()), false));
+        assert!(!untold.skips(&Change::FrameworkRemoved(framework), false));
+    }
 }

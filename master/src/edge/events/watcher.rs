@@ -117,7 +117,7 @@ impl Watcher {
 /// Serves one watcher until it is gone: what there is, a sign of life, and one again and again.
 pub(super) async fn serve(watcher: Arc<Watcher>, snapshot: Snapshot, clock: Clock) {
     let told = async {
-        let Some(first) = first_record(snapshot, watcher.format).await else {
+        let Some(first) = first_record(snapshot, watcher.clone()).await else {
             watcher.finish();
             return;
         };
@@ -140,13 +140,18 @@ pub(super) async fn serve(watcher: Arc<Watcher>, snapshot: Snapshot, clock: Cloc
     watcher.gone.store(true, Ordering::Relaxed);
 }
 
-/// SUBSCRIBED, as pieces of one record; `None` if the runtime is ending, or there is no room.
-async fn first_record(snapshot: Snapshot, format: Format) -> Option<Vec<Piece>> {
-    let _writer = WRITERS.acquire().await.ok()?;
+/// SUBSCRIBED, as pieces of one record; `None` if the runtime is ending, there is no room, or nobody listens any more.
+async fn first_record(snapshot: Snapshot, watcher: Arc<Watcher>) -> Option<Vec<Piece>> {
+    let writer = WRITERS.acquire().await.ok()?;
     let written = tokio::task::spawn_blocking(move || {
-        let mut pieces = Pieces::default();
+        // As long as the thread is at work: the one who waits for it may go before.
+        let _writer = writer;
+        let format = watcher.format;
+        let mut pieces = Pieces::new(watcher);
         let written = operator::subscribed(&mut pieces, &snapshot, format);
-        if let Err(error) = &written {
+        if let Err(error) = &written
+            && !pieces.watcher.has_gone()
+        {
             tracing::warn!("a watcher of events is given up: {error}");
         }
         written.map(|()| pieces.record())
@@ -155,6 +160,7 @@ async fn first_record(snapshot: Snapshot, format: Format) -> Option<Vec<Piece>> 
 }
 
 /// Bytes that count as long as they are here.
+#[derive(Debug)]
 struct Piece {
     bytes: Bytes,
 }
@@ -172,10 +178,10 @@ impl Drop for Piece {
     }
 }
 
-/// A record in pieces.
-#[derive(Default)]
+/// A record in pieces, for one who may go while it is written.
 struct Pieces {
-    full: Vec<Vec<u8>>,
+    watcher: Arc<Watcher>,
+    full: VecDeque<Piece>,
     last: Vec<u8>,
     bytes: usize,
 }
@@ -184,24 +190,33 @@ struct Pieces {
 const PIECE: usize = 1 << 20;
 
 impl Pieces {
+    fn new(watcher: Arc<Watcher>) -> Self {
+        Self { watcher, full: VecDeque::new(), last: Vec::new(), bytes: 0 }
+    }
+
     /// The pieces, the length of all before the first.
     fn record(self) -> Vec<Piece> {
-        let Self { mut full, last, bytes } = self;
-        full.push(last);
+        let Self { mut full, last, bytes, .. } = self;
+        full.push_back(Piece::new(last));
         let mut head = format!("{bytes}\n").into_bytes();
-        head.append(&mut full[0]);
-        full[0] = head;
-        full.into_iter().map(Piece::new).collect()
+        if let Some(first) = full.pop_front() {
+            head.extend_from_slice(&first.bytes);
+        }
+        full.push_front(Piece::new(head));
+        full.into()
     }
 }
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.watcher.has_gone() {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "nobody listens any more"));
+        }
         self.last.extend_from_slice(bytes);
         self.bytes += bytes.len();
         if self.last.len() >= PIECE {
-            self.full.push(std::mem::take(&mut self.last));
-            if self.bytes + UNSENT.load(Ordering::Relaxed) > MAX_UNSENT {
+            self.full.push_back(Piece::new(std::mem::take(&mut self.last)));
+            if UNSENT.load(Ordering::Relaxed) > MAX_UNSENT {
                 return Err(io::Error::other("there is no room for its first record"));
             }
         }
@@ -210,5 +225,26 @@ impl Write for Pieces {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libactor::http;
+
+    use super::*;
+
+    #[test]
+    fn a_first_record_counts_while_it_is_written_and_ends_with_its_watcher() {
+        let (sender, _body) = http::stream(http::StreamLimits::default());
+        let watcher = Arc::new(Watcher::new(sender, Format::Json));
+        let mut pieces = Pieces::new(watcher.clone());
+        assert_eq!(pieces.write(b"abc").unwrap(), 3);
+        pieces.write_all(&vec![b'x'; PIECE]).unwrap();
+        assert!(UNSENT.load(Ordering::Relaxed) >= PIECE + 3);
+        watcher.finish();
+        assert_eq!(pieces.write(b"d").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        let record = pieces.record();
+        assert!(record[0].bytes.starts_with(b"1048579\nabcx") && record.len() == 2);
     }
 }

@@ -21,6 +21,7 @@ use protocol::wire::{self, Format, negotiate};
 
 use super::Api;
 use super::answers::{bad_request, refuse, unavailable};
+use super::aside;
 use super::asks;
 use super::pages::{Filter, Page};
 use super::weights;
@@ -40,13 +41,19 @@ pub(crate) async fn respond(api: Arc<Api>, request: HttpRequest) -> HttpResponse
         Ok(format) => format,
         Err(refusal) => return refuse(refusal),
     };
-    let call = match wire::decode::<Call>(format, &request.body) {
-        Ok(call) => call,
-        Err(error) => return bad_request(error.to_string()),
+    let body = request.body.clone();
+    let read = move || {
+        let call = wire::decode::<Call>(format, &body).map_err(|error| error.to_string())?;
+        match call::check(&call) {
+            Ok(()) => Ok(call),
+            Err(reason) => Err(format!("Failed to validate master::Call: {reason}")),
+        }
     };
-    if let Err(reason) = call::check(&call) {
-        return bad_request(format!("Failed to validate master::Call: {reason}"));
-    }
+    let call = match aside::read(request.body.len(), read).await {
+        Some(Ok(call)) => call,
+        Some(Err(reason)) => return bad_request(reason),
+        None => return unavailable(),
+    };
     match negotiate::response(request.header("accept")) {
         Ok(format) => answer(&api, call, format).await,
         Err(refusal) => refuse(refusal),
