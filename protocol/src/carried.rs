@@ -31,6 +31,13 @@ impl<T: Message + Default + PartialEq> Carried<T> {
     }
 }
 
+impl<T> Carried<T> {
+    /// How many bytes are carried.
+    pub(crate) fn len(&self) -> usize {
+        self.encoded.len()
+    }
+}
+
 impl<T> Clone for Carried<T> {
     fn clone(&self) -> Self {
         Self { encoded: self.encoded.clone(), of: std::marker::PhantomData }

@@ -33,3 +33,16 @@ pub const MAX_DECODED_BYTES: usize = 256 << 20;
 /// How many times the bytes of a message may be joined, in messages within messages that all came in pieces. Ours: no
 /// program writes pieces, and one that does hardly at every level.
 pub const MAX_JOINED_TIMES: usize = 4;
+/// Most bytes of a framework's description, with what its lists take in memory: it goes along with every task. Ours.
+pub const MAX_FRAMEWORK_BYTES: usize = 256 << 10;
+/// Most bytes of an executor's description, text and data together, with what its lists take in memory. Ours.
+pub const MAX_EXECUTOR_BYTES: usize = 1 << 20;
+/// Most bytes of a task's description, text and data together, with what its lists take in memory, without its
+/// executor. Ours.
+pub const MAX_TASK_BYTES: usize = 1 << 20;
+/// Most tasks that one call launches or asks about. Ours.
+pub const MAX_TASKS_IN_CALL: usize = 50_000;
+/// Most tasks of one group. Ours.
+pub const MAX_TASKS_IN_GROUP: usize = 1_000;
+/// Most bytes of the tasks of one group, its executor counted with each of them: the agent is sent them so, in one frame of 16 MiB. Ours.
+pub const MAX_GROUP_BYTES: usize = 15 << 20;

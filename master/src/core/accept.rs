@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use protocol::limits::MAX_TASKS_IN_CALL;
 use protocol::messages::{AgentEvent, Event};
 use protocol::{
     AgentId, ExecutorInfo, Filters, FrameworkId, OfferId, Operation, Reason, Resources, Role, Source, Task,
@@ -16,7 +17,7 @@ use super::agents::ExecutorRecord;
 use super::input::Change;
 use super::offers::refusal;
 use super::tasks::{TaskRecord, as_seen_by};
-use super::validate::{self, Fit, Place};
+use super::validate::{self, Fit, Place, brief};
 use super::{Master, Turn};
 
 /// The offers of one call, put together.
@@ -24,6 +25,13 @@ struct Pool {
     agent_id: AgentId,
     role: Role,
     resources: Resources,
+}
+
+fn tasks_in(operations: &[Operation]) -> usize {
+    let tasks = |operation: &Operation| match operation {
+        Operation::Launch { tasks } | Operation::LaunchGroup { tasks, .. } => tasks.len(),
+    };
+    operations.iter().map(tasks).sum()
 }
 
 impl Master {
@@ -37,6 +45,10 @@ impl Master {
         filters: Filters,
     ) {
         self.counters.count("messages_launch_tasks");
+        if tasks_in(&operations) > MAX_TASKS_IN_CALL {
+            tracing::warn!(%framework_id, "a call with more than {MAX_TASKS_IN_CALL} tasks is ignored");
+            return self.counters.count("dropped_messages");
+        }
         let pool = self.pool(framework_id, offer_ids);
         if let Some(framework) = self.frameworks.get_mut(framework_id) {
             operations.iter().for_each(|operation| framework.counters.operation(operation));
@@ -75,7 +87,7 @@ impl Master {
             // That an offer of another framework exists is none of this one's business.
             let offer = self.offers.get(offer_id).filter(|offer| offer.framework_id == *framework_id);
             let Some(offer) = offer else {
-                return Err(format!("Offer {offer_id} is no longer valid"));
+                return Err(format!("Offer {} is no longer valid", brief(offer_id.as_str())));
             };
             match &mut pool {
                 None => {

@@ -47,6 +47,9 @@ impl Master {
 
     /// The registry knows that an agent does not answer.
     pub(super) fn agent_unreachable(&mut self, turn: &mut Turn<'_>, id: &AgentId, since: UnixTime) {
+        if self.gone.contains_key(id) || self.removed.contains_key(id) {
+            return; // It was decided earlier that it does not come back.
+        }
         match self.agents.get(id).and_then(|agent| agent.leaving) {
             // It was decided meanwhile that it leaves for good: that operation follows.
             Some(Leaving::Removed(_) | Leaving::Gone(_)) => return,
@@ -55,8 +58,10 @@ impl Master {
                 self.counters.count("slave_removals/reason_unhealthy");
             }
             None => {
+                if self.recovered.remove(id).is_none() {
+                    return; // It is back meanwhile: what makes it reachable follows.
+                }
                 // A recovered one that did not come back.
-                self.recovered.remove(id);
                 self.counters.count("recovery_slave_removals");
                 let event = Event::Failure { agent_id: id.clone(), executor_id: None, status: None };
                 self.tell_all_frameworks(turn, &event);

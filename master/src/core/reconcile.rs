@@ -10,6 +10,7 @@
 //! | said to be nowhere while any agent recovers | none |
 //! | else | TASK_UNKNOWN |
 
+use protocol::limits::MAX_TASKS_IN_CALL;
 use protocol::messages::{Event, ReconcileTask};
 use protocol::{
     AgentId, FrameworkId, FrameworkInfo, Reason, Source, TaskId, TaskState, TaskStatus, UnixTime,
@@ -22,6 +23,10 @@ impl Master {
     /// Answers for the tasks named (M-E-08), or for all that are known (M-E-09).
     pub(super) fn reconcile(&mut self, turn: &mut Turn<'_>, id: &FrameworkId, tasks: Vec<ReconcileTask>) {
         self.counters.count("messages_reconcile_tasks");
+        if tasks.len() > MAX_TASKS_IN_CALL {
+            tracing::warn!(framework_id = %id, "a call with more than {MAX_TASKS_IN_CALL} tasks is ignored");
+            return self.counters.count("dropped_messages");
+        }
         if !tasks.is_empty() {
             for task in tasks {
                 self.reconcile_one(turn, id, task.task_id, task.agent_id);
@@ -71,15 +76,16 @@ impl Master {
         if self.in_transition(agent_id.as_ref()) {
             return None;
         }
-        let since = agent_id.as_ref().and_then(|agent_id| self.unreachable.get(agent_id)).copied();
         let registered = agent_id.as_ref().is_some_and(|agent_id| self.agents.contains_key(agent_id));
         let gone = agent_id.as_ref().is_some_and(|agent_id| self.gone.contains_key(agent_id));
-        let (state, message) = if since.is_some() {
+        let unreachable = agent_id.as_ref().and_then(|agent_id| self.unreachable.get(agent_id)).copied();
+        let since = unreachable.filter(|_| !gone);
+        let (state, message) = if gone {
+            (TaskState::GoneByOperator, "Reconciliation: Task is gone")
+        } else if since.is_some() {
             (TaskState::Unreachable, "Reconciliation: Task is unreachable")
         } else if registered {
             (TaskState::Gone, "Reconciliation: Task is unknown to the agent")
-        } else if gone {
-            (TaskState::GoneByOperator, "Reconciliation: Task is gone")
         } else {
             (TaskState::Unknown, "Reconciliation: Task is unknown")
         };

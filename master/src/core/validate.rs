@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 
+use protocol::limits::MAX_ID_BYTES;
 use protocol::messages::AgentCall;
 use protocol::resources::{Reservation, ReservationKind};
 use protocol::{
@@ -79,6 +80,12 @@ pub(super) fn update(old: &FrameworkInfo, new: &FrameworkInfo) -> Result<(), Str
     Ok(())
 }
 
+/// As much of an identity as a refusal repeats: one that is longer is none, and the refusal may go to many tasks.
+pub(super) fn brief(id: &str) -> &str {
+    let end = id.char_indices().nth(MAX_ID_BYTES).map(|(end, _)| end);
+    end.and_then(|end| id.get(..end)).unwrap_or(id)
+}
+
 /// A task that is to be launched by itself (M-E-11).
 pub(super) fn task(place: Place<'_>, task: &TaskInfo) -> Result<Fit, String> {
     common(place, task)?;
@@ -127,10 +134,12 @@ fn common(place: Place<'_>, task: &TaskInfo) -> Result<(), String> {
     if task.agent_id != agent.id {
         return Err(format!(
             "Task uses invalid agent {} while agent {} is expected",
-            task.agent_id, agent.id
+            brief(task.agent_id.as_str()),
+            agent.id
         ));
     }
     if let Some(other) = task.allocated_to.as_ref().filter(|other| *other != role) {
+        let other = brief(other.as_str());
         return Err(format!(
             "Invalid task resources: The resources have multiple allocation roles ('{role}' and '{other}') but \
              only one allocation role is allowed"
@@ -170,18 +179,21 @@ pub(super) struct GroupFit {
 
 /// Tasks that are to be launched together (M-E-12).
 pub(super) fn group(place: Place<'_>, wanted: &ExecutorInfo, tasks: &[TaskInfo]) -> Result<GroupFit, String> {
-    let mut named = BTreeSet::new();
     let room = place.most.saturating_sub(place.framework.tasks.len());
+    if tasks.len() > room {
+        return Err(format!("The framework may have {room} more tasks, not {}", tasks.len()));
+    }
+    protocol::validate::group(wanted, tasks).map_err(|invalid| invalid.0)?;
+    protocol::validate::executor(wanted).map_err(|invalid| invalid.0)?;
+    let mut named = BTreeSet::new();
     for task in tasks {
-        let invalid = |why: String| format!("Task '{}' is invalid: {why}", task.task_id);
+        let invalid = |why: String| format!("Task '{}' is invalid: {why}", brief(task.task_id.as_str()));
         common(place, task).map_err(invalid)?;
         if !named.insert(&task.task_id) {
             return Err(invalid(format!("Task has duplicate ID: {}", task.task_id)));
         }
         // It runs by its command, or as its executor sees fit.
-        let executor = task.command.is_none().then(|| wanted.clone());
-        let alone = TaskInfo { executor, ..task.clone() };
-        protocol::validate::task(&alone).map_err(|why| invalid(why.0))?;
+        protocol::validate::member(task, wanted).map_err(|why| invalid(why.0))?;
         if task.executor.as_ref().is_some_and(|own| !same_executor(own, wanted)) {
             return Err(format!(
                 "The `ExecutorInfo` of task '{}' is different from executor '{}'",
@@ -189,10 +201,6 @@ pub(super) fn group(place: Place<'_>, wanted: &ExecutorInfo, tasks: &[TaskInfo])
             ));
         }
     }
-    if tasks.len() > room {
-        return Err(format!("The framework may have {room} more tasks, not {}", tasks.len()));
-    }
-    protocol::validate::executor(wanted).map_err(|invalid| invalid.0)?;
     let start = executor(place, wanted)?;
     enough_for_groups(wanted)?;
     let Place { left, role, .. } = place;
@@ -287,12 +295,25 @@ fn same_executor(running: &ExecutorInfo, wanted: &ExecutorInfo) -> bool {
             .map(|resource| protocol::Resource { reservations: Vec::new(), ..resource.clone() })
             .collect::<Resources>()
     };
-    let plain = |info: &ExecutorInfo| ExecutorInfo {
-        framework_id: None,
-        resources: Resources::new(),
-        ..info.clone()
-    };
-    plain(running) == plain(wanted) && amounts(running) == amounts(wanted)
+    let ExecutorInfo {
+        executor_id,
+        framework_id: _,
+        command,
+        resources: _,
+        name,
+        data,
+        shutdown_grace_period,
+        labels,
+        unread,
+    } = running;
+    *executor_id == wanted.executor_id
+        && *command == wanted.command
+        && *name == wanted.name
+        && *data == wanted.data
+        && *shutdown_grace_period == wanted.shutdown_grace_period
+        && *labels == wanted.labels
+        && *unread == wanted.unread
+        && amounts(running) == amounts(wanted)
 }
 
 /// An agent that registers.

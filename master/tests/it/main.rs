@@ -2,6 +2,7 @@
 
 mod agent_words;
 mod api;
+mod bounds;
 mod client;
 mod golden;
 mod lines;

@@ -6,11 +6,12 @@
 #[cfg(test)]
 mod tests;
 mod unsupported;
+mod weight;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::limits::{MAX_DURATION_NANOS, MAX_ID_BYTES, MAX_NAMED, MAX_ROLES};
+use crate::limits::{MAX_DURATION_NANOS, MAX_ID_BYTES, MAX_NAMED, MAX_ROLES, MAX_TASKS_IN_GROUP};
 use crate::resources::{Resource, Value};
 use crate::{
     AgentId, Capability, Command, CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId,
@@ -270,7 +271,8 @@ fn duration(what: &str, duration: Option<Duration>) -> Result<(), Invalid> {
 }
 
 /// A framework: at least one role, each valid, several only with [`Capability::MultiRole`]; the identity, where
-/// there is one, valid; the failover timeout within what a duration may be.
+/// there is one, valid; the failover timeout within what a duration may be; at most
+/// [`MAX_FRAMEWORK_BYTES`](crate::limits::MAX_FRAMEWORK_BYTES) of it all.
 ///
 /// # Errors
 /// Says what to change.
@@ -292,6 +294,7 @@ pub fn framework(framework: &FrameworkInfo) -> Result<(), Invalid> {
     if !framework.user.is_empty() {
         user(&framework.user)?;
     }
+    weight::framework(framework)?;
     duration("failover timeout of the framework", Some(framework.failover_timeout))
 }
 
@@ -336,12 +339,14 @@ pub fn roles_of(framework: &FrameworkInfo, suppressed: &BTreeSet<Role>) -> Resul
     refuse(format!("Suppressed roles {{ {others} }} are not contained in the set of roles"))
 }
 
-/// An executor: its identity, its command, its resources (it may have none), its grace period.
+/// An executor: its identity, its command, its resources (it may have none), its grace period; at most
+/// [`MAX_EXECUTOR_BYTES`](crate::limits::MAX_EXECUTOR_BYTES) of it all.
 ///
 /// # Errors
 /// Says which part is wrong.
 pub fn executor(executor: &ExecutorInfo) -> Result<(), Invalid> {
     executor_id(&executor.executor_id)?;
+    weight::executor(executor)?;
     if let Some(id) = &executor.framework_id {
         framework_id(id)?;
     }
@@ -356,17 +361,47 @@ pub fn executor(executor: &ExecutorInfo) -> Result<(), Invalid> {
 
 /// A task, as a single value: nothing in it that an edge did not understand; its identities, resources (not none), and
 /// exactly one of `executor` and `command`, valid in itself. Task and executor together must not mix revocable and
-/// non-revocable of one name. What is asked of its container must be something that is done.
+/// non-revocable of one name. What is asked of its container must be something that is done. At most
+/// [`MAX_TASK_BYTES`](crate::limits::MAX_TASK_BYTES) of it all.
 ///
 /// # Errors
 /// Says which part is wrong.
 pub fn task(task: &TaskInfo) -> Result<(), Invalid> {
+    judge(task, task.executor.as_ref(), executor)
+}
+
+/// A task of a group whose executor is an [`executor`]: run by its command or, if it has none, by that executor.
+///
+/// # Errors
+/// As [`task`].
+pub fn member(task: &TaskInfo, of_group: &ExecutorInfo) -> Result<(), Invalid> {
+    judge(task, task.command.is_none().then_some(of_group), |_| Ok(()))
+}
+
+/// How much one group may be: at most [`MAX_TASKS_IN_GROUP`] tasks and, since each is sent with the executor, at most
+/// [`MAX_GROUP_BYTES`](crate::limits::MAX_GROUP_BYTES).
+///
+/// # Errors
+/// Says how much it is.
+pub fn group(executor: &ExecutorInfo, tasks: &[TaskInfo]) -> Result<(), Invalid> {
+    if tasks.len() > MAX_TASKS_IN_GROUP {
+        return refuse(format!("The group has {} tasks: at most {MAX_TASKS_IN_GROUP}", tasks.len()));
+    }
+    weight::group(executor, tasks)
+}
+
+fn judge(
+    task: &TaskInfo,
+    by: Option<&ExecutorInfo>,
+    executor: impl Fn(&ExecutorInfo) -> Result<(), Invalid>,
+) -> Result<(), Invalid> {
     task_id(&task.task_id)?;
     if let Some(problem) = &task.problem {
         return refuse(problem.clone());
     }
     agent_id(&task.agent_id)?;
-    match (&task.executor, &task.command) {
+    weight::task(task)?;
+    match (by, &task.command) {
         (Some(own), None) => {
             executor(own)?;
             let together: Resources = [&task.resources, &own.resources].into_iter().sum();
@@ -386,7 +421,7 @@ pub fn task(task: &TaskInfo) -> Result<(), Invalid> {
     }
     resources(&task.resources).map_err(|why| why.within("The task's resources are invalid"))?;
     if let Some(unread) = &task.unread {
-        unsupported::task(&unread.read(), task.executor.is_none())?;
+        unsupported::task(&unread.read(), by.is_none())?;
     }
     duration("kill grace period of the task", task.kill_policy.and_then(|policy| policy.grace_period))?;
     duration("max completion time of the task", task.max_completion_time)

@@ -273,3 +273,42 @@ fn a_task_with_a_problem_is_refused_with_that_sentence() {
     let told = task(&TaskInfo { problem: Some(problem.clone()), ..a_task() }).unwrap_err();
     assert_eq!(told, Invalid(problem));
 }
+
+#[test]
+fn descriptions_have_at_most_so_many_bytes() {
+    use crate::limits::{MAX_EXECUTOR_BYTES, MAX_FRAMEWORK_BYTES, MAX_GROUP_BYTES, MAX_TASK_BYTES};
+    let named = |bytes| FrameworkInfo { name: "x".repeat(bytes), ..FrameworkInfo::new("") };
+    assert_eq!(framework(&named(MAX_FRAMEWORK_BYTES - 1000)), Ok(()));
+    refused(framework(&named(MAX_FRAMEWORK_BYTES)), "The description of the framework has");
+    refused(framework(&named(MAX_FRAMEWORK_BYTES)), "bytes: at most 262144; shorten its texts");
+
+    let given = |bytes| ExecutorInfo {
+        data: vec![0; bytes].into(),
+        ..ExecutorInfo::new("e1", CommandInfo::argv("run", ["run"]))
+    };
+    assert_eq!(executor(&given(MAX_EXECUTOR_BYTES - 1000)), Ok(()));
+    refused(executor(&given(MAX_EXECUTOR_BYTES)), "The description of the executor has");
+    let custom = TaskInfo { command: None, executor: Some(given(MAX_EXECUTOR_BYTES)), ..a_task() };
+    refused(task(&custom), "bytes: at most 1048576; shorten its command");
+
+    let task_with = |command| TaskInfo { command: Some(command), ..a_task() };
+    // Empty elements of lists count too.
+    let empty = vec![String::new(); MAX_TASK_BYTES / size_of::<String>() + 1];
+    refused(task(&task_with(CommandInfo::argv("run", empty))), "The description of the task has");
+    let full = Environment(vec![("A".into(), "x".repeat(MAX_TASK_BYTES))]);
+    let command = CommandInfo { environment: full, ..CommandInfo::shell("") };
+    refused(task(&task_with(command)), "The description of the task has");
+    let unread = v1::TaskInfo {
+        discovery: Some(v1::DiscoveryInfo { name: Some("x".repeat(MAX_TASK_BYTES)), ..Default::default() }),
+        ..Default::default()
+    };
+    refused(task(&TaskInfo { unread: Carried::new(&unread), ..a_task() }), "The description of the task has");
+
+    let tasks = vec![a_task(); MAX_TASKS_IN_GROUP + 1];
+    assert_eq!(group(&given(0), &tasks[1..]), Ok(()));
+    refused(group(&given(0), &tasks), "The group has 1001 tasks: at most 1000");
+    refused(
+        group(&given(MAX_GROUP_BYTES / 1000), &tasks[1..]),
+        "at most 15728640; shorten it, or launch fewer",
+    );
+}

@@ -3,6 +3,7 @@
 use super::error::expect;
 use super::operation::operation;
 use super::{CallError, framework_info, ids, kill_policy, resources};
+use crate::limits::MAX_TASKS_IN_CALL;
 use crate::messages::{Call, ReconcileTask, Request};
 use crate::wire::v1;
 use crate::{Filters, FrameworkId};
@@ -52,7 +53,7 @@ pub fn scheduler_call(call: v1::scheduler::Call) -> Result<(Option<FrameworkId>,
             expect(wire.agent_id, "agent_id")?;
             return Err(CallError::NotYet(kind.as_str_name()));
         }
-        Type::Reconcile => reconcile(expect(call.reconcile, "reconcile")?),
+        Type::Reconcile => reconcile(expect(call.reconcile, "reconcile")?)?,
         Type::ReconcileOperations => {
             expect(call.reconcile_operations, "reconcile_operations")?;
             return Err(CallError::NotYet(kind.as_str_name()));
@@ -102,11 +103,25 @@ fn differs<T>(place: &str) -> Result<T, CallError> {
 }
 
 fn accept(wire: call::Accept) -> Result<Call, CallError> {
+    let tasks = |operation: &v1::offer::Operation| {
+        let launch = operation.launch.as_ref().map_or(0, |launch| launch.task_infos.len());
+        let group = operation.launch_group.as_ref().map_or(0, |group| group.task_group.tasks.len());
+        launch + group
+    };
+    few_enough("accept", wire.operations.iter().map(tasks).sum())?;
     let mut operations = Vec::with_capacity(wire.operations.len());
     for wire in wire.operations {
         operations.extend(operation(wire)?);
     }
     Ok(Call::Accept { offer_ids: into(wire.offer_ids), operations, filters: filters(wire.filters) })
+}
+
+fn few_enough(place: &str, tasks: usize) -> Result<(), CallError> {
+    if tasks <= MAX_TASKS_IN_CALL {
+        return Ok(());
+    }
+    let why = format!("'{place}' has {tasks} tasks: at most {MAX_TASKS_IN_CALL} in one call, make several");
+    Err(CallError::Invalid(why))
 }
 
 fn kill(wire: call::Kill) -> Call {
@@ -122,12 +137,13 @@ fn acknowledge(wire: call::Acknowledge) -> Result<Call, CallError> {
     Ok(Call::Acknowledge { agent_id: wire.agent_id.into(), task_id: wire.task_id.into(), uuid })
 }
 
-fn reconcile(wire: call::Reconcile) -> Call {
+fn reconcile(wire: call::Reconcile) -> Result<Call, CallError> {
+    few_enough("reconcile", wire.tasks.len())?;
     let task = |task: call::reconcile::Task| ReconcileTask {
         task_id: task.task_id.into(),
         agent_id: task.agent_id.map(Into::into),
     };
-    Call::Reconcile { tasks: wire.tasks.into_iter().map(task).collect() }
+    Ok(Call::Reconcile { tasks: wire.tasks.into_iter().map(task).collect() })
 }
 
 /// Wishes for resources that are none are left out: nobody grants any.

@@ -356,3 +356,34 @@ fn executors_are_heard() {
     assert_eq!((updates[0].latest_state, &updates[0].status), (TaskState::Failed, &told));
     assert_eq!(updates[0].status.uuid.map(|Uuid(bytes)| bytes[0]), Some(0xfe));
 }
+
+#[test]
+fn calls_with_too_many_tasks_are_refused() {
+    use crate::limits::MAX_TASKS_IN_CALL;
+    use crate::wire::v1::{TaskGroupInfo, TaskInfo, offer};
+    use scheduler::call::{Accept, Reconcile, Type, reconcile::Task};
+    let framework_id = Some(crate::wire::v1::FrameworkId { value: "f".into() });
+    let asked = |kind: Type| scheduler::Call {
+        framework_id: framework_id.clone(),
+        r#type: Some(kind.into()),
+        ..Default::default()
+    };
+    let reconcile = |tasks| {
+        let reconcile = Some(Reconcile { tasks: vec![Task::default(); tasks] });
+        scheduler_call(scheduler::Call { reconcile, ..asked(Type::Reconcile) })
+    };
+    let why = |place| format!("'{place}' has 50001 tasks: at most 50000 in one call, make several");
+    assert!(reconcile(MAX_TASKS_IN_CALL).is_ok());
+    assert_eq!(reconcile(MAX_TASKS_IN_CALL + 1), Err(CallError::Invalid(why("reconcile"))));
+
+    let launch = offer::operation::Launch { task_infos: vec![TaskInfo::default(); MAX_TASKS_IN_CALL] };
+    let task_group = TaskGroupInfo { tasks: vec![TaskInfo::default()] };
+    let group = offer::operation::LaunchGroup { task_group, ..Default::default() };
+    let operations = vec![
+        offer::Operation { launch: Some(launch), ..Default::default() },
+        offer::Operation { launch_group: Some(group), ..Default::default() },
+    ];
+    let accept = Some(Accept { operations, ..Default::default() });
+    let told = scheduler_call(scheduler::Call { accept, ..asked(Type::Accept) });
+    assert_eq!(told, Err(CallError::Invalid(why("accept"))));
+}
