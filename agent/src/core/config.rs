@@ -14,7 +14,7 @@ pub struct AgentConfig {
     pub pid: Pid,
     /// What it says of itself; `id` is absent.
     pub info: AgentInfo,
-    /// Of the program.
+    /// Of the API of Mesos that it speaks: shown to tools that compare it.
     pub version: String,
     /// `--registration_backoff_factor`: the first wait between attempts is random below it.
     pub registration_backoff_factor: Duration,

@@ -210,7 +210,7 @@ impl Host {
         let leader = self.masters.first().map(|part| Pid::new(master::NAME, part.address));
         let (_, master) = watch::channel(leader);
         let start = agent::shell::Start {
-            config: AgentConfig::new(node.pid("slave(1)"), info, env!("CARGO_PKG_VERSION")),
+            config: AgentConfig::new(node.pid("slave(1)"), info, protocol::wire::API_VERSION),
             seed: self.seed(),
             containerizer,
             events,

@@ -13,10 +13,11 @@ use super::{Api, changes, operator, scheduler, weights};
 use crate::core::Master;
 
 /// Pages of a snapshot, and what they are for. Each is also found under its name with `.json`, where old tools look.
-const PAGES: [(&str, Page, &str); 6] = [
+const PAGES: [(&str, Page, &str); 7] = [
     ("/state", Page::State, "all that the master knows, as JSON"),
     ("/state-summary", Page::Summary, "agents and frameworks, with their tasks counted by state"),
     ("/slaves", Page::Slaves, "the agents, with their resources in full. Parameter: slave_id"),
+    ("/agents", Page::Slaves, "as /slaves"),
     ("/frameworks", Page::Frameworks, "the frameworks. Parameter: framework_id"),
     (
         "/tasks",

@@ -87,7 +87,7 @@ async fn in_directory(
         attributes: Attributes::default(),
         id: None,
     };
-    let config = AgentConfig::new(agent_node.pid("slave(1)"), info, env!("CARGO_PKG_VERSION"));
+    let config = AgentConfig::new(agent_node.pid("slave(1)"), info, protocol::wire::API_VERSION);
     let agent =
         start_agent(&agent_node, config, ProcessConfig::new(directory)?, node.address(), Default::default())?;
     let spec = JobSpec {

@@ -231,7 +231,7 @@ fn settings(flags: &Flags, node: &Node, work_dir: &Path) -> Result<AgentConfig, 
         attributes: flags.parsed::<Attributes>("attributes").unwrap_or_default(),
         id: None,
     };
-    let mut config = AgentConfig::new(node.pid(ACTOR), info, env!("CARGO_PKG_VERSION"));
+    let mut config = AgentConfig::new(node.pid(ACTOR), info, protocol::wire::API_VERSION);
     let take = |name, into: &mut std::time::Duration| *into = flags.duration(name).unwrap_or(*into);
     take("registration_backoff_factor", &mut config.registration_backoff_factor);
     take("executor_registration_timeout", &mut config.executor_registration_timeout);

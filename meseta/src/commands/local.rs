@@ -224,7 +224,7 @@ impl LocalCluster {
             attributes: Attributes::default(),
             id: None,
         };
-        let config = AgentConfig::new(node.pid(super::agent::ACTOR), info, env!("CARGO_PKG_VERSION"));
+        let config = AgentConfig::new(node.pid(super::agent::ACTOR), info, protocol::wire::API_VERSION);
         let containers = ProcessConfig::new(&work_dir)?;
         let handle =
             super::agent::start(&node, config, containers, self.master.address(), Shown::of(flags, "local"))?;

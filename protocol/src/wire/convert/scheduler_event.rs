@@ -62,7 +62,7 @@ pub fn scheduler_event(event: &Event, context: &EventContext) -> v1::scheduler::
             wire.failure = Some(event::Failure {
                 agent_id: Some(agent_id.into()),
                 executor_id: executor_id.as_ref().map(Into::into),
-                status: *status,
+                status: status.map(wait_status),
             });
             Type::Failure
         }
@@ -74,4 +74,28 @@ pub fn scheduler_event(event: &Event, context: &EventContext) -> v1::scheduler::
     };
     wire.r#type = Some(kind.into());
     wire
+}
+
+/// How an executor ended, as `waitpid` says it: clients of Mesos take it apart by `WIFEXITED` and its like. Ours is an exit
+/// status, or 128 and a signal's number; an exit status that looks like the latter is told as that signal. Negative: it
+/// never started.
+fn wait_status(status: i32) -> i32 {
+    match status {
+        0..=128 => status << 8,
+        129..=192 => status - 128,
+        193..=255 => status << 8,
+        _ => status,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wait_status;
+
+    #[test]
+    fn the_end_of_an_executor_is_told_as_the_kernel_does() {
+        for (ours, wire) in [(0, 0), (7, 7 << 8), (137, 9), (143, 15), (255, 255 << 8), (-1, -1)] {
+            assert_eq!(wait_status(ours), wire, "{ours}");
+        }
+    }
 }

@@ -18,7 +18,11 @@ pub fn task_to_wire(task: &Task, allocated_to: Option<&Role>, refined: bool) -> 
         resources: resources_to_wire(&task.resources, allocated_to, refined),
         statuses: task.statuses.iter().map(task_status_to_wire).collect(),
         status_update_state: task.status_update_state.map(|state| state.number().into()),
-        status_update_uuid: task.status_update_uuid.map(ids::uuid_to_wire),
+        // The record forgets the uuid of an end that was acknowledged; its status keeps it.
+        status_update_uuid: task
+            .status_update_uuid
+            .or_else(|| task.statuses.last().and_then(|status| status.uuid))
+            .map(ids::uuid_to_wire),
         labels: labels_to_wire(&task.labels),
         kill_policy: task.kill_policy.map(kill_policy_to_wire),
         user: task.user.clone(),

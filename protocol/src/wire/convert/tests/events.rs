@@ -66,7 +66,7 @@ fn schedulers_are_told_what_happens() {
         (
             Event::Failure { agent_id: "s".into(), executor_id: Some("e".into()), status: Some(137) },
             r#"{"type": "FAILURE", "failure": {"agent_id": {"value": "s"}, "executor_id": {"value": "e"},
-                "status": 137}}"#,
+                "status": 9}}"#,
         ),
         (
             Event::Failure { agent_id: "s".into(), executor_id: None, status: None },
