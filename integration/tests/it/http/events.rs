@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use super::raw::PATIENCE;
 use super::{Connection, Response};
 
+/// How many events are shown where one that was waited for does not come.
+const REMEMBERED: usize = 50;
+
 /// The events of one stream, read by a thread of its own until the stream ends.
 pub(crate) struct Events {
     pub(crate) headers: Vec<(String, String)>,
@@ -36,7 +39,7 @@ impl Events {
             return Err(Response { status, headers, body: connection.exactly(length) });
         }
         let socket = connection.try_clone();
-        let (sender, receiver) = sync_channel(1_000_000);
+        let (sender, receiver) = sync_channel(10_000);
         std::thread::spawn(move || {
             connection.wait_for_ever();
             while let Some(chunk) = connection.chunk_if_any() {
@@ -58,6 +61,9 @@ impl Events {
     pub(crate) fn next(&mut self) -> Option<Value> {
         match self.receiver.recv_timeout(PATIENCE) {
             Ok(event) => {
+                if self.passed.len() == REMEMBERED {
+                    self.passed.pop_front();
+                }
                 self.passed.push_back(event.clone());
                 Some(event)
             }
