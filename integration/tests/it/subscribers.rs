@@ -12,11 +12,14 @@ const SUBSCRIBERS: usize = 60;
 /// Tasks that one call asks about: as many events.
 const ASKED: usize = 500;
 /// Calls of each subscriber: so many events that what waits for one that does not read passes any bound.
+/// `MESETA_SUBSCRIBER_CALLS` sets another number.
 const CALLS: usize = 40;
 
 #[test]
 fn those_who_do_not_read_cost_the_others_nothing() {
-    let subscribers = std::env::var("MESETA_SUBSCRIBERS").map_or(SUBSCRIBERS, |text| text.parse().unwrap());
+    let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let (subscribers, calls) =
+        (number("MESETA_SUBSCRIBERS", SUBSCRIBERS), number("MESETA_SUBSCRIBER_CALLS", CALLS));
     let cluster = Cluster::start(ClusterConfig { agents: 0, ..ClusterConfig::default() }).unwrap();
     let master = cluster.master(0);
     let framework =
@@ -28,7 +31,7 @@ fn those_who_do_not_read_cost_the_others_nothing() {
     std::thread::scope(|threads| {
         for mut reader in readers {
             threads.spawn(move || {
-                for call in 0..CALLS {
+                for call in 0..calls {
                     reader.accepted(reconcile(call));
                     for expected in (0..ASKED).map(|task| task_id(call, task)) {
                         let status = reader.events.wait_for("UPDATE")["update"]["status"].clone();
@@ -38,7 +41,7 @@ fn those_who_do_not_read_cost_the_others_nothing() {
             });
         }
         threads.spawn(|| {
-            for call in 0..CALLS {
+            for call in 0..calls {
                 for one in &stalled {
                     one.ask(master, call);
                 }
