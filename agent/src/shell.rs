@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use crate::containerizer::{ContainerEvent, Containerizer};
 use crate::core::{Agent, AgentConfig, Input, Output};
 use crate::edge::asks::Asks;
+use crate::edge::limits::MAX_WAITING;
 use crate::edge::metrics::AgentMetrics;
 use crate::edge::routes;
 use crate::edge::sandboxes::Sandboxes;
@@ -21,7 +22,7 @@ use crate::edge::site::Site;
 use crate::edge::snapshot::Snapshot;
 use crate::edge::statistics::Statistics;
 use crate::edge::streams::Streams;
-use crate::edge::view::View;
+use crate::edge::view::{Feeder, View};
 
 /// The log's virtual path among the served files. Source: Mesos.
 const LOG_PATH: &str = "/slave/log";
@@ -101,8 +102,10 @@ impl AgentHandle {
 pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHandle, SpawnError> {
     let (ending, ended) = watch::channel(None);
     let name = start.config.pid.name().to_string();
-    let view = Arc::new(View::default());
+    let feeder = Arc::new(Feeder::default());
+    let view = Arc::new(View::new(feeder.clone(), || Input::Look, MAX_WAITING));
     let site = Arc::new(Site {
+        feeder: feeder.clone(),
         node: node.clone(),
         view: view.clone(),
         version: start.version,
@@ -111,8 +114,8 @@ pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHand
         files: files(start.log_file.as_deref()),
         log_file: start.log_file,
         statistics: Statistics::new(start.containerizer.meter()),
-        asks: Asks::default(),
-        streams: Arc::new(Streams::new(node.address(), node.http_limits().stream())),
+        asks: Asks::new(feeder.clone()),
+        streams: Arc::new(Streams::new(feeder.clone(), node.address(), node.http_limits().stream())),
     });
     let machine = Agent::new(start.config, start.seed, node.clock().now());
     let edge = AgentEdge {
@@ -184,9 +187,7 @@ impl<C: Containerizer> AgentEdge<C> {
 
 impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
     fn started(&mut self, shell: &ShellHandle<Input>) {
-        self.site.view.begin(shell.clone());
-        self.site.asks.begin(shell.clone());
-        self.site.streams.begin(shell.clone());
+        self.site.feeder.open(shell.clone());
         self.shell = Some(shell.clone());
         if let Some((events, master)) = self.sources.take() {
             let sandboxes = self.sandboxes.clone();
@@ -230,13 +231,14 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
 
     fn after(&mut self, machine: &Agent, now: Time) {
         self.metrics.update(machine, now);
-        self.site.view.serve(|| Snapshot::take(machine, now));
+        self.site.view.serve(|| Arc::new(Snapshot::take(machine, now)));
     }
 
     fn stopped(&mut self, _: &Agent) {
         self.site.asks.close();
         self.site.view.close();
         self.site.streams.close();
+        self.site.feeder.close();
     }
 }
 

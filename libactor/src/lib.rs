@@ -13,8 +13,9 @@
 //! | what travels | [`Message`], [`Request`], [`message_name`] |
 //! | actors: what they take, their handle to themselves | [`Receive`], [`Answer`], [`OnExited`], [`Install`], [`Me`] |
 //! | components that decide, as plain data | [`machine`], [`shell`] |
+//! | the way to a machine, looks at it | [`Feeder`], [`View`] |
 //! | actors that are made again | [`supervise`](supervise()), [`Backoff`] |
-//! | time | [`Clock`], [`Time`], [`Timers`] |
+//! | time, randomness | [`Clock`], [`Time`], [`Timers`]; [`Random`], [`entropy`](entropy()) |
 //! | HTTP | [`http`] |
 //! | files over HTTP | [`files`] |
 //! | metrics | [`Metrics`] |
@@ -82,6 +83,7 @@ mod actor;
 mod clock;
 mod codec;
 mod complaint;
+mod entropy;
 mod error;
 pub mod files;
 mod filter;
@@ -101,9 +103,11 @@ mod supervise;
 mod sync;
 mod system;
 mod time;
+mod view;
 
 pub use actor::{Answer, Install, Me, OnExited, Receive, Reply, TimerHandle};
 pub use clock::{Clock, Sleep};
+pub use entropy::entropy;
 pub use error::{AskError, BindError, SendError, SpawnError};
 pub use filter::{Delivery, Filter, Verdict};
 pub use http::{HttpBody, HttpRequest, HttpResponse};
@@ -115,3 +119,4 @@ pub use pid::{MAX_NAME_BYTES, ParsePidError, Pid, valid_name};
 pub use shell::{Accept, Edge, ShellHandle};
 pub use supervise::{Backoff, supervise};
 pub use time::{Time, Timers};
+pub use view::{Feeder, NotFed, View};

@@ -102,6 +102,8 @@ pub const SHARED_BODIES_BYTES: usize = 4 << 30;
 /// Shared bodies, and compressions, that are worked on at a time, at most; fewer where there are less than twice as many
 /// processors: the others are for the cluster and its clients.
 pub const HTTP_WORKERS: usize = 4;
+/// Bodies of requests up to this many bytes are read where they are: less than a thread costs.
+pub const HTTP_LARGE_BODY_BYTES: usize = 64 << 10;
 /// A body of at least this many bytes is sent as gzip to whom that is welcome, as in Mesos.
 pub const GZIP_MIN_BYTES: usize = 1024;
 /// A body of at most this many bytes is compressed at once; others on another thread.

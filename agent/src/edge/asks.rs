@@ -1,21 +1,21 @@
 //! Questions that HTTP requests put to the machine, and that it answers by number.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use libactor::shell::ShellHandle;
 use tokio::sync::oneshot;
 
 use super::limits::MAX_ASKS;
+use super::view::Feeder;
 use crate::core::{Ask, Input, Refusal};
 
 /// What the machine says.
 pub(crate) type Answer = Result<(), (Refusal, String)>;
 
 /// The questions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Asks {
-    shell: OnceLock<ShellHandle<Input>>,
+    feeder: Arc<Feeder>,
     open: Mutex<Open>,
 }
 
@@ -40,10 +40,9 @@ impl Drop for OpenAsk<'_> {
 }
 
 impl Asks {
-    /// The actor runs.
-    pub(crate) fn begin(&self, shell: ShellHandle<Input>) {
-        // It is started once.
-        let _ = self.shell.set(shell);
+    /// None yet.
+    pub(crate) fn new(feeder: Arc<Feeder>) -> Self {
+        Self { feeder, open: Mutex::default() }
     }
 
     /// The actor has ended: nobody gets an answer any more.
@@ -57,25 +56,27 @@ impl Asks {
     pub(crate) async fn ask(&self, question: impl FnOnce(Ask) -> Input) -> Answer {
         let unable = |why: &str| Err((Refusal::Unavailable, why.to_owned()));
         let (sender, receiver) = oneshot::channel();
-        let (shell, ask) = {
+        let ask = {
             let mut open = self.lock();
             // What is fed from then on may find a mailbox that nobody reads any more.
             if open.closed {
                 return unable("The agent is ending");
             }
-            let Some(shell) = self.shell.get() else { return unable("The agent is starting") };
+            if !self.feeder.is_open() {
+                return unable("The agent is starting");
+            }
             if open.waiting.len() >= MAX_ASKS {
                 return unable("The agent has too many open calls; try again later");
             }
             let ask = Ask(open.next);
             open.next += 1;
             open.waiting.insert(ask, sender);
-            (shell, ask)
+            ask
         };
         // Who goes away meanwhile leaves no question behind.
         let _open = OpenAsk { asks: self, ask };
         // It waits for room: a client that sends more than the agent can take is held back.
-        if shell.feed(question(ask)).await.is_err() {
+        if self.feeder.feed(question(ask)).await.is_err() {
             return unable("The agent is ending");
         }
         receiver.await.unwrap_or_else(|_| unable("The agent is ending"))
@@ -100,7 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn once_the_actor_has_ended_questions_are_refused() {
-        let asks = Asks::default();
+        let asks = Asks::new(Arc::default());
         let why = |answer: Answer| answer.expect_err("it is refused").1;
         assert_eq!(why(asks.ask(|_| Input::Look).await), "The agent is starting");
         asks.close();

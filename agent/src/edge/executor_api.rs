@@ -14,7 +14,7 @@ use protocol::messages::ExecutorCallKind;
 use protocol::wire::convert::{self, CallError};
 use protocol::wire::{self, negotiate, v1};
 
-use super::bodies;
+use super::LARGE_BODIES;
 use super::refused::Refused;
 use super::site::Site;
 use super::streams::Opened;
@@ -27,8 +27,9 @@ pub(crate) async fn executor(site: Arc<Site>, request: HttpRequest) -> HttpRespo
 
 async fn answer(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Refused> {
     let format = negotiate::request(request.method.as_str(), request.header("content-type"))?;
-    let read = move |body: &[u8]| {
-        let call = wire::decode::<v1::executor::Call>(format, body).map_err(Refused::bad)?;
+    let body = request.body.clone();
+    let read = move || {
+        let call = wire::decode::<v1::executor::Call>(format, &body).map_err(Refused::bad)?;
         convert::executor_call(call).map_err(|error| match error {
             CallError::Invalid(why) | CallError::Subscription(why) => {
                 Refused::bad(format_args!("Failed to validate Executor::Call: {why}"))
@@ -36,7 +37,8 @@ async fn answer(site: &Site, request: &HttpRequest) -> Result<HttpResponse, Refu
             CallError::NotYet(_) => Refused::unknown(),
         })
     };
-    let (framework_id, executor_id, call) = bodies::read(&request.body, read).await?;
+    let read = LARGE_BODIES.read(request.body.len(), read).await;
+    let (framework_id, executor_id, call) = read.ok_or_else(Refused::unable)??;
     let mut opened = None;
     if matches!(call, ExecutorCallKind::Subscribe { .. }) {
         let format = negotiate::response(request.header("accept"))?;

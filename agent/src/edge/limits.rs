@@ -14,7 +14,5 @@ pub(crate) const MAX_STREAMS: usize = 16_384;
 pub(crate) const MEASURING: Duration = Duration::from_secs(10);
 /// Largest record of a streaming request, bytes. Ours: the bodies of requests are bounded, too.
 pub(crate) const MAX_RECORD_BYTES: usize = 4 << 20;
-/// Bodies of requests beyond this are read beside the shared thread, bytes. Ours: calls are small but for the data they carry.
-pub(crate) const LARGE_BODY_BYTES: usize = 64 << 10;
 /// Most threads that read large bodies. Ours: executors are to have processors left.
 pub(crate) const MAX_READERS: usize = 1;

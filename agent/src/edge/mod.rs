@@ -4,19 +4,17 @@
 //! |---|---|
 //! | [`probe`] | the machine's resources |
 //! | [`metrics`] | what the agent counts |
-//! | [`snapshot`], `view` | the machine at one moment, for those who read it elsewhere; how they get it |
+//! | [`snapshot`], `view` | the machine at one moment, for those who read it elsewhere; how they get it, and the way to it |
 //! | `routes`, `site` | what is served over HTTP; what the routes share |
 //! | `executor_api`, `asks`, `streams` | executors that speak HTTP: their calls, and the streams of their events |
-//! | `bodies` | the bodies of requests: how they are read |
 //! | `operator` | what operators ask |
 //! | `v0` | the older, read-only endpoints |
 //! | `statistics` | what containers use |
 //! | `sandboxes` | sandboxes among the served files |
 
 pub(crate) mod asks;
-mod bodies;
 mod executor_api;
-mod limits;
+pub(crate) mod limits;
 pub mod metrics;
 mod operator;
 pub mod probe;
@@ -29,3 +27,10 @@ pub(crate) mod statistics;
 pub(crate) mod streams;
 mod v0;
 pub(crate) mod view;
+
+use libactor::http::Readers;
+
+use limits::MAX_READERS;
+
+/// Reads large bodies, for this whole process.
+static LARGE_BODIES: Readers = Readers::new(MAX_READERS);

@@ -17,11 +17,12 @@ use super::snapshot::Snapshot;
 use super::statistics::Statistics;
 use super::streams::Streams;
 use super::v0;
-use super::view::View;
+use super::view::{Feeder, View};
 
 /// What the routes share.
 pub(crate) struct Site {
     pub(crate) node: Node,
+    pub(crate) feeder: Arc<Feeder>,
     pub(crate) view: Arc<View>,
     pub(crate) version: VersionInfo,
     pub(crate) flags: BTreeMap<String, String>,

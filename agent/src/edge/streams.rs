@@ -6,24 +6,24 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use libactor::Pid;
 use libactor::http::{self, HttpBody, HttpResponse, StatusCode, StreamLimits, StreamSender};
-use libactor::shell::ShellHandle;
 use protocol::messages::ExecutorEvent;
 use protocol::wire::convert::{self, ExecutorEventContext};
 use protocol::wire::{self, Format, recordio};
 use protocol::{Capability, ContainerId, Uuid};
 
 use super::limits::MAX_STREAMS;
+use super::view::Feeder;
 use crate::core::Input;
 
 /// The streams.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    shell: OnceLock<ShellHandle<Input>>,
+    feeder: Arc<Feeder>,
     node: SocketAddr,
     limits: StreamLimits,
     open: Mutex<BTreeMap<String, Stream>>,
@@ -73,14 +73,8 @@ impl Drop for Opened {
 
 impl Streams {
     /// None yet. `node` is where the node listens.
-    pub(crate) fn new(node: SocketAddr, limits: StreamLimits) -> Self {
-        Self { shell: OnceLock::new(), node, limits, open: Mutex::default() }
-    }
-
-    /// The actor runs.
-    pub(crate) fn begin(&self, shell: ShellHandle<Input>) {
-        // It is started once.
-        let _ = self.shell.set(shell);
+    pub(crate) fn new(feeder: Arc<Feeder>, node: SocketAddr, limits: StreamLimits) -> Self {
+        Self { feeder, node, limits, open: Mutex::default() }
     }
 
     /// The actor has ended, and with it the streams.
@@ -90,9 +84,9 @@ impl Streams {
         }
     }
 
-    /// Opens a stream; `None` where there are too many, or the system has no randomness.
+    /// Opens a stream under an id that nobody can guess; `None` where there are too many, or the system has no randomness.
     pub(crate) fn open(self: &Arc<Self>, format: Format) -> Option<Opened> {
-        let id = random_id()?;
+        let id = Uuid::from_random(libactor::entropy()?).to_string();
         let pid = Pid::stream(&id, self.node);
         let (sender, body) = http::stream(self.limits.clone());
         let mut open = self.lock();
@@ -114,7 +108,6 @@ impl Streams {
 
     /// The machine wants to hear of its end; that it has ended it itself does not matter to it.
     pub(crate) fn watch(self: &Arc<Self>, pid: Pid) {
-        let Some(shell) = self.shell.get().cloned() else { return };
         let sender = pid.stream_id().and_then(|id| self.lock().get(id).map(|stream| stream.sender.clone()));
         let streams = self.clone();
         tokio::spawn(async move {
@@ -124,7 +117,7 @@ impl Streams {
                 streams.finish(&pid);
             }
             // An error means that the agent has ended.
-            let _ = shell.feed(Input::Exited { pid }).await;
+            let _ = streams.feeder.feed(Input::Exited { pid }).await;
         });
     }
 
@@ -156,19 +149,12 @@ fn record(format: Format, event: &ExecutorEvent, context: &ExecutorEventContext)
     recordio::record(&wire::encode(format, &convert::executor_event(event, context)))
 }
 
-/// An id that nobody can guess; `None` where the system has no randomness to give.
-fn random_id() -> Option<String> {
-    let mut bits = [0; 16];
-    getrandom::fill(&mut bits).ok()?;
-    Some(Uuid::from_random(u128::from_ne_bytes(bits)).to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn streams() -> Arc<Streams> {
-        Arc::new(Streams::new("127.0.0.1:5051".parse().unwrap(), StreamLimits::default()))
+        Arc::new(Streams::new(Arc::default(), "127.0.0.1:5051".parse().unwrap(), StreamLimits::default()))
     }
 
     #[test]

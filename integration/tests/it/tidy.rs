@@ -23,6 +23,7 @@ const BANNED_IN_CORES: &[&str] = &[
     "HashMap",
     "HashSet",
     "getrandom",
+    "entropy()",
     "async fn",
     ".await",
     " f64",

@@ -21,7 +21,7 @@
 //! | events as they happen | [`stream`] |
 //! | what comes from elsewhere at its own pace | [`HttpResponse::stream`] |
 //!
-//! gzip, JSONP, `HEAD` and `Content-Length` are seen to for all of them.
+//! gzip, JSONP, `HEAD` and `Content-Length` are seen to for all of them. Large bodies of requests are read with [`Readers`].
 
 mod activity;
 mod builtin;
@@ -32,6 +32,7 @@ mod limits;
 mod message;
 mod page;
 mod path;
+mod readers;
 mod respond;
 mod route;
 mod serve;
@@ -49,6 +50,7 @@ use tokio::sync::OwnedSemaphorePermit;
 pub use hyper::{HeaderMap, Method, StatusCode};
 pub use limits::HttpLimits;
 pub use message::{HttpBody, HttpRequest, HttpResponse};
+pub use readers::Readers;
 pub(crate) use serve::HttpServer;
 pub use shared::{SharedBody, WeakBody};
 pub use stream::{StreamBody, StreamCut, StreamLimits, StreamSender, stream};

@@ -7,7 +7,7 @@ use libactor::Gauge;
 use libactor::http::{HttpResponse, StatusCode};
 use tokio::sync::oneshot;
 
-use super::feeder::Feeder;
+use super::view::Feeder;
 use crate::core::{Answer, Ask, Input, Refusal};
 
 /// Questions that may be open at a time; further ones are refused with 503. Ours: as many as there may be connections.

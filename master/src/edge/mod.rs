@@ -2,22 +2,20 @@
 //!
 //! | part | what it does |
 //! |---|---|
-//! | [`mirror`], [`snapshot`], [`load`], [`view`] | the machine as shared values, and how one gets to see them |
+//! | [`mirror`], [`snapshot`], [`load`], [`view`] | the machine as shared values, how one gets to see them, and the way to the machine |
 //! | [`pages`], [`v0`] | what is made of a snapshot: the JSON of the older endpoints |
 //! | [`scheduler`], [`streams`] | the scheduler API, and the streams of its subscribers |
 //! | [`operator`], [`messages`], [`events`] | the operator API, and the stream of its events |
-//! | [`feeder`], [`asks`] | the way to the machine; questions to it that wait for an answer |
+//! | [`asks`] | questions to the machine that wait for an answer |
 //! | [`changes`], [`weights`] | the older endpoints that change something |
-//! | [`routes`], [`aside`] | which path goes where; large bodies are read on another thread |
+//! | [`routes`] | which path goes where |
 //! | [`undelivered`], [`metrics`], [`framework_metrics`] | messages that could not be delivered; numbers for the node's metrics |
 
 pub(crate) mod about;
 mod answers;
-mod aside;
 pub(crate) mod asks;
 mod changes;
 pub(crate) mod events;
-mod feeder;
 mod framework_metrics;
 pub(crate) mod leader;
 mod load;
@@ -44,20 +42,23 @@ use std::sync::Arc;
 
 use libactor::Node;
 use libactor::files::Files;
+use libactor::http::Readers;
 use libactor::shell::ShellHandle;
 
 use crate::core::Input;
 use about::About;
 use asks::Asks;
 use events::Hub;
-use feeder::Feeder;
 use leader::Leader;
 use pages::Pages;
 use streams::Streams;
-use view::View;
+use view::{Feeder, MAX_WAITING, View};
 
 /// Where the log is found among the files.
 const LOG: &str = "/master/log";
+
+/// Reads large bodies, in this process two at a time. Ours: each takes a thread, and memory some times its size.
+static LARGE_BODIES: Readers = Readers::new(2);
 
 /// What HTTP requests are answered with.
 pub(crate) struct Api {
@@ -77,7 +78,7 @@ impl Api {
     /// Of a master on a node.
     pub(crate) fn new(node: &Node, host: &str, about: About, most_watchers: usize) -> Arc<Self> {
         let (about, feeder) = (Arc::new(about), Arc::new(Feeder::default()));
-        let view = Arc::new(View::new(feeder.clone()));
+        let view = Arc::new(View::new(feeder.clone(), || Input::Look, MAX_WAITING));
         let open = node.metrics().gauge("master/event_queue_http_requests");
         let watchers = node.metrics().gauge("master/operator_event_stream_subscribers");
         let shared = node.metrics().counter("master/http_cache_hits");

@@ -221,7 +221,9 @@ mod tests {
 
     use libactor::http::{HeaderMap, Method};
 
+    use super::super::view::MAX_WAITING as MOST;
     use super::*;
+    use crate::core::Input;
 
     fn filter(query: &[(&str, &str)]) -> Filter {
         let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -240,7 +242,7 @@ mod tests {
     #[tokio::test]
     async fn pages_that_wait_are_bounded_and_given_up_with_those_who_asked() {
         let metrics = libactor::Metrics::default();
-        let view = Arc::new(View::new(Arc::default()));
+        let view = Arc::new(View::new(Arc::default(), || Input::Look, MOST));
         // All that is asked for before the first `await` waits.
         let version = protocol::wire::common::VersionInfo::new("0.1.0");
         let about = Arc::new(About { version, flags: BTreeMap::new(), log_file: None });

@@ -11,11 +11,10 @@ use protocol::wire::negotiate::Refusal;
 use protocol::wire::v1::scheduler::call::Type;
 use protocol::wire::{self, DecodeError, Format, negotiate, v1};
 
-use super::Api;
 use super::answers::{bad_request, not_implemented, refuse, unavailable};
-use super::aside;
 use super::asks;
 use super::streams::Opened;
+use super::{Api, LARGE_BODIES};
 use crate::core::{Answer, Input};
 
 /// The path.
@@ -38,7 +37,7 @@ pub(crate) async fn respond(api: Arc<Api>, request: HttpRequest) -> HttpResponse
         let call = wire::decode::<v1::scheduler::Call>(format, &body)?;
         Ok::<_, DecodeError>((call.r#type(), convert::scheduler_call(call)))
     };
-    let (kind, call) = match aside::read(request.body.len(), read).await {
+    let (kind, call) = match LARGE_BODIES.read(request.body.len(), read).await {
         Some(Ok(read)) => read,
         Some(Err(error)) => return bad_request(error.to_string()),
         None => return unavailable(),

@@ -13,7 +13,7 @@ use protocol::messages::Event;
 use protocol::wire::convert::{self, EventContext};
 use protocol::wire::{self, Format, recordio};
 
-use super::feeder::Feeder;
+use super::view::Feeder;
 use crate::core::Input;
 
 /// Streams that may be open at a time; further ones are refused with 503. Ours: as many as there may be connections.
@@ -66,9 +66,9 @@ impl Streams {
         }
     }
 
-    /// Opens a stream; `None` where there are too many.
+    /// Opens a stream under an id that nobody can guess; `None` where there are too many, or the system has no randomness.
     pub(crate) fn open(self: &Arc<Self>, format: Format, context: EventContext) -> Option<Opened> {
-        let id = random_id()?;
+        let id = Uuid::from_random(libactor::entropy()?).to_string();
         let pid = Pid::stream(&id, self.node);
         let last = record(format, &context, &Event::Error(CUT.to_owned()));
         let (sender, body) = http::stream(StreamLimits { last: Some(last), ..self.limits.clone() });
@@ -137,7 +137,8 @@ impl Streams {
         // Not in the `if let`: its lock would be held while waiting.
         let stream = self.lock().remove(id);
         if let Some(Stream { pid, linked: true, .. }) = stream {
-            self.feeder.feed(Input::Exited { pid }).await;
+            // An error means that the master has ended.
+            let _ = self.feeder.feed(Input::Exited { pid }).await;
         }
     }
 
@@ -149,11 +150,4 @@ impl Streams {
 /// One event, as it is sent.
 fn record(format: Format, context: &EventContext, event: &Event) -> bytes::Bytes {
     recordio::record(&wire::encode(format, &convert::scheduler_event(event, context)))
-}
-
-/// An id that nobody can guess; `None` where the system has no randomness to give.
-fn random_id() -> Option<String> {
-    let mut bits = [0; 16];
-    getrandom::fill(&mut bits).ok()?;
-    Some(Uuid::from_random(u128::from_ne_bytes(bits)).to_string())
 }

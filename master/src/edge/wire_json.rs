@@ -38,14 +38,8 @@ pub(crate) fn master_capabilities(info: &MasterInfo) -> Vec<&'static str> {
 }
 
 fn list<M: WireMessage>(elements: &[M]) -> Option<Box<RawValue>> {
-    let mut json = vec![b'['];
-    for (index, element) in elements.iter().enumerate() {
-        if index > 0 {
-            json.push(b',');
-        }
-        wire::to_json(element, &mut json);
-    }
-    json.push(b']');
+    let mut json = Vec::new();
+    wire::to_json_list(elements, &mut json);
     raw(json)
 }
 

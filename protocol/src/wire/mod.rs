@@ -146,6 +146,18 @@ pub fn to_json<M: WireMessage>(message: &M, out: &mut Vec<u8>) {
     json::write::object(M::TABLE, &bytes, out);
 }
 
+/// Appends messages as a JSON array, as [`to_json`] does one.
+pub fn to_json_list<M: WireMessage>(messages: &[M], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (index, message) in messages.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        to_json(message, out);
+    }
+    out.push(b']');
+}
+
 /// Appends a text as a JSON string, escaped as in messages.
 pub fn to_json_string(text: &str, out: &mut Vec<u8>) {
     json::write::string(text.as_bytes(), out);

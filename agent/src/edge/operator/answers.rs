@@ -180,13 +180,7 @@ fn object<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> String {
 }
 
 fn list<M: WireMessage>(messages: &[M]) -> String {
-    let mut json = vec![b'['];
-    for (index, message) in messages.iter().enumerate() {
-        if index > 0 {
-            json.push(b',');
-        }
-        wire::to_json(message, &mut json);
-    }
-    json.push(b']');
+    let mut json = Vec::new();
+    wire::to_json_list(messages, &mut json);
     String::from_utf8_lossy(&json).into_owned()
 }

@@ -16,7 +16,7 @@ use protocol::wire::v1::agent::call::{self, Type};
 use protocol::wire::v1::agent::{Call, Response, response};
 use protocol::wire::{self, Format, recordio, v1};
 
-use super::bodies;
+use super::LARGE_BODIES;
 use super::limits::MAX_RECORD_BYTES;
 use super::refused::Refused;
 use super::site::{Site, page};
@@ -33,7 +33,9 @@ async fn answer(site: &Arc<Site>, request: &HttpRequest) -> Result<HttpResponse,
         request.header("message-content-type"),
     )?;
     let accept = negotiate::agent_response(request.header("accept"), request.header("message-accept"))?;
-    let call = bodies::read(&request.body, move |body| read(content, body)).await?;
+    let body = request.body.clone();
+    let read = LARGE_BODIES.read(request.body.len(), move || read(content, &body)).await;
+    let call = read.ok_or_else(Refused::unable)??;
     let kind = check::call(&call)
         .map_err(|why| Refused::bad(format_args!("Failed to validate agent::Call: {why}")))?;
     check::streaming(kind, content, accept)?;

@@ -18,8 +18,8 @@ use libactor::http::{self, HttpBody, StreamLimits};
 use libactor::{Clock, Gauge, Node};
 use protocol::wire::Format;
 
-use super::feeder::Feeder;
 use super::snapshot::Snapshot;
+use super::view::Feeder;
 use crate::core::{Change, Input, Master};
 #[cfg(test)]
 pub(crate) use records::heartbeat;

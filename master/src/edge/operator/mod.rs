@@ -19,12 +19,11 @@ use libactor::http::{HttpRequest, HttpResponse, StatusCode};
 use protocol::wire::v1::master::{Call, call::Type};
 use protocol::wire::{self, Format, negotiate};
 
-use super::Api;
 use super::answers::{bad_request, refuse, unavailable};
-use super::aside;
 use super::asks;
 use super::pages::{Filter, Page};
 use super::weights;
+use super::{Api, LARGE_BODIES};
 use crate::core::{Input, OperatorRequest};
 
 pub(crate) use reads::{Read, subscribed, write};
@@ -49,7 +48,7 @@ pub(crate) async fn respond(api: Arc<Api>, request: HttpRequest) -> HttpResponse
             Err(reason) => Err(format!("Failed to validate master::Call: {reason}")),
         }
     };
-    let call = match aside::read(request.body.len(), read).await {
+    let call = match LARGE_BODIES.read(request.body.len(), read).await {
         Some(Ok(call)) => call,
         Some(Err(reason)) => return bad_request(reason),
         None => return unavailable(),
