@@ -83,6 +83,7 @@ mod actor;
 mod clock;
 mod codec;
 mod complaint;
+pub mod detect;
 mod entropy;
 mod error;
 pub mod files;

@@ -4,12 +4,16 @@
 //! |---|---|
 //! | [`core`] | decides: the master machine, and within it the allocator |
 //! | [`registry`] | what every replica of the master holds |
+//! | [`replication`] | holds it on several masters, through Raft |
+//! | [`disk`] | keeps what a replica must not forget |
 //! | `edge` | speaks: the HTTP APIs, undelivered messages, metrics |
 //! | [`start`] | puts them together on a node |
 
 pub mod core;
+pub mod disk;
 mod edge;
 pub mod registry;
+pub mod replication;
 mod shell;
 
 pub use edge::mirror::Shelf;

@@ -245,7 +245,7 @@ impl Master {
         turn.link(from.clone());
         self.deciding.insert(from.clone(), id.clone());
         self.admitting.insert(id, Admission { pid: from, version });
-        turn.apply(Operation::AdmitAgent { agent: info });
+        turn.apply(Operation::AdmitAgent { agent: Arc::new(info) });
     }
 
     /// Whether this master has as many agents as it takes on, those included that it waits for.
@@ -287,14 +287,36 @@ impl Master {
     /// The registry holds what it was asked to.
     pub(super) fn applied(&mut self, turn: &mut Turn<'_>, operation: Operation) {
         match operation {
-            Operation::AdmitAgent { agent } => self.agent_admitted(turn, agent),
+            Operation::AdmitAgent { agent } => self.agent_admitted(turn, Arc::unwrap_or_clone(agent)),
             Operation::MarkAgentUnreachable { agent_id, since } => {
                 self.agent_unreachable(turn, &agent_id, since);
             }
-            Operation::MarkAgentReachable { agent } => self.agent_reachable(turn, agent),
+            Operation::MarkAgentReachable { agent } => {
+                self.agent_reachable(turn, Arc::unwrap_or_clone(agent))
+            }
             Operation::RemoveAgent { agent_id } => self.agent_removed(turn, &agent_id),
             Operation::MarkAgentGone { agent_id, since } => self.agent_gone(turn, &agent_id, since),
             Operation::UpdateWeights { weights } => self.weights_updated(turn, weights),
+            // Nothing asks for these yet, or nothing follows from them.
+            Operation::UpdateAgent { .. }
+            | Operation::DeactivateAgent { .. }
+            | Operation::ReactivateAgent { .. }
+            | Operation::DrainAgent { .. }
+            | Operation::MarkAgentDrained { .. }
+            | Operation::Prune { .. }
+            | Operation::SubscribeFramework { .. }
+            | Operation::DisconnectFramework { .. }
+            | Operation::RemoveFramework { .. }
+            | Operation::UpdateQuotas { .. }
+            | Operation::UpdateSchedule { .. }
+            | Operation::StartMaintenance { .. }
+            | Operation::StopMaintenance { .. }
+            | Operation::Found { .. }
+            | Operation::Lead { .. }
+            | Operation::AddMaster { .. }
+            | Operation::RemoveMaster { .. }
+            | Operation::ReplaceMaster { .. }
+            | Operation::IdentifyMaster { .. } => {}
         }
     }
 

@@ -213,12 +213,12 @@ impl Master {
     /// Takes over what a registry holds, before the first input: its agents have until the reregistration timeout to
     /// come back.
     pub fn recover(&mut self, now: Time, state: &registry::State) {
-        for (id, info) in &state.admitted {
-            self.recovered.insert(id.clone(), info.clone());
+        for (id, agent) in &state.admitted {
+            self.recovered.insert(id.clone(), (*agent.info).clone());
             self.timers.set(Timer::Recovered(id.clone()), now + self.config.agent_reregister_timeout);
         }
-        for (id, since) in &state.unreachable {
-            self.unreachable.insert(id.clone(), *since);
+        for (id, agent) in &state.unreachable {
+            self.unreachable.insert(id.clone(), agent.since);
         }
         for (id, since) in &state.gone {
             self.gone.insert(id.clone(), *since);

@@ -75,7 +75,7 @@ impl Master {
         } else {
             self.abandon(&back.pid);
             turn.link(back.pid.clone());
-            turn.apply(Operation::MarkAgentReachable { agent: back.info.clone() });
+            turn.apply(Operation::MarkAgentReachable { agent: Arc::new(back.info.clone()) });
             self.deciding.insert(back.pid.clone(), id.clone());
             self.reregistering.insert(id, back);
         }

@@ -1,176 +1,144 @@
-//! What every replica of the master holds. In memory for now, behind a trait; replication comes with Raft.
+//! What every replica of the master holds.
+//!
+//! [`State`] is a value, [`Operation`]s are values, and [`State::apply`] is total and deterministic: replicas that apply the
+//! same operations in the same order hold the same bytes ([`codec`]).
+//!
+//! | what | why it outlives a leader |
+//! |---|---|
+//! | agents admitted, unreachable, gone, draining | an agent is known, or is not to come back |
+//! | frameworks, and since when they are disconnected | a framework keeps its id, and its failover clock goes on |
+//! | weights, quotas, the maintenance schedule | an operator has set them |
+//! | the masters, the leader | who votes, and where to find whom |
+
+mod apply;
+mod in_memory;
+mod member;
+mod operation;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use protocol::{AgentId, AgentInfo, Role, UnixTime};
+use protocol::{AgentId, AgentInfo, FrameworkId, FrameworkInfo, Resources, Role, UnixTime};
+use serde::{Deserialize, Serialize};
 
-use crate::core::limits::{MAX_GONE_AGENTS, MAX_UNREACHABLE_AGENTS};
+pub use in_memory::{InMemory, Registry};
+pub use member::{ClusterId, DiskId, Leader, Member, MemberId};
+pub use operation::Operation;
 
-/// One change of the registry. Operations are values, so that they can be replicated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// A new agent, with the id that the master gave it (`agent.id` is set).
-    AdmitAgent {
-        /// Who.
-        agent: AgentInfo,
-    },
-    /// An agent that does not answer.
-    MarkAgentUnreachable {
-        /// Which.
-        agent_id: AgentId,
-        /// Since when.
-        since: UnixTime,
-    },
-    /// It is back.
-    MarkAgentReachable {
-        /// Who, as it describes itself now.
-        agent: AgentInfo,
-    },
-    /// It has left for good.
-    RemoveAgent {
-        /// Which.
-        agent_id: AgentId,
-    },
-    /// It is gone by an operator's word: whatever comes under this id is refused.
-    MarkAgentGone {
-        /// Which.
-        agent_id: AgentId,
-        /// Since when.
-        since: UnixTime,
-    },
-    /// Sets weights of roles, in thousandths; others stay as they are.
-    UpdateWeights {
-        /// By role.
-        weights: BTreeMap<Role, u64>,
-    },
-}
+/// The newest version of the operations, and of what a state holds, that this program understands.
+pub const VERSION: u32 = 1;
 
 /// The registry's state: total and deterministic under [`State::apply`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
+    /// The cluster; absent until its first leader has founded it.
+    pub cluster: Option<ClusterId>,
+    /// The masters that vote or learn. Which of them do what is raft's to say.
+    pub masters: BTreeMap<MemberId, Member>,
+    /// Numbers of masters that were let go: they are not given again, unless with another disk.
+    pub former_masters: BTreeMap<MemberId, Option<DiskId>>,
+    /// The last one that led.
+    pub leader: Option<Leader>,
     /// Agents that are admitted.
-    pub admitted: BTreeMap<AgentId, AgentInfo>,
-    /// Agents that did not answer, and since when. Past [`MAX_UNREACHABLE_AGENTS`] the oldest is forgotten.
-    pub unreachable: BTreeMap<AgentId, UnixTime>,
-    /// Agents that are gone by an operator's word, and since when. Past [`MAX_GONE_AGENTS`] the oldest is forgotten.
+    pub admitted: BTreeMap<AgentId, Admitted>,
+    /// Agents that did not answer. Past [`MAX_UNREACHABLE_AGENTS`](crate::core::limits::MAX_UNREACHABLE_AGENTS) the oldest is
+    /// forgotten.
+    pub unreachable: BTreeMap<AgentId, Unreachable>,
+    /// Agents that are gone by an operator's word, and since when. Past
+    /// [`MAX_GONE_AGENTS`](crate::core::limits::MAX_GONE_AGENTS) the oldest is forgotten.
     pub gone: BTreeMap<AgentId, UnixTime>,
+    /// Frameworks that have subscribed and are not over.
+    pub frameworks: BTreeMap<FrameworkId, Subscribed>,
+    /// Frameworks that are over, and since when: their ids can't subscribe again. Past
+    /// [`MAX_REMOVED_FRAMEWORKS`](crate::core::limits::MAX_REMOVED_FRAMEWORKS) the oldest is forgotten.
+    pub removed_frameworks: BTreeMap<FrameworkId, UnixTime>,
     /// Weights of roles that were set, in thousandths.
     pub weights: BTreeMap<Role, u64>,
+    /// Quotas of roles that were set.
+    pub quotas: BTreeMap<Role, Quota>,
+    /// When which machines are worked on.
+    pub maintenance: Vec<Window>,
+    /// Machines that are down for it.
+    pub machines_down: Vec<Machine>,
 }
 
-impl State {
-    /// Carries an operation out. What makes no sense (removing an unknown agent) changes nothing.
-    pub fn apply(&mut self, operation: &Operation) {
-        match operation {
-            Operation::AdmitAgent { agent } | Operation::MarkAgentReachable { agent } => {
-                if let Some(id) = &agent.id {
-                    self.unreachable.remove(id);
-                    self.admitted.insert(id.clone(), agent.clone());
-                }
-            }
-            Operation::MarkAgentUnreachable { agent_id, since } => {
-                if self.admitted.remove(agent_id).is_some() {
-                    self.unreachable.insert(agent_id.clone(), *since);
-                    forget_oldest(&mut self.unreachable, MAX_UNREACHABLE_AGENTS);
-                }
-            }
-            Operation::RemoveAgent { agent_id } => {
-                self.admitted.remove(agent_id);
-                self.unreachable.remove(agent_id);
-            }
-            Operation::MarkAgentGone { agent_id, since } => {
-                self.admitted.remove(agent_id);
-                self.unreachable.remove(agent_id);
-                self.gone.insert(agent_id.clone(), *since);
-                forget_oldest(&mut self.gone, MAX_GONE_AGENTS);
-            }
-            Operation::UpdateWeights { weights } => {
-                self.weights.extend(weights.iter().map(|(role, weight)| (role.clone(), *weight)));
-            }
-        }
-    }
+/// An agent that is admitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admitted {
+    /// As it described itself last.
+    pub info: Arc<AgentInfo>,
+    /// What an operator wants of it.
+    pub wish: Wish,
 }
 
-fn forget_oldest(agents: &mut BTreeMap<AgentId, UnixTime>, most: usize) {
-    if agents.len() > most {
-        let oldest = agents.iter().min_by_key(|(id, since)| (**since, *id));
-        if let Some(id) = oldest.map(|(id, _)| id.clone()) {
-            agents.remove(&id);
-        }
-    }
+/// An agent that does not answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreachable {
+    /// Since when.
+    pub since: UnixTime,
+    /// What an operator wants of it, when it is back.
+    pub wish: Wish,
 }
 
-/// Where operations are made durable.
-pub trait Registry: 'static {
-    /// Makes an operation durable, in the order of the calls, and then calls `done` once.
-    fn apply(&mut self, operation: Operation, done: Box<dyn FnOnce(Operation)>);
+/// What an operator wants of an agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    /// It gets no offers.
+    pub deactivated: bool,
+    /// It is to be emptied.
+    pub drain: Option<Drain>,
 }
 
-/// A registry that dies with its master.
-#[derive(Debug, Default)]
-pub struct InMemory {
-    state: State,
+/// How an agent is emptied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// The longest that its tasks get; absent: what each asks for.
+    pub max_grace_period: Option<Duration>,
+    /// Whether it counts as gone when it is empty.
+    pub mark_gone: bool,
+    /// Whether it is empty.
+    pub drained: bool,
 }
 
-impl Registry for InMemory {
-    fn apply(&mut self, operation: Operation, done: Box<dyn FnOnce(Operation)>) {
-        self.state.apply(&operation);
-        done(operation);
-    }
+/// A framework that has subscribed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscribed {
+    /// As it described itself last; `id` is set.
+    pub info: Arc<FrameworkInfo>,
+    /// When it first subscribed.
+    pub since: UnixTime,
+    /// Since when its scheduler is gone; absent while it is there, as the last leader knew.
+    pub disconnected: Option<UnixTime>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What a role is guaranteed and at most gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Kept free for it.
+    pub guarantees: Resources,
+    /// No more than this.
+    pub limits: Resources,
+}
 
-    #[test]
-    fn the_oldest_of_too_many_unreachable_agents_is_forgotten() {
-        let mut state = State::default();
-        let agent = |number: usize| AgentInfo {
-            hostname: String::new(),
-            port: 1,
-            resources: Default::default(),
-            attributes: Default::default(),
-            id: Some(AgentId::from(format!("S{number}"))),
-        };
-        for number in 0..=MAX_UNREACHABLE_AGENTS {
-            // The one in the middle is the oldest.
-            let since = UnixTime(if number == 500 { 1 } else { 2 });
-            state.apply(&Operation::AdmitAgent { agent: agent(number) });
-            let agent_id = AgentId::from(format!("S{number}"));
-            state.apply(&Operation::MarkAgentUnreachable { agent_id, since });
-        }
-        assert_eq!((state.admitted.len(), state.unreachable.len()), (0, MAX_UNREACHABLE_AGENTS));
-        assert!(!state.unreachable.contains_key(&AgentId::from("S500")));
-    }
+/// A time at which machines are worked on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Which.
+    pub machines: Vec<Machine>,
+    /// From when.
+    pub start: UnixTime,
+    /// For how long; absent: until further notice.
+    pub duration: Option<Duration>,
+}
 
-    #[test]
-    fn what_operators_ask_for_is_kept() {
-        let mut state = State::default();
-        let info = AgentInfo {
-            hostname: String::new(),
-            port: 1,
-            resources: Default::default(),
-            attributes: Default::default(),
-            id: Some("S0".into()),
-        };
-        state.apply(&Operation::AdmitAgent { agent: info });
-        state.apply(&Operation::MarkAgentGone { agent_id: "S0".into(), since: UnixTime(7) });
-        assert!(state.admitted.is_empty());
-        assert_eq!(state.gone, BTreeMap::from([("S0".into(), UnixTime(7))]));
-        let weights = |list: &[(&str, u64)]| {
-            list.iter().map(|(role, weight)| (Role::from(*role), *weight)).collect::<BTreeMap<_, _>>()
-        };
-        state.apply(&Operation::UpdateWeights { weights: weights(&[("a", 2500), ("b", 1)]) });
-        state.apply(&Operation::UpdateWeights { weights: weights(&[("b", 2)]) });
-        assert_eq!(state.weights, weights(&[("a", 2500), ("b", 2)]));
-        // The next master begins with them.
-        let allocator = crate::core::allocator::Hierarchical::new(Default::default(), 1);
-        let config = crate::core::MasterConfig { weights: weights(&[("c", 3)]), ..Default::default() };
-        let mut master = crate::core::Master::new(config, 1, Default::default(), Box::new(allocator));
-        assert_eq!(*master.weights(), weights(&[("c", 3)]), "by the flag");
-        master.recover(Default::default(), &state);
-        assert_eq!(*master.weights(), state.weights);
-        assert_eq!(master.gone_agents().count(), 1);
-    }
+/// A machine, by one or both of its names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Machine {
+    /// Its host name; empty: any.
+    pub hostname: String,
+    /// Its address; empty: any.
+    pub ip: String,
 }

@@ -160,5 +160,6 @@ pub(crate) fn operation_line(operation: &Operation) -> String {
         Operation::RemoveAgent { agent_id } => format!("apply remove {agent_id}"),
         Operation::MarkAgentGone { agent_id, .. } => format!("apply gone {agent_id}"),
         Operation::UpdateWeights { weights } => format!("apply weights {weights:?}"),
+        other => format!("apply {other:?}"),
     }
 }
