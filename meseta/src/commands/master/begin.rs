@@ -84,7 +84,9 @@ fn check(flags: &Flags, plan: &Plan, identity: &Identity, work_dir: &Path) -> Re
             let (own, work_dir) = (identity.id, work_dir.display());
             Err(flags.refuse(
                 "id",
-                format!("work directory {work_dir} is master {own}'s; give --id={own}, or another --work_dir"),
+                format!(
+                    "work directory {work_dir} is master {own}'s; give --id={own}, or another --work_dir"
+                ),
             ))
         }
         _ => Ok(()),

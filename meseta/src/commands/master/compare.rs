@@ -119,9 +119,24 @@ mod tests {
         assert_eq!(said(&["--id=1", peers], &three, own), [""; 0]);
         assert_eq!(said(&[], &three[..1], own), [""; 0]);
         for (words, members, resolved, expected) in [
-            (&["--id=1", peers][..], &two[..], own, "the masters of this cluster are 1=a:5050,2=b:5050, which"),
-            (&["--quorum=2"], &three, own, "'--quorum=2' is not needed: a majority of the 3 members, which is 2"),
-            (&["--quorum=3"], &three, own, "'--quorum=3' is not heeded: a majority of the 3 members, which is 2"),
+            (
+                &["--id=1", peers][..],
+                &two[..],
+                own,
+                "the masters of this cluster are 1=a:5050,2=b:5050, which",
+            ),
+            (
+                &["--quorum=2"],
+                &three,
+                own,
+                "'--quorum=2' is not needed: a majority of the 3 members, which is 2",
+            ),
+            (
+                &["--quorum=3"],
+                &three,
+                own,
+                "'--quorum=3' is not heeded: a majority of the 3 members, which is 2",
+            ),
             (&[], &two, own, "2 masters survive the loss of 0"),
             (&[], &three, "10.0.0.9:5050", "reached at 10.0.0.1:5050, and the others look for it at a:5050"),
             (&[], &three, "", "reached at 10.0.0.1:5050, and the others look for it at a:5050"),

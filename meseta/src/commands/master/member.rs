@@ -77,7 +77,9 @@ impl Plan {
             return Ok(());
         };
         let failed = |why: String| {
-            format!("this master's own address in --peers, {own}, leads nowhere ({why}); mend --peers or the host's names")
+            format!(
+                "this master's own address in --peers, {own}, leads nowhere ({why}); mend --peers or the host's names"
+            )
         };
         let found = tokio::net::lookup_host(own).await.map_err(|error| failed(error.to_string()))?;
         let mut found: Vec<_> = found.collect();

@@ -19,8 +19,8 @@ mod settings;
 use std::path::Path;
 use std::process::ExitCode;
 
-use libactor::Pid;
-use master::group::{self, Ended, Start};
+use libactor::{Node, Pid};
+use master::group::{self, Ended, GroupHandle, MasterStart, Start};
 use master::replication::{self, Recovered, ReplicaConfig};
 
 use self::begin::Begun;
@@ -69,7 +69,8 @@ fn run_master(words: &[String]) -> Result<ExitCode, Failure> {
         let Begun { recovered, storage, events, .. } = begun;
         let seed = daemon::seed()?;
         let handle = group::start(&node, Start { replica, recovered, storage, events, master, seed })?;
-        let comparing = tokio::task::spawn_local(compare::when_led(node.clone(), handle.clone(), flags, plan));
+        let comparing =
+            tokio::task::spawn_local(compare::when_led(node.clone(), handle.clone(), flags, plan));
         let ended = tokio::select! {
             biased;
             ended = handle.ended() => ended,
@@ -85,6 +86,18 @@ fn run_master(words: &[String]) -> Result<ExitCode, Failure> {
             false => Ok(ExitCode::SUCCESS),
         }
     })
+}
+
+/// Starts a master on a node, alone, that forgets everything at its end.
+///
+/// # Errors
+/// The system has no randomness to give, or the node has a master already.
+pub fn start_alone(node: &Node, master: MasterStart) -> Result<GroupHandle, Failure> {
+    let plan = Plan { id: None, begin: Begin::Alone };
+    let Begun { recovered, storage, events, .. } = begin::in_memory(&plan, &node.address().to_string())?;
+    let replica = ReplicaConfig::new(node.pid(replication::NAME), node.pid(master::NAME));
+    let start = Start { replica, recovered, storage, events, master, seed: daemon::seed()? };
+    Ok(group::start(node, start)?)
 }
 
 /// Says who this master is and with whom.
