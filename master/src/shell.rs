@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use libactor::detect::{self, Leads};
 use libactor::shell::{self, Accept, Edge, ShellHandle};
 use libactor::{Me, Metrics, Node, Pid, SpawnError, Time};
-use protocol::messages::{AgentCall, SchedulerCall};
+use protocol::messages::{AgentCall, MASTERS, SchedulerCall};
 use protocol::wire::common::VersionInfo;
 
 use crate::core::allocator::{AllocatorConfig, Hierarchical};
@@ -90,6 +91,7 @@ impl MasterHandle {
     pub fn stop(&self) {
         // `false` means that it has ended already.
         let _ = self.node.stop(self.pid.name());
+        let _ = self.node.stop(MASTERS);
     }
 }
 
@@ -130,6 +132,9 @@ pub fn start(node: &Node, start: Start) -> Result<MasterHandle, SpawnError> {
         routes::install(install, &api);
     })?;
     api.attach_log();
+    // A master alone leads: the group will say so instead.
+    let leads = Leads { epoch: 1, leader: Some(pid.clone()), members: vec![node.address().to_string()] };
+    detect::announce(node, MASTERS, leads)?;
     Ok(MasterHandle { pid, node: node.clone(), api })
 }
 

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 
 use agent::core::AgentConfig;
-use libactor::{Clock, Node, NodeConfig, Pid};
+use libactor::detect::Address;
+use libactor::{Clock, Node, NodeConfig};
 use protocol::AgentInfo;
 use protocol::notation::Span;
 use protocol::wire::common::VersionInfo;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use super::containers::InProcess;
@@ -207,8 +208,8 @@ impl Host {
         };
         let (containerizer, events) =
             InProcess::new(work_dir.clone(), self.clock.clone(), self.seed(), self.config.executors.clone());
-        let leader = self.masters.first().map(|part| Pid::new(master::NAME, part.address));
-        let (_, master) = watch::channel(leader);
+        let masters = self.masters.iter().map(|part| Address::from(part.address)).collect();
+        let master = agent::shell::detect(&node, masters).map_err(failed)?;
         let start = agent::shell::Start {
             config: AgentConfig::new(node.pid("slave(1)"), info, protocol::wire::API_VERSION),
             seed: self.seed(),
