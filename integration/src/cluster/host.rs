@@ -267,14 +267,7 @@ impl Host {
         let (containerizer, events) =
             InProcess::new(work_dir.clone(), self.clock.clone(), self.seed(), self.config.executors.clone());
         let masters = self.masters.iter().map(|part| Address::from(part.address)).collect();
-        let mut detected =
-            libactor::detect::spawn(&node, "detector", replication::NAME, masters).map_err(failed)?;
-        let (tell, master) = tokio::sync::watch::channel(None);
-        tokio::task::spawn_local(async move {
-            while detected.changed().await.is_ok() {
-                tell.send_replace(detected.borrow_and_update().as_ref().map(|leader| leader.pid.clone()));
-            }
-        });
+        let master = agent::shell::detect(&node, masters).map_err(failed)?;
         let start = agent::shell::Start {
             config: AgentConfig::new(node.pid("slave(1)"), info, protocol::wire::API_VERSION),
             seed: self.seed(),

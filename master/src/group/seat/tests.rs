@@ -172,7 +172,7 @@ fn leads_in_quick_succession_have_nothing_of_one_another() {
         assert_eq!(agent_id, id(&second));
         let api = world.leading.borrow().clone().expect("one leads");
         let snapshot = api.view.ask().await.expect("it runs");
-        assert_eq!(Vec::from_iter(snapshot.agents.keys()), [&agent_id]);
+        assert_eq!(snapshot.agents.iter().map(|(id, _)| id).collect::<Vec<_>>(), [&agent_id]);
         assert_eq!(world.metric("master/elected"), 1.0);
         // The last one is deposed for good.
         world.seat.deposed(4);
