@@ -314,6 +314,12 @@ impl Master {
         let Some(framework) = self.frameworks.get_mut(id) else { return };
         tracing::info!(framework_id = %id, name = info.name, "the framework describes itself anew");
         let changed = framework.info != info;
+        if framework.info.failover_timeout != info.failover_timeout
+            && let Some(since) = framework.unregistered_at
+            && let Some(until) = &mut framework.away_until
+        {
+            *until = since + info.failover_timeout;
+        }
         framework.info = info.clone();
         match suppressed {
             Some(suppressed) => framework.suppressed = suppressed,
@@ -330,6 +336,7 @@ impl Master {
         }
         self.allocator.update_framework(id, demand);
         self.allocate_soon(turn.now);
+        self.set_failover(id);
         if changed {
             turn.changed(Change::FrameworkUpdated(id.clone()));
             self.tell_agents_of(turn, info);

@@ -2,7 +2,7 @@
 //!
 //! `s1`, `a1` ... are actors, `h1` ... streams of HTTP clients: `h1 subscribe`, then `call h1 0000 revive` (`call - 0000
 //! revive` without the header), and `operator teardown 0000`; answers are numbered in the order of asking. Identities that the master gives out are written without the master's own: `0000`, `S0`, `O0`.
-//! Time is `+15s`. What the registry is asked for is applied at once unless `hold` was said (until `flow`); `apply` applies the next.
+//! Time is `+15s`. What the registry is asked for is applied at once unless `hold` was said (until `flow`); `apply` applies the next, `apply all` all of them.
 //! `at_most 2 3 1` begins anew with a master that takes on two frameworks with three tasks each, and one agent;
 //! `remember 2 3` with one that remembers two frameworks that have ended, and three tasks of each.
 //! `failover` loses the master with what it was asking the registry for, and begins the next one with what the registry holds;
@@ -131,8 +131,15 @@ impl Script {
         }
         let lines = match words.as_slice() {
             ["apply"] => {
-                let operation = self.held.pop_front().ok_or("nothing is held")?;
-                self.apply(operation)
+                let held = self.held.pop_front();
+                held.map_or(vec!["  nothing is held".to_owned()], |operation| self.apply(operation))
+            }
+            ["apply", "all"] => {
+                let mut lines = Vec::new();
+                while let Some(operation) = self.held.pop_front() {
+                    lines.extend(self.apply(operation));
+                }
+                lines
             }
             ["failover"] => self.failover(),
             ["exit", name] => self.input(Input::Exited { pid: pid(name) }),
