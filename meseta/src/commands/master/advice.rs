@@ -36,12 +36,13 @@ pub fn refuse(flags: &Flags, plan: &Plan) -> Result<(), FlagError> {
     Ok(())
 }
 
-/// Warns of what changes nothing, one line each. To be called once there is a log.
-pub fn warn(flags: &Flags, plan: &Plan) {
+/// Warns of what changes nothing, one line each; of how the cluster begins only if it does.
+pub fn warn(flags: &Flags, plan: &Plan, first: bool) {
     for (name, why) in WITHOUT_MEANING.iter().filter(|(name, _)| flags.given(name)) {
         tracing::warn!("the flag '--{name}' changes nothing: {why}");
     }
     if let Begin::Founder(peers) = &plan.begin
+        && first
         && let Some(problem) = even(peers.len())
     {
         tracing::warn!("{problem}");

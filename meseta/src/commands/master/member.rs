@@ -9,11 +9,13 @@
 //! A directory that has been used knows better: there the flags are compared with what it says.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use master::registry::MemberId;
 use scheduler_driver::MasterAddress;
 
 use crate::flags::{FlagError, Flags};
+use crate::runtime::Listen;
 
 /// The most masters that a cluster may begin with: each change waits for a majority of them.
 const MAX_FOUNDERS: usize = 9;
@@ -61,6 +63,30 @@ impl Plan {
     /// The number that a new directory gets.
     pub fn first_id(&self) -> MemberId {
         self.id.unwrap_or(MemberId(1))
+    }
+
+    /// What the others look for is what this master says of itself: where it listens on every address, it is reached at the
+    /// one that `--peers` has for it.
+    ///
+    /// # Errors
+    /// No address belongs to the name.
+    pub async fn advertise(&self, listen: &mut Listen) -> Result<(), String> {
+        let Begin::Founder(peers) = &self.begin else { return Ok(()) };
+        let own = self.id.and_then(|id| peers.get(&id));
+        let Some(own) = own.filter(|_| listen.advertise_ip.is_none() && listen.ip.is_unspecified()) else {
+            return Ok(());
+        };
+        let failed = |why: String| {
+            format!(
+                "this master's own address in --peers, {own}, leads nowhere ({why}); mend --peers or the host's names"
+            )
+        };
+        let found = tokio::net::lookup_host(own).await.map_err(|error| failed(error.to_string()))?;
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(SocketAddr::is_ipv6);
+        let first = found.first().ok_or_else(|| failed("no address belongs to it".to_owned()))?;
+        listen.advertise_ip = Some(first.ip());
+        Ok(())
     }
 
     /// Whether `--peers` or `--join` was given.
@@ -138,11 +164,6 @@ pub fn member(text: &str) -> Option<(MemberId, String)> {
 /// Reads `HOST:PORT`.
 pub fn address(text: &str) -> Option<String> {
     (!text.contains('@') && text.parse::<MasterAddress>().is_ok()).then(|| text.to_ascii_lowercase())
-}
-
-/// The host of a readable `HOST:PORT`, without brackets.
-pub fn host_of(address: &str) -> Option<String> {
-    address.parse::<MasterAddress>().ok().map(|address| address.host)
 }
 
 /// The port of a readable `HOST:PORT`.

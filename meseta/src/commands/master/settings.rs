@@ -64,11 +64,11 @@ pub fn settings(flags: &Flags) -> Result<MasterConfig, Failure> {
     Ok(config)
 }
 
-/// What the flags say of raft's time.
+/// Raft's unit of time.
 ///
 /// # Errors
 /// The election timeout is too short, or too long.
-pub fn ticks(flags: &Flags) -> Result<Duration, FlagError> {
+pub fn tick(flags: &Flags) -> Result<Duration, FlagError> {
     let timeout = flags.duration("election_timeout").unwrap_or(DEFAULT_ELECTION);
     if !(SHORTEST_ELECTION..=LONGEST_ELECTION).contains(&timeout) {
         return Err(flags.refuse("election_timeout", "expected 50ms to 1mins"));

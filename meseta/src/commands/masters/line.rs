@@ -35,7 +35,12 @@ pub enum Silence {
 
 /// The way to all masters. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Lines(Arc<Mutex<BTreeMap<IpAddr, Line>>>);
+pub struct Lines {
+    /// A node that is there anyway.
+    node: Option<Node>,
+    /// By the address that they are reached from.
+    open: Arc<Mutex<BTreeMap<IpAddr, Line>>>,
+}
 
 /// The way to those masters that are reached from one address of this host.
 #[derive(Clone, Debug)]
@@ -76,6 +81,11 @@ impl OnExited for Operator {
 }
 
 impl Lines {
+    /// All through this node.
+    pub fn on(node: &Node) -> Self {
+        Self { node: Some(node.clone()), open: Arc::default() }
+    }
+
     /// Asks a master, and waits for its answer for so long.
     ///
     /// # Errors
@@ -107,13 +117,19 @@ impl Lines {
     }
 
     async fn line(&self, toward: SocketAddr) -> Result<Line, Failure> {
-        let from = local_ip(toward)?;
-        if let Some(line) = lock(&self.0).get(&from) {
+        let from = match &self.node {
+            Some(node) => node.address().ip(),
+            None => local_ip(toward)?,
+        };
+        if let Some(line) = lock(&self.open).get(&from) {
             return Ok(line.clone());
         }
         let listen = SocketAddr::new(from, 0);
         let config = NodeConfig { listen, connect_timeout: CONNECT, ..NodeConfig::default() };
-        let node = Node::bind(config).await?;
+        let node = match &self.node {
+            Some(node) => node.clone(),
+            None => Node::bind(config).await?,
+        };
         let waiting = Arc::<Mutex<Waiting>>::default();
         let mut own = None;
         let make = |me: Me| {
@@ -127,14 +143,17 @@ impl Lines {
         let me = own.ok_or("the actor was not made")?;
         let line = Line { node, me, waiting };
         // Another may have been made meanwhile: that one stays.
-        Ok(lock(&self.0).entry(from).or_insert(line).clone())
+        Ok(lock(&self.open).entry(from).or_insert(line).clone())
     }
 
-    /// Lets go of all masters.
+    /// Ends the actors, and the nodes that were made for them.
     pub async fn close(&self) {
-        let lines = std::mem::take(&mut *lock(&self.0));
+        let lines = std::mem::take(&mut *lock(&self.open));
         for line in lines.into_values() {
-            line.node.shutdown().await;
+            line.me.stop();
+            if self.node.is_none() {
+                line.node.shutdown().await;
+            }
         }
     }
 }

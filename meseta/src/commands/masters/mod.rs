@@ -8,7 +8,7 @@
 //! | [`table`] | what is shown |
 
 mod ask;
-mod line;
+pub mod line;
 mod table;
 mod words;
 
