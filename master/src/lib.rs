@@ -8,7 +8,6 @@
 //! | [`disk`] | keeps what a replica must not forget |
 //! | `edge` | speaks: the HTTP APIs, undelivered messages, metrics |
 //! | [`group`] | puts them together on a node, as one master of several |
-//! | [`start`] | puts them together on a node |
 
 pub mod core;
 pub mod disk;
@@ -20,4 +19,5 @@ mod shell;
 
 pub use edge::mirror::Shelf;
 pub use edge::snapshot::{AgentView, ExecutorView, FrameworkView, Snapshot, TaskView};
-pub use shell::{MasterHandle, NAME, Start, start};
+pub use group::{Ended, GroupHandle, MasterStart, Start, start};
+pub use shell::NAME;

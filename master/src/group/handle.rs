@@ -1,13 +1,16 @@
 //! A master that runs, as its process sees it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use libactor::{Node, Pid};
 use tokio::sync::watch;
 
+use crate::edge::Api;
+use crate::edge::masters::Questions;
 use crate::edge::snapshot::Snapshot;
-use crate::replication::{self, Disposition};
-use crate::shell::{MasterHandle, NAME};
+use crate::replication::{self, Disposition, MembersRequest, ReplicaAnswer};
+use crate::shell::NAME;
 
 /// Why a master's process must end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +28,8 @@ pub struct GroupHandle {
     pub(super) standing: watch::Receiver<Disposition>,
     pub(super) ended: watch::Receiver<Option<Ended>>,
     /// The master machine that leads here, if one does.
-    pub(super) leading: watch::Receiver<Option<MasterHandle>>,
+    pub(super) leading: watch::Receiver<Option<Arc<Api>>>,
+    pub(super) questions: Arc<Questions>,
 }
 
 impl GroupHandle {
@@ -69,7 +73,16 @@ impl GroupHandle {
     /// What the master machine knows now; `None` where it does not lead, or too many ask.
     pub async fn snapshot(&self) -> Option<Snapshot> {
         let leading = self.leading.borrow().clone();
-        leading?.snapshot().await
+        leading?.view.ask().await
+    }
+
+    /// Asks the replica, as operators do.
+    ///
+    /// # Cancel safety
+    /// Dropped before it ends, the question may be carried out all the same.
+    pub async fn ask(&self, request: MembersRequest) -> ReplicaAnswer {
+        let answer = self.questions.ask(request).await;
+        answer.unwrap_or_else(|why| ReplicaAnswer::Refused(why.to_string()))
     }
 
     /// Ends the master and its replica: those who are linked to it are told.

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use libactor::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::replication::{MembersRequest, Status};
+use crate::registry::codec;
+use crate::replication::{MembersRequest, ReplicaAnswer, Status};
 
 /// An operator's tool asks. It is answered with one [`Answer`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,14 +27,14 @@ pub struct Answer {
     pub answer: MembersAnswer,
 }
 
-/// A [`ReplicaAnswer`](crate::replication::ReplicaAnswer), as it travels.
+/// A [`ReplicaAnswer`], as it travels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MembersAnswer {
     /// It is done.
     Done,
     /// To [`MembersRequest::Status`].
     Status(Box<Status>),
-    /// To [`MembersRequest::Registry`]: encoded as snapshots are.
+    /// To [`MembersRequest::Registry`]: as [`codec::decode_state`] reads it.
     Registry(Bytes),
     /// Ask the leader.
     NotLeading {
@@ -42,4 +43,16 @@ pub enum MembersAnswer {
     },
     /// It is refused, or has failed: a sentence that says why and what to do.
     Refused(String),
+}
+
+impl From<ReplicaAnswer> for MembersAnswer {
+    fn from(answer: ReplicaAnswer) -> Self {
+        match answer {
+            ReplicaAnswer::Done => Self::Done,
+            ReplicaAnswer::Status(status) => Self::Status(status),
+            ReplicaAnswer::Registry(state) => Self::Registry(codec::encode_state(&state).into()),
+            ReplicaAnswer::NotLeading { leader } => Self::NotLeading { leader },
+            ReplicaAnswer::Refused(reason) => Self::Refused(reason),
+        }
+    }
 }

@@ -4,13 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use libactor::{Node, Random};
+use protocol::Uuid;
 use protocol::wire::common::VersionInfo;
 use tokio::sync::mpsc;
 
 use crate::core::MasterConfig;
-use crate::disk::{DiskEvent, Storage};
+use crate::disk::{DiskEvent, Memory, Storage};
 use crate::edge::events::MAX_WATCHERS;
-use crate::replication::{Recovered, ReplicaConfig};
+use crate::registry::{DiskId, MemberId};
+use crate::replication::{self, Recovered, ReplicaConfig};
+use crate::shell::NAME;
+
+/// Reports of a disk that may wait for the replica. Ours.
+const DISK_EVENTS: usize = 1024;
 
 /// What the master machine and its edges are started with, each time that this master begins to lead.
 #[derive(Clone, Debug)]
@@ -54,6 +61,27 @@ pub struct Start {
     pub master: MasterStart,
     /// Differs from start to start: elections and identities come from it.
     pub seed: u64,
+}
+
+impl Start {
+    /// A master that is the only one of its cluster, and whose registry dies with it.
+    pub fn alone(node: &Node, config: MasterConfig, seed: u64) -> Self {
+        let (report, events) = mpsc::channel(DISK_EVENTS);
+        let id = MemberId(1);
+        let disk = DiskId(Uuid::from_random(Random::new(seed).next_u128()));
+        let address = node.address().to_string();
+        let mut replica = ReplicaConfig::new(node.pid(replication::NAME), node.pid(NAME));
+        replica.hostname.clone_from(&config.hostname);
+        replica.version.clone_from(&config.version);
+        Self {
+            replica,
+            recovered: Recovered::founders(id, disk, &BTreeMap::from([(id, address)])),
+            storage: Box::new(Memory::new(report)),
+            events,
+            master: MasterStart::new(config),
+            seed,
+        }
+    }
 }
 
 impl fmt::Debug for Start {

@@ -195,6 +195,7 @@ impl LocalCluster {
         };
         let handle = super::master::start_alone(&master, daemon::master(flags, "local", config))?;
         handle.leads().await;
+        handle.leads().await;
         tracing::info!(directory = %directory.display(), "listening on {}", handle.pid());
         let mut cluster = Self { master, agents: Vec::new() };
         for index in 0..agents {
