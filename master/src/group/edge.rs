@@ -175,6 +175,8 @@ impl Edge<Replica> for GroupEdge {
         self.feeder.close();
         self.questions.close();
         self.seat.end();
+        self.leader.send_replace(Leader::Nobody);
+        self.standing.send_replace(Disposition::Leaderless);
     }
 }
 

@@ -140,3 +140,6 @@ impl Seat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

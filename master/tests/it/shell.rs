@@ -72,7 +72,7 @@ fn run(test: impl AsyncFnOnce(Node, Node, GroupHandle)) {
     });
 }
 
-fn agent_info() -> AgentInfo {
+pub(crate) fn agent_info() -> AgentInfo {
     AgentInfo {
         hostname: "h1".to_owned(),
         port: 5051,

@@ -89,8 +89,13 @@ async fn in_directory(
         id: None,
     };
     let config = AgentConfig::new(agent_node.pid("slave(1)"), info, protocol::wire::API_VERSION);
-    let agent =
-        start_agent(&agent_node, config, ProcessConfig::new(directory)?, node.address(), Default::default())?;
+    let agent = start_agent(
+        &agent_node,
+        config,
+        ProcessConfig::new(directory)?,
+        vec![node.address().into()],
+        Default::default(),
+    )?;
     let spec = JobSpec {
         name: "true".into(),
         command: CommandInfo::argv("true", ["true"]),

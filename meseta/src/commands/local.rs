@@ -228,8 +228,8 @@ impl LocalCluster {
         };
         let config = AgentConfig::new(node.pid(super::agent::ACTOR), info, protocol::wire::API_VERSION);
         let containers = ProcessConfig::new(&work_dir)?;
-        let handle =
-            super::agent::start(&node, config, containers, self.master.address(), Shown::of(flags, "local"))?;
+        let masters = vec![self.master.address().into()];
+        let handle = super::agent::start(&node, config, containers, masters, Shown::of(flags, "local"))?;
         self.agents.push((node, handle, work_dir));
         Ok(())
     }
