@@ -15,6 +15,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::actor::{Incoming, Letter, ReplySlot};
 use crate::http::{HttpRequest, HttpResponse};
+use crate::node::Naming;
 use crate::{Install, Machine, Me, Message, Node, Pid, SendError, SpawnError, Time};
 
 /// The name of the sender of a message that no actor sent.
@@ -178,11 +179,48 @@ where
     M::Input: Send,
     E: Edge<M>,
 {
+    spawn_as(node, name, Naming::New, machine, edge, install)
+}
+
+/// As [`spawn`], in the place of the actor that has the name, if there is one: that one gets no input any more, those who were
+/// linked to it are told, what waits for it is dropped. Who looks for the name finds one of the two at any time.
+///
+/// # Errors
+/// As [`Node::spawn`], but for a name that is taken.
+pub fn spawn_in_place<M, E>(
+    node: &Node,
+    name: &str,
+    machine: M,
+    edge: E,
+    install: impl FnOnce(&mut ShellInstall<'_, M, E>),
+) -> Result<(Pid, ShellHandle<M::Input>), SpawnError>
+where
+    M: Machine + 'static,
+    M::Input: Send,
+    E: Edge<M>,
+{
+    spawn_as(node, name, Naming::InPlace, machine, edge, install)
+}
+
+fn spawn_as<M, E>(
+    node: &Node,
+    name: &str,
+    naming: Naming,
+    machine: M,
+    edge: E,
+    install: impl FnOnce(&mut ShellInstall<'_, M, E>),
+) -> Result<(Pid, ShellHandle<M::Input>), SpawnError>
+where
+    M: Machine + 'static,
+    M::Input: Send,
+    E: Edge<M>,
+{
     let check = node.config().check_machines;
     let make =
         |me| Shell { machine, edge, handle: ShellHandle::new(me), out: Vec::new(), timer: None, check };
-    let me = node.spawn_watched(
+    let me = node.spawn_as(
         name,
+        naming,
         make,
         |all: &mut Install<Shell<M, E>>| {
             all.local::<Feed<M::Input>>(|shell, Feed(input), _| shell.take(input));
@@ -267,6 +305,10 @@ where
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.timer = None;
+        if self.handle.me.entry.stop.is_cancelled() {
+            // It ends in this turn: maybe another one has its place.
+            return;
+        }
         let now = self.now();
         self.machine.tick(now, &mut self.out);
         self.carry_out();

@@ -7,11 +7,13 @@
 //! | [`replication`] | holds it on several masters, through Raft |
 //! | [`disk`] | keeps what a replica must not forget |
 //! | `edge` | speaks: the HTTP APIs, undelivered messages, metrics |
+//! | [`group`] | puts them together on a node, as one master of several |
 //! | [`start`] | puts them together on a node |
 
 pub mod core;
 pub mod disk;
 mod edge;
+pub mod group;
 pub mod registry;
 pub mod replication;
 mod shell;

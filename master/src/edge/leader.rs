@@ -34,7 +34,8 @@ impl Leader {
     }
 }
 
-fn moved(address: &str, path: &str) -> HttpResponse {
+/// Leads to the same path of another master.
+pub(crate) fn moved(address: &str, path: &str) -> HttpResponse {
     let mut response = HttpResponse::empty(StatusCode::TEMPORARY_REDIRECT);
     // What can't be a header's value is no address that anybody could use.
     if let Ok(location) = format!("//{address}{path}").parse() {
@@ -43,7 +44,8 @@ fn moved(address: &str, path: &str) -> HttpResponse {
     response
 }
 
-fn nobody() -> HttpResponse {
+/// Nobody leads that is known.
+pub(crate) fn nobody() -> HttpResponse {
     HttpResponse::text(StatusCode::SERVICE_UNAVAILABLE, "No leader elected")
 }
 

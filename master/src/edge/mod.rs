@@ -9,6 +9,7 @@
 //! | [`asks`] | questions to the machine that wait for an answer |
 //! | [`changes`], [`weights`] | the older endpoints that change something |
 //! | [`routes`] | which path goes where |
+//! | [`masters`] | what the replica's actor serves: who the masters are, the registry |
 //! | [`undelivered`], [`metrics`], [`framework_metrics`] | messages that could not be delivered; numbers for the node's metrics |
 
 pub(crate) mod about;
@@ -19,6 +20,7 @@ pub(crate) mod events;
 mod framework_metrics;
 pub(crate) mod leader;
 mod load;
+pub(crate) mod masters;
 mod messages;
 pub(crate) mod metrics;
 pub(crate) mod mirror;

@@ -229,6 +229,7 @@ mod tests {
         let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Filter::of(&HttpRequest {
             method: Method::GET,
+            target: "/master/tasks".to_owned(),
             actor: "master".to_owned(),
             path: "/tasks".to_owned(),
             rest: String::new(),
