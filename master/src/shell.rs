@@ -115,6 +115,7 @@ pub fn start(node: &Node, start: Start) -> Result<MasterHandle, SpawnError> {
     let now = node.clock().now();
     let machine = Master::new(config, seed, now, allocator);
     let edge = MasterEdge {
+        node: node.clone(),
         registry,
         metrics: MasterMetrics::new(node.metrics()),
         mirror: Mirror::new(&machine, now),
@@ -134,6 +135,7 @@ pub fn start(node: &Node, start: Start) -> Result<MasterHandle, SpawnError> {
 }
 
 struct MasterEdge {
+    node: Node,
     registry: Box<dyn Registry>,
     metrics: MasterMetrics,
     mirror: Mirror,
@@ -237,6 +239,11 @@ impl Edge<Master> for MasterEdge {
                     }
                 };
                 self.registry.apply(operation, Box::new(done));
+            }
+            Output::GiveUp { reason } => {
+                tracing::error!(reason, "this master ends: another one is to lead");
+                // `false` means that it is ending already.
+                let _ = self.node.stop(NAME);
             }
         }
     }
