@@ -171,7 +171,7 @@ fn what_the_registry_took_outlives_leaders_and_streams_do_not() {
         agent.me.tell(&group.masters[first].pid(), register).expect("it is sent");
         let AgentEvent::Registered { agent_id, .. } = agent.next().await else { panic!("registered first") };
         let snapshot = group.masters[first].snapshot().await.expect("it leads");
-        assert!(snapshot.agents.contains_key(&agent_id));
+        assert!(snapshot.agents.get(&agent_id).is_some());
         let mut watching = records(group.address(first), "/api/v1", &json!({ "type": "SUBSCRIBE" })).await;
         watching.next_of("SUBSCRIBED").await;
         // Another one is to lead, and it is asked by a tool elsewhere.
