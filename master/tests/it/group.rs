@@ -115,7 +115,7 @@ fn what_is_for_the_leader_is_sent_on_to_it_and_the_rest_is_answered_by_all() {
             {
                 assert_eq!(head(node, path).await.0, 200, "{path}");
             }
-            let base = format!("//localhost:{port}");
+            let base = format!("//127.0.0.1:{port}");
             for path in ["/redirect", "/master/redirect"] {
                 assert_eq!(head(node, path).await, (307, Some(base.clone())), "{path}");
             }
@@ -190,14 +190,14 @@ fn what_the_registry_took_outlives_leaders_and_streams_do_not() {
         assert_eq!(group.metric(first, "master/slaves_active"), 0.0);
         assert_eq!(group.metric(second, "master/elected"), 1.0);
         let state = get(group.address(second), "/state").await;
-        assert_eq!(state["recovered_slaves"][0]["id"], json!(agent_id));
+        assert_eq!(state["recovered_slaves"][0]["id"]["value"], json!(agent_id));
         // One that is gone for good.
         group.leader().await;
         group.nodes[second].shutdown().await;
         let third = group.leader().await;
         assert_ne!(third, second);
         let state = get(group.address(third), "/state").await;
-        assert_eq!(state["recovered_slaves"][0]["id"], json!(agent_id));
+        assert_eq!(state["recovered_slaves"][0]["id"]["value"], json!(agent_id));
         let ReplicaAnswer::Status(status) = group.masters[third].ask(MembersRequest::Status).await else {
             panic!("a status")
         };
