@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use super::error::{DiskError, While};
 use super::limits::{CACHE_BYTES, RECORD_BYTES, SEGMENT_BYTES, SLICE_BYTES, VALUE_BYTES};
 use super::mark::Mark;
-use super::open::guarded;
+use super::open::{guarded, patiently};
 
 const KEY_BYTES: usize = 10;
 const HEAD_BYTES: usize = 6;
@@ -65,7 +65,7 @@ impl Journal {
         make_directory(&directory)?;
         let path = directory.clone();
         let (db, values) = guarded(replica, move |progress| {
-            let db = config(&path).open()?;
+            let db = patiently(|| config(&path).open())?;
             let mut values = Vec::new();
             for item in db.iter() {
                 let (key, value) = item?;
@@ -154,6 +154,14 @@ impl Journal {
             sync_directory(&self.directory)?;
         }
         Ok(())
+    }
+
+    /// Writes a value as it is.
+    #[cfg(test)]
+    pub(super) fn put(&self, value: &Value) {
+        let key = key(value.sequence, value.part);
+        self.db.insert(key, value.bytes.as_slice()).expect("a disk that works");
+        self.db.flush().expect("a disk that works");
     }
 
     /// These records mean nothing any more: they are removed by and by.

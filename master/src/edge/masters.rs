@@ -184,7 +184,7 @@ async fn ask(questions: &Questions, request: &HttpRequest, wanted: MembersReques
         Ok(ReplicaAnswer::Done) => HttpResponse::empty(StatusCode::OK),
         Ok(ReplicaAnswer::Status(status)) => HttpResponse::json(&shown(&status)),
         Ok(ReplicaAnswer::Registry(state)) => {
-            let body = SharedBody::produce(move |out| write_registry(&state, out));
+            let body = SharedBody::produce(move |out| out.write_all(registry::json(&state).as_bytes()));
             HttpResponse::of(StatusCode::OK, "application/json", HttpBody::Shared(body))
         }
         Ok(ReplicaAnswer::NotLeading { leader: Some(leader) }) => {
@@ -194,11 +194,6 @@ async fn ask(questions: &Questions, request: &HttpRequest, wanted: MembersReques
         Ok(ReplicaAnswer::Refused(reason)) => HttpResponse::text(StatusCode::CONFLICT, reason),
         Err(why) => HttpResponse::text(StatusCode::SERVICE_UNAVAILABLE, why.to_string()),
     }
-}
-
-fn write_registry(state: &registry::State, out: &mut dyn std::io::Write) -> std::io::Result<()> {
-    let cluster = state.cluster.map(|cluster| cluster.to_string());
-    Ok(serde_json::to_writer(out, &json!({ "cluster": cluster }))?)
 }
 
 /// What a master knows of its group.

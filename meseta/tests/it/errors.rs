@@ -75,6 +75,34 @@ fn who_a_master_is_and_with_whom_it_begins() {
 }
 
 #[test]
+fn what_can_not_be_asked_of_masters() {
+    let directory = tempfile::tempdir().unwrap();
+    let work_dir = format!("--work_dir={}", directory.path().display());
+    for (words, expected) in [
+        (&["list"][..], "there is no 'meseta masters list': expected status, add, remove"),
+        (&["add", "4"], "'4' is not ID=HOST:PORT"),
+        (&["--master=nowhere", "status"], "expected host:port, or several"),
+        (&["--timeout=0secs", "remove", "1"], "expected a duration above zero"),
+        (
+            &["--master=127.0.0.1:1", "status"],
+            "no master answers (127.0.0.1:1: no master is there); start it, or",
+        ),
+        (&["remove", "1", "--master=127.0.0.1:1"], "no master answers (127.0.0.1:1"),
+        (&["repair"], "flag '--from_peer' is needed"),
+        (&["repair", "--from-peer=127.0.0.1:1"], "flag '--work_dir' is needed"),
+        (
+            &["repair", "--from-peer=127.0.0.1:1", &work_dir],
+            "does not say which master it is: give its number",
+        ),
+        (&["repair", "--from-peer=127.0.0.1:1", &work_dir, "--id=2"], "no master answers (127.0.0.1:1"),
+    ] {
+        let said = refused(&[&["masters"], words].concat());
+        assert!(said.contains(expected), "{words:?}: {said}");
+    }
+    assert!(!directory.path().join("replica").exists(), "nothing is begun");
+}
+
+#[test]
 fn flags_from_the_environment_are_checked_too() {
     let environment = [("MESOS_ALLOCATION_INTERVAL", "often"), ("MESOS_WORK_DIR", "/tmp")];
     let (status, _, stderr) = Meseta::start_with(&["master"], &environment).end();

@@ -2,7 +2,10 @@
 
 mod damage;
 mod model;
+mod pieces;
 mod plain;
+mod refusals;
+mod rules;
 
 use std::path::Path;
 use std::sync::Arc;

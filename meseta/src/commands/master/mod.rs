@@ -10,7 +10,7 @@
 //! | [`advice`] | flags that have another meaning than in Mesos, or none |
 
 mod advice;
-mod begin;
+pub mod begin;
 mod compare;
 mod flags;
 pub mod member;

@@ -30,6 +30,15 @@ pub struct Masters {
     addresses: Vec<String>,
 }
 
+/// How long to stay with a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Until it is under way: the leader goes on by itself.
+    Begun,
+    /// Until it is over.
+    Done,
+}
+
 /// How one attempt at a change ended.
 enum Attempt {
     Done,
@@ -109,19 +118,21 @@ impl Masters {
         &mut self,
         change: &MembersRequest,
         limit: Duration,
+        until: Until,
         note: fn(&str),
     ) -> Result<(), Failure> {
         let end = self.clock.now() + limit;
-        let mut progress = Progress { note, said: String::new() };
+        let mut progress = Progress { note, said: String::new(), until };
         // Whether somebody may have begun with it and was lost before it said how it ended.
         let mut begun = false;
         let mut ask = None;
         let mut first = None;
         loop {
             let heard = self.look().await?;
-            if begun && fulfilled(&heard, change, first) {
+            let Some(next) = (if begun { what_is_left(&heard, change, first) } else { Some(change.clone()) })
+            else {
                 return Ok(());
-            }
+            };
             first = first.or(heard.leader().map(|leader| leader.id));
             let leader = heard.leader().and_then(|leader| address_of(leader, leader.id));
             let to = match (ask.take(), leader) {
@@ -130,7 +141,7 @@ impl Masters {
                 (None, None) => None,
             };
             let attempt = match to {
-                Some(to) => self.attempt(&to, change, end, begun, &mut progress).await?,
+                Some(to) => self.attempt(&to, &next, end, begun, &mut progress).await?,
                 None => {
                     progress.say(heard.leaderless().unwrap_or_default());
                     Attempt::Again
@@ -190,7 +201,9 @@ impl Masters {
                 seen = look => match seen {
                     Ok(status) => {
                         missed = 0;
-                        progress.see(&status, change);
+                        if progress.see(&status, change) {
+                            return Ok(Attempt::Done);
+                        }
                     }
                     Err(_) => {
                         missed += 1;
@@ -222,30 +235,38 @@ fn address_of(status: &Status, id: MemberId) -> Option<String> {
     status.masters.iter().find(|member| member.id == id).map(|member| member.address.clone())
 }
 
-/// Whether what was wanted is so, as the leader says; `first` is the one that led when it was wanted.
-fn fulfilled(heard: &Heard, change: &MembersRequest, first: Option<MemberId>) -> bool {
-    let Some(leader) = heard.leader() else { return false };
+/// What is to be asked for when a leader was lost on the way: some of it may be done. `first` is the one that led when it was
+/// asked for the first time.
+fn what_is_left(heard: &Heard, change: &MembersRequest, first: Option<MemberId>) -> Option<MembersRequest> {
+    let Some(leader) = heard.leader() else { return Some(change.clone()) };
+    let member = |id: MemberId| leader.masters.iter().find(|member| member.id == id);
     let votes = |id: MemberId, address: &String| {
-        let same = |role| role != MasterRole::Learner;
-        leader.masters.iter().any(|member| member.id == id && member.address == *address && same(member.role))
+        member(id).is_some_and(|member| member.address == *address && member.role != MasterRole::Learner)
     };
-    match change {
+    let done = match change {
         MembersRequest::Add { id, address } => votes(*id, address),
-        MembersRequest::Remove { id } => leader.masters.iter().all(|member| member.id != *id),
-        MembersRequest::Replace { old, new, address } => {
-            // The same number with another disk: only the leader knows whether it has the new one.
-            old != new && votes(*new, address) && leader.masters.iter().all(|member| member.id != *old)
+        MembersRequest::Remove { id } => member(*id).is_none(),
+        MembersRequest::Replace { old, new, address } if old == new => {
+            if member(*old).is_some_and(|member| member.role == MasterRole::Learner) {
+                // Its old disk is let go already: the new one must not be.
+                return Some(MembersRequest::Add { id: *new, address: address.clone() });
+            }
+            // The old one did not answer, else nobody would replace it by itself.
+            votes(*new, address) && heard.0.contains_key(new)
         }
+        MembersRequest::Replace { old, new, address } => votes(*new, address) && member(*old).is_none(),
         MembersRequest::Transfer { to: Some(to) } => leader.id == *to,
         MembersRequest::Transfer { to: None } => first.is_some_and(|first| first != leader.id),
         MembersRequest::Status | MembersRequest::Registry => true,
-    }
+    };
+    (!done).then(|| change.clone())
 }
 
 /// Says how a change goes, nothing twice in a row.
 struct Progress {
     note: fn(&str),
     said: String,
+    until: Until,
 }
 
 impl Progress {
@@ -256,18 +277,23 @@ impl Progress {
         }
     }
 
-    fn see(&mut self, status: &Status, change: &MembersRequest) {
-        let Some(under_way) = &status.change else { return };
+    /// Says whether that is as far as was wanted.
+    fn see(&mut self, status: &Status, change: &MembersRequest) -> bool {
+        let Some(under_way) = &status.change else { return false };
         let new = match change {
             MembersRequest::Add { id, .. } | MembersRequest::Replace { new: id, .. } => Some(*id),
             _ => None,
         };
         let learner = status.masters.iter().find(|member| Some(member.id) == new);
-        let matched = learner.filter(|member| member.role == MasterRole::Learner).and_then(|one| one.matched);
-        self.say(match matched {
+        let learner = learner.filter(|member| member.role == MasterRole::Learner);
+        if self.until == Until::Begun && learner.is_some() {
+            return true;
+        }
+        self.say(match learner.and_then(|learner| learner.matched) {
             Some(matched) => format!("{under_way}: it has {matched} of {}", status.commit),
             None => under_way.clone(),
         });
+        false
     }
 }
 

@@ -6,9 +6,11 @@
 //! | [`line`] | talks to masters |
 //! | [`ask`] | finds them, and the one that leads; waits for a change |
 //! | [`table`] | what is shown |
+//! | [`repair`] | a work directory that can't be used any more begins anew |
 
 mod ask;
 pub mod line;
+mod repair;
 mod table;
 mod words;
 
@@ -16,7 +18,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use self::ask::Masters;
+use self::ask::{Masters, Until};
 use self::words::Wanted;
 use super::master::member;
 use super::{Command, Failure, LOG_FLAGS, daemon, say};
@@ -56,6 +58,27 @@ const FLAGS: &[Flag] = &[
         help: "How long to wait for the end of a change.",
     },
     Flag {
+        name: "work_dir",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "For repair: the work directory of the master, which does not run.",
+    },
+    Flag {
+        name: "from_peer",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "For repair: another master of the same cluster, host:port.",
+    },
+    Flag {
+        name: "id",
+        aliases: &[],
+        kind: Kind::Number,
+        default: None,
+        help: "For repair: the master's number, if its work directory does not say it any more.",
+    },
+    Flag {
         name: "logging_level",
         aliases: &[],
         kind: Kind::Text,
@@ -72,7 +95,7 @@ const LEVEL: &str = "ERROR";
 fn run_masters(words: &[String]) -> Result<ExitCode, Failure> {
     let flags = Flags::load("masters", FLAGS, Arguments::Anywhere, words, &Surroundings::of_process(&[]))?;
     let wanted = words::read(&flags.rest)?;
-    let addresses = addresses(&flags)?;
+    let addresses = addresses(&flags, if wanted == Wanted::Repair { "from_peer" } else { "master" })?;
     let limit = flags.duration("timeout").unwrap_or(Duration::MAX);
     if limit.is_zero() {
         return Err(flags.refuse("timeout", "expected a duration above zero").into());
@@ -83,17 +106,21 @@ fn run_masters(words: &[String]) -> Result<ExitCode, Failure> {
         let ended = match &wanted {
             Wanted::Status => status(&mut masters, flags.switch("json")).await,
             Wanted::Change(change) => {
-                let begun = masters.change(change, limit, note).await;
-                begun.map(|()| {
-                    say(&format!("{}\n", words::describe(change)));
-                    ExitCode::SUCCESS
-                })
+                let done = masters.change(change, limit, Until::Done, note).await;
+                done.map(|()| finish(&format!("{}\n", words::describe(change))))
             }
-            Wanted::Repair => Err("repair".into()),
+            Wanted::Repair => {
+                repair::repair(&flags, &mut masters, limit, note).await.map(|said| finish(&said))
+            }
         };
         masters.close().await;
         ended
     })
+}
+
+fn finish(said: &str) -> ExitCode {
+    say(said);
+    ExitCode::SUCCESS
 }
 
 async fn status(masters: &mut Masters, json: bool) -> Result<ExitCode, Failure> {
@@ -105,18 +132,12 @@ async fn status(masters: &mut Masters, json: bool) -> Result<ExitCode, Failure> 
     }
 }
 
-fn addresses(flags: &Flags) -> Result<Vec<String>, FlagError> {
-    let parts = flags.needed("master")?.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let read = |part: &str| {
-        let place = part.strip_prefix("master@").unwrap_or(part);
-        let refuse = || flags.refuse("master", "expected host:port, or several separated by commas");
-        member::address(place).ok_or_else(refuse)
-    };
+fn addresses(flags: &Flags, name: &'static str) -> Result<Vec<String>, FlagError> {
+    let refuse = || flags.refuse(name, "expected host:port, or several separated by commas");
+    let parts = flags.needed(name)?.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let read = |part: &str| member::address(part.strip_prefix("master@").unwrap_or(part)).ok_or_else(refuse);
     let addresses: Vec<_> = parts.map(read).collect::<Result<_, _>>()?;
-    match addresses.is_empty() {
-        true => Err(flags.refuse("master", "expected host:port, or several separated by commas")),
-        false => Ok(addresses),
-    }
+    if addresses.is_empty() { Err(refuse()) } else { Ok(addresses) }
 }
 
 /// Says on standard error how it goes.

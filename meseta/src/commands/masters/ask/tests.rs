@@ -99,7 +99,7 @@ impl Group {
     }
 
     async fn change(&mut self, change: MembersRequest) -> Result<(), String> {
-        let ended = self.masters.change(&change, Duration::from_secs(20), |_| {}).await;
+        let ended = self.masters.change(&change, Duration::from_secs(20), Until::Done, |_| {}).await;
         ended.map_err(|error| error.to_string())
     }
 
@@ -162,7 +162,7 @@ async fn a_change_whose_leader_is_lost_goes_on_with_the_next_one() {
                 (status.leader, status.term) = (Some(MemberId(2)), 2);
             }
         };
-        let asked = group.masters.change(&change, Duration::from_secs(20), |_| {});
+        let asked = group.masters.change(&change, Duration::from_secs(20), Until::Done, |_| {});
         let (asked, ()) = tokio::join!(asked, lost);
         asked.unwrap();
         group.end().await;
@@ -200,4 +200,45 @@ async fn who_is_not_there_is_told_of_by_address() {
         assert!(said.contains("no-such-host.invalid:5050: the name can't be looked up"), "{said}");
     })
     .await;
+}
+
+#[test]
+fn what_a_lost_leader_has_done_of_a_replacement_is_not_undone() {
+    let member = |id, role| MasterStatus {
+        id: MemberId(id),
+        address: "c:5050".into(),
+        role,
+        matched: None,
+        active: None,
+    };
+    let heard = |third: Option<MasterRole>, answers: bool| {
+        let masters: Vec<_> = third.map(|role| member(3, role)).into_iter().collect();
+        let status = |id| Status {
+            cluster: None,
+            id: MemberId(id),
+            term: 1,
+            leader: Some(MemberId(1)),
+            commit: 1,
+            applied: 1,
+            log: (1, 1),
+            snapshot: (0, 0),
+            masters: masters.clone(),
+            change: None,
+        };
+        let ids = if answers { vec![1, 3] } else { vec![1] };
+        Heard(ids.into_iter().map(|id| (MemberId(id), status(id))).collect())
+    };
+    let (id, address) = (MemberId(3), "c:5050".to_owned());
+    let again = MembersRequest::Replace { old: id, new: id, address: address.clone() };
+    let add = MembersRequest::Add { id, address };
+    for (third, answers, expected) in [
+        (Some(MasterRole::Follower), false, Some(&again)),
+        (None, false, Some(&again)),
+        (Some(MasterRole::Learner), false, Some(&add)),
+        (Some(MasterRole::Learner), true, Some(&add)),
+        (Some(MasterRole::Follower), true, None),
+    ] {
+        let left = what_is_left(&heard(third, answers), &again, Some(MemberId(1)));
+        assert_eq!(left.as_ref(), expected, "{third:?} {answers}");
+    }
 }
