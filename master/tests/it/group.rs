@@ -219,6 +219,9 @@ fn one_that_is_alone_leads_at_once_and_says_when_it_has_ended() {
         master.stop();
         let ended = ended.await.expect("it ends");
         assert!(!ended.failed, "{ended:?}");
+        while group.nodes[0].has_actor(master::NAME) {
+            tokio::task::yield_now().await;
+        }
         assert!(master.snapshot().await.is_none());
     });
 }
