@@ -110,13 +110,15 @@ impl Seat {
         self.lead = Some(Lead { term, api, proposals, committed });
     }
 
-    /// What a master machine ends its process with.
+    /// What a master machine ends its process with. Its replica ends at once, so that another one leads.
     fn give_up(&self) -> GiveUp {
-        let end = self.end.clone();
+        let (end, node) = (self.end.clone(), self.site.node.clone());
         Box::new(move |reason| {
             let message = format!("This master gives up leading: {reason}");
             tracing::error!("{message}");
             tell_end(&end, Ended { message, failed: true });
+            // `false` means that it has ended already.
+            let _ = node.stop(replication::NAME);
         })
     }
 
