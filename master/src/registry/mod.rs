@@ -11,7 +11,8 @@
 //! | the masters, the leader | who votes, and where to find whom |
 
 mod apply;
-mod in_memory;
+pub mod codec;
+mod dump;
 mod member;
 mod operation;
 #[cfg(test)]
@@ -24,7 +25,7 @@ use std::time::Duration;
 use protocol::{AgentId, AgentInfo, FrameworkId, FrameworkInfo, Resources, Role, UnixTime};
 use serde::{Deserialize, Serialize};
 
-pub use in_memory::{InMemory, Registry};
+pub use dump::json;
 pub use member::{ClusterId, DiskId, Leader, Member, MemberId};
 pub use operation::Operation;
 

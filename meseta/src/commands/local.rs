@@ -193,7 +193,9 @@ impl LocalCluster {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..MasterConfig::default()
         };
-        let handle = master::start(&master, daemon::master(flags, "local", config)?)?;
+        let handle = super::master::start_alone(&master, daemon::master(flags, "local", config))?;
+        handle.leads().await;
+        handle.leads().await;
         tracing::info!(directory = %directory.display(), "listening on {}", handle.pid());
         let mut cluster = Self { master, agents: Vec::new() };
         for index in 0..agents {
