@@ -123,7 +123,7 @@ fn what_is_for_the_leader_is_sent_on_to_it_and_the_rest_is_answered_by_all() {
             let elected = f64::from(u8::from(at == leader));
             assert_eq!(group.metric(at, "master/elected"), elected);
             assert_eq!(group.metric(at, "registrar/log/recovered"), 1.0);
-            for path in ["/state", "/master/state.json?jsonp=x%2Ey", "/tasks?limit=7&order=asc", "/weights"] {
+            for path in ["/state", "/master/state.json?jsonp=x%2ey", "/tasks?limit=7&order=asc", "/weights"] {
                 let answer = head(node, path).await;
                 if at == leader {
                     assert_eq!(answer, (200, None), "{path}");
