@@ -85,8 +85,8 @@ impl<'a> Tables<'a> {
     fn of(set: &'a FileDescriptorSet) -> Tables<'a> {
         let mut tables = Tables::default();
         for file in &set.file {
-            let module =
-                file.package().replace("mesos.v1", "super::v1").replace('.', "::").replace("::::", "::");
+            let module = file.package().replace("mesos.v1", "super::v1").replace("meseta.", "super::");
+            let module = module.replace('.', "::");
             tables.add(&format!(".{}", file.package()), &module, &file.message_type, &file.enum_type);
         }
         tables

@@ -11,6 +11,7 @@
 //! | the masters, the leader | who votes, and where to find whom |
 
 mod apply;
+pub mod codec;
 mod in_memory;
 mod member;
 mod operation;

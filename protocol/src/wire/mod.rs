@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`convert`] | between the messages and the vocabulary |
 //! | [`v1`] | the message types, generated from the schemas in `protocol/proto` |
+//! | [`registry`] | what masters keep on disk: a schema of our own, `protocol/proto/registry.proto` |
 //! | this one | bodies to messages and back, in both formats: [`decode`], [`encode`], [`to_json`] |
 //! | [`recordio`] | records in a stream |
 //! | [`negotiate`] | which format a request has, and which one its answer gets |
@@ -35,6 +36,7 @@ mod json;
 mod maps;
 pub mod negotiate;
 pub mod recordio;
+mod stored;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -47,7 +49,9 @@ mod generated {
 }
 
 pub use error::DecodeError;
+pub use generated::meseta::registry;
 pub use generated::mesos::v1;
+pub use stored::{GarbledError, from_stored, to_stored};
 pub use tables::Message;
 
 use crate::limits::MAX_MESSAGE_DEPTH;
