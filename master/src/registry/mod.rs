@@ -12,6 +12,7 @@
 
 mod apply;
 pub mod codec;
+mod dump;
 mod in_memory;
 mod member;
 mod operation;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use protocol::{AgentId, AgentInfo, FrameworkId, FrameworkInfo, Resources, Role, UnixTime};
 use serde::{Deserialize, Serialize};
 
+pub use dump::json;
 pub use in_memory::{InMemory, Registry};
 pub use member::{ClusterId, DiskId, Leader, Member, MemberId};
 pub use operation::Operation;

@@ -113,3 +113,11 @@ fn the_recorded_operations_are_one_of_each() {
     // Whoever adds an operation adds a file of its version.
     assert_eq!(names.len(), 25);
 }
+
+#[test]
+fn people_see_it_in_the_shape_of_mesos() {
+    let shown: serde_json::Value =
+        serde_json::from_str(&crate::registry::json(&decode_state(STATE).unwrap())).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(include_str!("../recorded/state-1.json")).unwrap();
+    assert_eq!(shown, expected);
+}
