@@ -37,6 +37,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("hyper::", &["libactor/src/http"]),
     ("httparse::", &["libactor/src/http/head.rs"]),
     ("flate2::", &["libactor/src/http/gzip.rs"]),
+    ("sled::", &["master/src/disk/journal.rs", "master/src/disk/open.rs"]),
     (
         "nix::",
         &[

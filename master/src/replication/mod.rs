@@ -19,8 +19,15 @@
 //! - an operation is told as [`Output::Committed`] when a majority has it, and only to the lead that proposed it.
 
 mod config;
+mod convert;
+mod drain;
 pub mod input;
+pub mod limits;
 pub mod message;
+mod replica;
+#[cfg(test)]
+mod tests;
+mod view;
 
 /// The name of a replica's actor.
 pub const NAME: &str = "masters";
@@ -31,3 +38,4 @@ pub use input::{
     Membership, Output, Persist, Recovered, ReplicaAnswer, Snapshot, SnapshotPosition, Status,
 };
 pub use message::{Body, Parcel};
+pub use replica::Replica;

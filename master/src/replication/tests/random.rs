@@ -1,0 +1,1 @@
+//! Several hundred seeds: everything goes wrong, then nothing does.
