@@ -56,8 +56,8 @@ pub const MAILBOX_WAIT: Duration = Duration::from_secs(1);
 pub const PEER_IDLE: Duration = Duration::from_secs(60);
 /// First pause between two attempts to reach a peer; doubled up to [`REDIAL_MAX`].
 pub const REDIAL_MIN: Duration = Duration::from_millis(50);
-/// Longest pause between two attempts to reach a peer.
-pub const REDIAL_MAX: Duration = Duration::from_secs(2);
+/// Longest pause between two attempts to reach a peer: no longer than who looks for a leader waits ([`DETECT_RETRY_MAX`]).
+pub const REDIAL_MAX: Duration = Duration::from_secs(1);
 /// How long a node that shuts down waits for its actors to end, and then for its queues to empty.
 pub const SHUTDOWN_WAIT: Duration = Duration::from_secs(2);
 /// One line of complaint of a kind within this; what was left out is counted in the next.
@@ -67,6 +67,8 @@ pub const COMPLAINT_EVERY: Duration = Duration::from_secs(1);
 pub const DETECT_ADDRESSES: usize = 64;
 /// Nodes that a detector watches beside those that it was given: twice what any group has.
 pub const DETECT_MEMBERS: usize = 16;
+/// Actors that may watch who leads: more than a cluster has agents and frameworks. Others are answered once.
+pub const DETECT_WATCHERS: usize = 131_072;
 /// First pause between two attempts to watch a node; doubled up to [`DETECT_RETRY_MAX`], and shortened by up to half.
 pub const DETECT_RETRY_MIN: Duration = Duration::from_millis(50);
 /// Longest pause between two attempts to watch a node: whoever comes back is found within about this time.

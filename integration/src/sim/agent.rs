@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use agent::core::{Agent, AgentConfig, ContainerSpec, Input, Output};
 use executor::core::SessionConfig;
+use libactor::detect::Leader;
 use libactor::sim::{Context, Host};
 use libactor::{Machine, Pid, Random, Time, Timers};
 use protocol::ContainerId;
@@ -172,7 +173,8 @@ impl Host for AgentHost {
 
     fn start(&mut self, now: Time, _me: &Pid, cx: &mut Context<Message>) {
         std::mem::take(&mut *self.setup.living.borrow_mut()).iter().for_each(|process| cx.kill(process));
-        self.feed(now, Input::MasterDetected { master: Some(self.setup.master.clone()) }, cx);
+        let master = Leader { pid: self.setup.master.clone(), epoch: 1 };
+        self.feed(now, Input::MasterDetected { master: Some(master) }, cx);
     }
 
     fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {

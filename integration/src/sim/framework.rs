@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use libactor::detect::Leader;
 use libactor::sim::{Context, Host, Life};
 use libactor::{Machine, Pid, Random, Time, Timers};
 use protocol::messages::ReconcileTask;
@@ -14,7 +15,7 @@ use protocol::{
     AgentId, CommandInfo, ExecutorInfo, Filters, FrameworkId, FrameworkInfo, Offer, OfferId, Operation,
     Resource, Resources, Role, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
 };
-use scheduler_driver::core::{Callback, DriverCall, Input, MasterAddress, Output, Session, SessionConfig};
+use scheduler_driver::core::{Callback, DriverCall, Input, Output, Session, SessionConfig};
 
 use super::Message;
 use super::agent::Terminated;
@@ -81,7 +82,7 @@ pub struct FrameworkHost {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    Resolved(usize),
+    Detected,
     CallbackReturns,
     Acts,
     Decides,
@@ -96,10 +97,8 @@ impl FrameworkHost {
         let mut random = Random::new(life.seed);
         let mut framework = setup.info.clone();
         framework.id = setup.memory.borrow().id.clone();
-        let address = setup.master.to_string().parse::<MasterAddress>();
         let session = Session::new(SessionConfig {
             framework,
-            masters: vec![address.expect("a pid is a master's address")],
             implicit_acknowledgements: setup.implicit_acknowledgements,
             suppressed_roles: BTreeSet::new(),
             seed: random.next_u64(),
@@ -138,10 +137,6 @@ impl FrameworkHost {
         self.session.check();
         for output in out {
             match output {
-                Output::Resolve { index, .. } => {
-                    let took = self.millis(50);
-                    self.timers.set(Timer::Resolved(index), now + took);
-                }
                 Output::Link { pid } => cx.link(&pid),
                 Output::Unlink { pid } => cx.unlink(&pid),
                 Output::Send { to, call } if self.setup.http => {
@@ -388,9 +383,9 @@ impl FrameworkHost {
 
     fn due(&mut self, now: Time, timer: Timer, cx: &mut Context<Message>) {
         match timer {
-            Timer::Resolved(index) => {
-                let result = Ok(vec![self.setup.master.clone()]);
-                self.feed(now, Input::Resolved { index, result }, cx);
+            Timer::Detected => {
+                let master = Some(Leader { pid: self.setup.master.clone(), epoch: 1 });
+                self.feed(now, Input::MasterDetected { master }, cx);
             }
             Timer::CallbackReturns => self.feed(now, Input::CallbackReturned, cx),
             Timer::Acts => self.act(now, cx),
@@ -426,6 +421,8 @@ impl Host for FrameworkHost {
 
     fn start(&mut self, now: Time, _me: &Pid, cx: &mut Context<Message>) {
         self.feed(now, Input::Start, cx);
+        let took = self.millis(50);
+        self.timers.set(Timer::Detected, now + took);
     }
 
     fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {

@@ -86,7 +86,16 @@ impl Accept<Leads, Detector> for DetectorEdge {
 }
 
 /// Where a node may be: IPv4 first.
-async fn resolve(address: &Address) -> Result<Vec<SocketAddr>, String> {
+///
+/// # Errors
+/// Why that is not known.
+///
+/// # Cancel safety
+/// Dropping it is all that is needed.
+pub async fn resolve(address: &Address) -> Result<Vec<SocketAddr>, String> {
+    if let Some(ip) = address.ip() {
+        return Ok(vec![SocketAddr::new(ip, address.port)]);
+    }
     let found = tokio::net::lookup_host((address.host.as_str(), address.port)).await;
     let mut found: Vec<SocketAddr> = found.map_err(|error| error.to_string())?.collect();
     found.sort_by_key(SocketAddr::is_ipv6);

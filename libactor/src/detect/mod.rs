@@ -4,7 +4,8 @@
 //! [`Leads`], at once and at each change, until it is gone; who watches again is answered again. A watcher watches all nodes of
 //! the group that it knows: when one freezes, the others say who took its place.
 //!
-//! The [`Detector`] is that watcher, as plain data; [`spawn`] runs one behind an actor. For each node that it knows:
+//! The [`Detector`] is that watcher, as plain data; [`spawn`] runs one behind an actor. [`announce`] starts an actor that tells
+//! watchers what it is told itself. For each node that it knows:
 //!
 //! ```text
 //!            due              found: Link, Watch           Leads
@@ -94,6 +95,7 @@
 
 mod actor;
 mod address;
+mod announcer;
 mod belief;
 mod detector;
 mod place;
@@ -105,8 +107,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Pid;
 
-pub use actor::spawn;
+pub use actor::{resolve, spawn};
 pub use address::{Address, AddressError};
+pub use announcer::{Announce, Announced, Announcer, AnnouncerHandle, announce};
 pub use detector::{Detector, Input, Output};
 
 /// Tell me who leads, now and at each change.

@@ -297,6 +297,8 @@ impl Master {
             Operation::RemoveAgent { agent_id } => self.agent_removed(turn, &agent_id),
             Operation::MarkAgentGone { agent_id, since } => self.agent_gone(turn, &agent_id, since),
             Operation::UpdateWeights { weights } => self.weights_updated(turn, weights),
+            Operation::SubscribeFramework { framework, .. } => self.framework_stored(turn, framework),
+            Operation::RemoveFramework { framework_id, .. } => self.framework_removed(turn, &framework_id),
             // Nothing asks for these yet, or nothing follows from them.
             Operation::UpdateAgent { .. }
             | Operation::DeactivateAgent { .. }
@@ -304,9 +306,7 @@ impl Master {
             | Operation::DrainAgent { .. }
             | Operation::MarkAgentDrained { .. }
             | Operation::Prune { .. }
-            | Operation::SubscribeFramework { .. }
             | Operation::DisconnectFramework { .. }
-            | Operation::RemoveFramework { .. }
             | Operation::UpdateQuotas { .. }
             | Operation::UpdateSchedule { .. }
             | Operation::StartMaintenance { .. }

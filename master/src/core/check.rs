@@ -2,7 +2,8 @@
 
 use protocol::{Resources, TaskState};
 
-use super::{Master, Timer};
+use super::frameworks::Stored;
+use super::{Master, Timer, limits};
 
 impl Master {
     /// Panics if an invariant does not hold.
@@ -96,15 +97,53 @@ impl Master {
                 assert_eq!(counted, live as u64, "framework {id}: its tasks in {state} are counted");
             }
             let timed = self.timers.is_set(&Timer::Failover(id.clone()));
-            let away = framework.pid.is_none() && !framework.recovered;
+            let away = framework.away_until.is_some() && !self.awaits_subscriber(id);
             assert_eq!(timed, away, "framework {id}: a disconnected one has a time to be back");
+            assert!(
+                framework.pid.is_none() || framework.away_until.is_none(),
+                "framework {id}: one that is there has no time to be back"
+            );
+            let under_way = self.subscribing.contains_key(id);
+            let known = match framework.stored {
+                Stored::Unknown => framework.recovered && !under_way,
+                Stored::Connected => framework.pid.is_some() || framework.recovered || under_way,
+                Stored::Disconnected => framework.pid.is_none(),
+            };
+            assert!(known, "framework {id}: the registry was told how it is: {:?}", framework.stored);
         }
+        self.check_subscribing();
         for (pid, id) in &self.schedulers {
             assert_eq!(
                 self.frameworks[id].pid.as_ref(),
                 Some(pid),
                 "a scheduler leads to a framework of its own"
             );
+        }
+    }
+
+    fn check_subscribing(&self) {
+        for (id, waiting) in &self.subscribing {
+            assert_eq!(
+                waiting.info.id.as_ref(),
+                Some(id),
+                "framework {id} is told to the registry by its id"
+            );
+            assert!(!self.removed_frameworks.contains_key(id), "framework {id}: a removed one never returns");
+            let count = waiting.under_way();
+            assert!(
+                (1..=limits::MAX_SUBSCRIPTIONS_UNDER_WAY).contains(&count),
+                "framework {id}: {count} wait"
+            );
+        }
+        let waiting = self.subscribing.iter().filter_map(|(id, waiting)| Some((waiting.pid()?, id)));
+        let mut waiting: Vec<_> = waiting.collect();
+        waiting.sort();
+        assert!(self.subscribers.iter().eq(waiting), "who waits to be subscribed is found by address");
+        for id in self.frameworks.keys() {
+            assert!(!self.removed_frameworks.contains_key(id), "framework {id}: a removed one never returns");
+        }
+        for id in self.tearing_down.keys() {
+            assert!(self.removed_frameworks.contains_key(id), "framework {id}: is removed");
         }
     }
 

@@ -38,6 +38,8 @@ pub const MAX_TASKS_PER_FRAMEWORK: usize = 1_000_000;
 pub const MAX_GONE_AGENTS: usize = 102_400;
 /// Frameworks remembered after their end, so that their ids can't subscribe again (ours).
 pub const MAX_REMOVED_FRAMEWORKS: usize = 100_000;
+/// Subscriptions and descriptions of one framework that wait for the registry (ours): one more is passed over.
+pub const MAX_SUBSCRIPTIONS_UNDER_WAY: usize = 16;
 /// Roles whose weight is set (ours): one more is refused.
 pub const MAX_WEIGHTS: usize = 10_000;
 /// Requests of operators that wait for the registry (ours): one more is refused.

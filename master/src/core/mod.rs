@@ -17,7 +17,8 @@
 //!      └───────────┴────────────┴───────────┴──────────────────────┘     (reregister.rs: it is back)
 //! ```
 //! What schedulers call comes in at `calls`, what operators ask at `operator`. Who subscribes comes to `subscribe`,
-//! frameworks are in [`frameworks`], agents in [`agents`] with `health` (pings) and `reregister` (return); `reconcile`
+//! frameworks are in [`frameworks`] and on their way there in
+//! `subscribing`, agents in [`agents`] with `health` (pings) and `reregister` (return); `reconcile`
 //! answers who asks, `messages` forwards bytes. Source of the behaviour: Mesos 1.11, `src/master/master.cpp`.
 //!
 //! Each call is accepted only from the actor that is subscribed (or registered) under the identity that it uses. What is
@@ -44,6 +45,7 @@ mod reconcile;
 mod reregister;
 pub mod ring;
 mod subscribe;
+mod subscribing;
 pub mod tasks;
 mod updates;
 mod validate;
@@ -63,6 +65,7 @@ use frameworks::Framework;
 use offers::OfferRecord;
 use reregister::Reregistration;
 use ring::Ring;
+use subscribing::Subscribing;
 
 pub use config::{Bounds, MasterConfig};
 pub use input::{Answer, Ask, Change, Input, OperatorRequest, Output, Refusal};
@@ -81,6 +84,14 @@ pub struct Master {
     /// Which framework a connected scheduler speaks for.
     schedulers: BTreeMap<Pid, FrameworkId>,
     next_framework: u64,
+    /// Frameworks that the registry is being told of, and who waits for it.
+    subscribing: BTreeMap<FrameworkId, Subscribing>,
+    /// Which framework a scheduler waits to speak for.
+    subscribers: BTreeMap<Pid, FrameworkId>,
+    /// Frameworks that are over, as the registry remembers them.
+    removed_frameworks: Ring<FrameworkId, ()>,
+    /// Who waits for the registry to know that a framework is over.
+    tearing_down: BTreeMap<FrameworkId, Ask>,
     agents: BTreeMap<AgentId, Agent>,
     /// Which agent speaks from where, connected or not.
     agent_pids: BTreeMap<Pid, AgentId>,
@@ -191,6 +202,10 @@ impl Master {
             completed_frameworks: Ring::new(config.max_completed_frameworks),
             schedulers: BTreeMap::new(),
             next_framework: 0,
+            subscribing: BTreeMap::new(),
+            subscribers: BTreeMap::new(),
+            removed_frameworks: Ring::new(limits::MAX_REMOVED_FRAMEWORKS),
+            tearing_down: BTreeMap::new(),
             agents: BTreeMap::new(),
             agent_pids: BTreeMap::new(),
             next_agent: 0,
@@ -217,11 +232,17 @@ impl Master {
             self.recovered.insert(id.clone(), (*agent.info).clone());
             self.timers.set(Timer::Recovered(id.clone()), now + self.config.agent_reregister_timeout);
         }
-        for (id, agent) in &state.unreachable {
+        for (id, agent) in by_time(&state.unreachable, |agent| agent.since) {
             self.unreachable.insert(id.clone(), agent.since);
         }
-        for (id, since) in &state.gone {
+        for (id, since) in by_time(&state.gone, |since| *since) {
             self.gone.insert(id.clone(), *since);
+        }
+        for (id, framework) in &state.frameworks {
+            self.recover_framework(now, id, framework);
+        }
+        for (id, _) in by_time(&state.removed_frameworks, |at| *at) {
+            self.removed_frameworks.insert(id.clone(), ());
         }
         if !state.weights.is_empty() {
             // What was set later than the flag counts.
@@ -262,6 +283,13 @@ impl Master {
             AgentCall::Unregister => self.unregister_agent(turn, &id),
         }
     }
+}
+
+/// The oldest first: who remembers some only forgets those first.
+fn by_time<K, V>(all: &BTreeMap<K, V>, since: impl Fn(&V) -> UnixTime) -> Vec<(&K, &V)> {
+    let mut all: Vec<_> = all.iter().collect();
+    all.sort_by_key(|(_, value)| since(value));
+    all
 }
 
 impl Machine for Master {

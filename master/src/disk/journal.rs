@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use super::error::{DiskError, While};
 use super::limits::{CACHE_BYTES, RECORD_BYTES, SEGMENT_BYTES, SLICE_BYTES, VALUE_BYTES};
 use super::mark::Mark;
-use super::open::guarded;
+use super::open::{guarded, patiently};
 
 const KEY_BYTES: usize = 10;
 const HEAD_BYTES: usize = 6;
@@ -65,7 +65,7 @@ impl Journal {
         make_directory(&directory)?;
         let path = directory.clone();
         let (db, values) = guarded(replica, move |progress| {
-            let db = config(&path).open()?;
+            let db = patiently(|| config(&path).open())?;
             let mut values = Vec::new();
             for item in db.iter() {
                 let (key, value) = item?;
@@ -106,21 +106,19 @@ impl Journal {
             return Err(io::Error::other(format!("{} bytes are more than one record takes", record.len())));
         }
         let sequence = self.next;
-        let chunks = record.chunks(VALUE_BYTES - HEAD_BYTES);
-        let count = u16::try_from(chunks.len()).expect("RECORD_BYTES are that many values at most");
+        let values = split(sequence, record);
+        let count = u16::try_from(values.len()).expect("RECORD_BYTES are that many values at most");
         let mut batch = sled::Batch::default();
         let mut batched = 0;
-        for (part, chunk) in (0..).zip(chunks) {
+        for value in values {
             if batched >= SLICE_BYTES {
                 self.db.apply_batch(std::mem::take(&mut batch)).map_err(to_io)?;
                 self.flush()?;
                 batched = 0;
             }
-            let key = key(sequence, part);
-            let value = value(&key, count, chunk);
-            assert!(value.len() <= VALUE_BYTES, "sled keeps small values in its one file");
-            batched += value.len();
-            batch.insert(&key, value);
+            assert!(value.bytes.len() <= VALUE_BYTES, "sled keeps small values in its one file");
+            batched += value.bytes.len();
+            batch.insert(&key(sequence, value.part), value.bytes);
         }
         self.db.apply_batch(batch).map_err(to_io)?;
         self.next += 1;
@@ -158,6 +156,14 @@ impl Journal {
         Ok(())
     }
 
+    /// Writes a value as it is.
+    #[cfg(test)]
+    pub(super) fn put(&self, value: &Value) {
+        let key = key(value.sequence, value.part);
+        self.db.insert(key, value.bytes.as_slice()).expect("a disk that works");
+        self.db.flush().expect("a disk that works");
+    }
+
     /// These records mean nothing any more: they are removed by and by.
     pub(super) fn forget(&mut self, keys: impl IntoIterator<Item = Key>) {
         self.void.extend(keys);
@@ -192,14 +198,20 @@ fn key(sequence: u64, part: u16) -> [u8; KEY_BYTES] {
     key
 }
 
-fn value(key: &[u8], count: u16, chunk: &[u8]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(HEAD_BYTES + chunk.len());
-    value.extend_from_slice(&[0; 4]);
-    value.extend_from_slice(&count.to_le_bytes());
-    value.extend_from_slice(chunk);
-    let sum = sum(key, &value[4..]);
-    value[..4].copy_from_slice(&sum.to_le_bytes());
-    value
+/// A record as the values that it is kept in.
+pub(super) fn split(sequence: u64, record: &[u8]) -> Vec<Value> {
+    let chunks = record.chunks(VALUE_BYTES - HEAD_BYTES);
+    let count = u16::try_from(chunks.len()).unwrap_or(u16::MAX);
+    let values = (0..).zip(chunks).map(|(part, chunk)| {
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + chunk.len());
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&count.to_le_bytes());
+        bytes.extend_from_slice(chunk);
+        let sum = sum(&key(sequence, part), &bytes[4..]);
+        bytes[..4].copy_from_slice(&sum.to_le_bytes());
+        Value { sequence, part, bytes }
+    });
+    values.collect()
 }
 
 fn sum(key: &[u8], rest: &[u8]) -> u32 {

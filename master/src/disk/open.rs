@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Once};
 use std::thread;
 
 use super::error::{DiskError, Fault, While};
-use super::limits::STALL;
+use super::limits::{LOCK_PAUSE, LOCK_TRIES, STALL};
 
 /// Counts steps, so that standing still is seen.
 #[derive(Clone, Debug, Default)]
@@ -57,11 +57,26 @@ pub(super) fn guarded<T: Send + 'static>(
     }
 }
 
+/// Opens a sled of which we know that nobody else uses it: its lock is let go of a moment after its last user is gone, since its
+/// own threads hold it.
+pub(super) fn patiently(open: impl Fn() -> Result<sled::Db, sled::Error>) -> Result<sled::Db, sled::Error> {
+    for _ in 0..LOCK_TRIES {
+        match open() {
+            Err(sled::Error::Io(error)) if is_locked(&error) => thread::park_timeout(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+    open()
+}
+
+/// sled has no error of its own for it.
+fn is_locked(error: &io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
 fn refused(error: sled::Error, replica: &Path) -> DiskError {
     match error {
-        sled::Error::Io(source) if source.to_string().contains("could not acquire lock") => {
-            DiskError::InUse { directory: replica.to_owned() }
-        }
+        sled::Error::Io(error) if is_locked(&error) => DiskError::InUse { directory: replica.to_owned() },
         sled::Error::Io(source)
             if !matches!(source.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData) =>
         {

@@ -78,8 +78,13 @@ impl SnapshotFile {
         }
         let offset = (bytes.len() - state.len()) as u64;
         let state_bytes = state.len() as u64;
-        let state = codec::decode_state(state)
-            .map_err(|error| Fault::Newer(format!("{name} can't be understood: {error}")))?;
+        let state = codec::decode_state(state).map_err(|error| {
+            let what = format!("{name}: {error}");
+            match error {
+                codec::Unreadable::Newer { .. } => Fault::Newer(what),
+                codec::Unreadable::Garbled(_) => Fault::Damaged(what),
+            }
+        })?;
         let snapshot = Snapshot { position: found.clone(), state: state.into() };
         Ok((Self { file, path, position: found, offset, bytes: state_bytes }, snapshot))
     }

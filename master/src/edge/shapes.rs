@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use libactor::Machine;
+use libactor::{Machine, Time};
 use protocol::messages::Call;
 use protocol::wire::common::VersionInfo;
 use protocol::wire::v1::master::{Event, Response};
@@ -157,7 +157,12 @@ fn snapshot() -> Snapshot {
 #[test]
 fn pages_are_as_recorded() {
     let snapshot = snapshot();
-    let about = About { version: VersionInfo::new("0.1.0"), flags: BTreeMap::new(), log_file: None };
+    let about = About {
+        version: VersionInfo::new("0.1.0"),
+        flags: BTreeMap::new(),
+        started_at: Time::default(),
+        log_file: None,
+    };
     let mut problems = Vec::new();
     for line in include_str!("recorded/pages.txt").lines() {
         let (name, recorded) = line.split_once(' ').expect("a name and a page");

@@ -21,7 +21,7 @@ pub struct Snapshot {
     pub info: Arc<MasterInfo>,
     /// The name of the cluster.
     pub cluster: Option<Arc<str>>,
-    /// When the master began.
+    /// When it began to lead.
     pub started_at: Time,
     /// When this was taken.
     pub taken_at: Time,

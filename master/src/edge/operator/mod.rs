@@ -33,9 +33,6 @@ pub(crate) const PATH: &str = "/api/v1";
 
 /// Answers a request. The order of what is judged is Mesos's.
 pub(crate) async fn respond(api: Arc<Api>, request: HttpRequest) -> HttpResponse {
-    if let Some(redirect) = api.leader.redirect(PATH) {
-        return redirect;
-    }
     let format = match negotiate::request(request.method.as_str(), request.header("content-type")) {
         Ok(format) => format,
         Err(refusal) => return refuse(refusal),

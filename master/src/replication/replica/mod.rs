@@ -294,13 +294,27 @@ impl Replica {
         self.watch_role(out);
     }
 
+    /// The first that happens in a life.
+    fn begin(&mut self, out: &mut Vec<Output>) {
+        self.refresh_peers(out);
+        // A single voter need not wait for others.
+        if self.node.raft.prs().is_singleton()
+            && self.node.raft.promotable()
+            && let Err(error) = self.node.campaign()
+        {
+            tracing::debug!("a single voter waits: {error}");
+        }
+        self.after_step(out);
+    }
+
     /// One unit of raft's time. A process that stood still has not waited: however late it is, this is one.
     fn raft_tick(&mut self, now: Time, out: &mut Vec<Output>) {
         self.next_tick = now + self.config.tick;
         self.ticks += 1;
         // A single voter leads as soon as it asks; raft wants all of its log to be durable then.
         let alone = self.node.raft.prs().is_singleton() && self.lead.is_none();
-        if !alone || self.persists.waiting.is_empty() {
+        // A snapshot that is not durable yet is no log to campaign with.
+        if (!alone || self.persists.waiting.is_empty()) && !self.installing() {
             self.node.tick();
             self.after_step(out);
         }
@@ -375,14 +389,8 @@ impl Machine for Replica {
             self.end(format!("{reason}. {advice}"), true, out);
             return;
         }
-        if !std::mem::replace(&mut self.begun, true) && self.node.raft.prs().is_singleton() {
-            // A single voter need not wait for others.
-            if self.node.raft.promotable()
-                && let Err(error) = self.node.campaign()
-            {
-                tracing::debug!("a single voter waits: {error}");
-            }
-            self.after_step(out);
+        if !std::mem::replace(&mut self.begun, true) {
+            self.begin(out);
         }
         let ticks = now >= self.next_tick;
         if ticks {

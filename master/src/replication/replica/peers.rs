@@ -47,7 +47,9 @@ impl Replica {
         let wanted: Vec<_> = self.state.masters.iter().filter(|(id, _)| **id != me).collect();
         for (id, member) in wanted {
             let peer = self.peers.entry(*id).or_default();
-            if peer.address != member.address {
+            if peer.address.is_empty() {
+                peer.address = member.address.clone();
+            } else if peer.address != member.address {
                 if let (Some(pid), true) = (peer.pid.take(), peer.linked) {
                     out.push(Output::Unlink { pid });
                 }
@@ -91,9 +93,6 @@ impl Replica {
     }
 
     pub(super) fn peers_tick(&mut self, out: &mut Vec<Output>) {
-        if self.peers.is_empty() {
-            self.refresh_peers(out);
-        }
         self.resolve_peers(out);
         let ticks = self.ticks;
         let while_refused = self.election_ticks() * 8;
@@ -165,6 +164,9 @@ impl Replica {
             self.heard_a_leader = true;
             self.last_leader = Some(MemberId(message.from));
             self.unwanted_by.clear();
+        }
+        if message.msg_type == MessageType::MsgTimeoutNow && self.installing() {
+            return;
         }
         let beyond =
             message.msg_type == MessageType::MsgAppendResponse && !message.reject && message.index > last;

@@ -79,7 +79,7 @@ impl Replica {
         }
         self.apply_all(committed, out);
         if !self.ended {
-            self.node.advance_apply();
+            self.tell_applied();
             self.answer_reads(out);
         }
     }
@@ -120,7 +120,20 @@ impl Replica {
             self.node.on_persist_ready(waiting.ready);
             self.send_raft(waiting.messages, out);
         }
+        self.tell_applied();
         self.after_step(out);
+    }
+
+    /// Raft hears what is applied. A snapshot counts as applied when it is durable.
+    fn tell_applied(&mut self) {
+        if self.node.raft.raft_log.persisted >= self.applied.0 && self.installing() {
+            self.node.advance_apply_to(self.applied.0);
+        }
+    }
+
+    /// Whether raft has not heard of all that is applied here.
+    pub(super) fn installing(&self) -> bool {
+        self.node.raft.raft_log.applied() < self.applied.0
     }
 
     /// Sends what raft says, in few parcels.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use libactor::sim::{Context, Fault, Host, Network, World};
+use libactor::sim::{Context, Fault, Host, Network, Seen, World};
 use libactor::{Pid, Time};
 use protocol::Uuid;
 
@@ -82,6 +82,14 @@ impl Group {
             seed,
             operators: 0,
         };
+        let lines = std::env::var("MESETA_SIM_LINES").ok().and_then(|lines| lines.parse().ok());
+        group.world.keep_trace(lines.unwrap_or(0));
+        let ledger = group.ledger.clone();
+        group.world.observe(Box::new(move |_, seen| {
+            if let Seen::Ended { process } = seen {
+                ledger.borrow_mut().gone(*process);
+            }
+        }));
         let masters: BTreeMap<_, _> = (1..=founders).map(|id| (MemberId(id), address(id))).collect();
         for id in 1..=founders + newcomers {
             let member = MemberId(id);
@@ -135,7 +143,6 @@ impl Group {
     }
 
     pub(super) fn crash(&mut self, id: u64) {
-        self.ledger.borrow_mut().crashed(MemberId(id));
         self.world.inflict(Fault::Crash { process: pid(id).address() });
     }
 
@@ -208,19 +215,26 @@ impl Group {
         self.disks.borrow_mut().insert(MemberId(id), Disk::new(recovered, self.seed ^ id));
     }
 
-    /// All is well: one leads, the members of its registry follow it and hold the same, and these are the members.
+    /// All is well, and these are the members.
     pub(super) fn assert_settled(&mut self, members: &[u64]) {
+        assert_eq!(self.settle(), members);
+    }
+
+    /// One leads, the members of its registry follow it and hold the same: these.
+    pub(super) fn settle(&mut self) -> Vec<u64> {
         let leader = self.await_leader(&[]);
         let before = self.replica(leader).applied();
         self.run(20);
         let leader = self.await_leader(&[]);
         let state = self.replica(leader).state().clone();
-        assert_eq!(state.masters.keys().map(|id| id.0).collect::<Vec<_>>(), members);
+        let members: Vec<u64> = state.masters.keys().map(|id| id.0).collect();
         let busy = self.host(leader).is_some_and(|host| !host.pace.is_zero());
         assert!(!busy || self.replica(leader).applied() > before, "it goes on");
         let newest = self.replica(leader).applied();
-        for id in members {
-            let host = self.host(*id).unwrap_or_else(|| panic!("master {id} lives"));
+        for id in &members {
+            let host = self
+                .host(*id)
+                .unwrap_or_else(|| panic!("master {id} lives: {:?}", self.ledger.borrow().ended));
             let follows = Disposition::Following { leader: Pid::new("master", pid(leader).address()) };
             let expected = if *id == leader { Disposition::Leading } else { follows };
             assert_eq!(host.standing, expected, "of master {id}");
@@ -237,6 +251,18 @@ impl Group {
             .cloned()
             .collect();
         assert!(lost.is_empty(), "lost: {lost:?}");
+        members
+    }
+}
+
+/// A run that fails shows what happened, as much of it as `MESETA_SIM_LINES` says.
+impl Drop for Group {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for line in self.world.trace().lines() {
+                eprintln!("{line}");
+            }
+        }
     }
 }
 

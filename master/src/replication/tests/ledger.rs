@@ -1,10 +1,12 @@
 //! What must hold, whoever leads: kept outside of all replicas.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use protocol::{AgentId, UnixTime};
 
+use super::host::pid;
 use crate::registry::{MemberId, Operation, State, codec};
 use crate::replication::Replica;
 
@@ -64,6 +66,11 @@ impl Ledger {
         let hash = crc32fast::hash(&codec::encode_state(replica.state()));
         let place = self.registries.entry(replica.applied()).or_insert(u64::from(hash));
         assert_eq!(*place, u64::from(hash), "{:?} differs at {}", replica.identity().id, replica.applied());
+    }
+
+    /// A process is gone.
+    pub(super) fn gone(&mut self, process: SocketAddr) {
+        self.open.retain(|(id, _), _| pid(id.0).address() != process);
     }
 
     /// A process is gone without a word.
