@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use libactor::shell::{self, Accept, Edge, ShellHandle};
-use libactor::{Me, Pid, SpawnError, Time};
+use libactor::{Me, Node, Pid, SpawnError, Time};
 use protocol::messages::{AgentCall, SchedulerCall};
 
 use crate::core::allocator::{AllocatorConfig, Hierarchical};
@@ -65,6 +65,7 @@ pub(crate) fn begin(begin: Begin<'_>) -> Result<Begun, SpawnError> {
     let mut machine = Master::new(config, seed, now, allocator);
     machine.recover(now, state);
     let edge = MasterEdge {
+        node: site.node.clone(),
         registry,
         metrics,
         mirror: Mirror::new(&machine, now),
@@ -82,6 +83,7 @@ pub(crate) fn begin(begin: Begin<'_>) -> Result<Begun, SpawnError> {
 }
 
 struct MasterEdge {
+    node: Node,
     registry: Box<dyn Registry>,
     metrics: Rc<RefCell<MasterMetrics>>,
     mirror: Mirror,
@@ -154,6 +156,11 @@ impl Edge<Master> for MasterEdge {
                 self.changes.push(change);
             }
             Output::Apply { operation } => self.registry.apply(operation),
+            Output::GiveUp { reason } => {
+                tracing::error!(reason, "this master ends: another one is to lead");
+                // `false` means that it is ending already.
+                let _ = self.node.stop(NAME);
+            }
         }
     }
 

@@ -186,6 +186,7 @@ impl MasterHost {
                 Output::Changed(_) => {}
                 Output::Link { pid } => self.streams.link(&pid, cx),
                 Output::Unlink { pid } => self.streams.unlink(&pid, cx),
+                Output::GiveUp { reason } => panic!("nothing limits it: {reason}"),
                 Output::Apply { operation } => {
                     let took = Duration::from_millis(self.random.below(SLOWEST_APPLY_MS));
                     let after = self.applying.back().map_or(now, |(at, _)| *at);

@@ -49,6 +49,7 @@ impl Master {
             assert!(!self.removed.contains_key(id), "agent {id}: a removed one never returns");
             assert!(!self.gone.contains_key(id), "agent {id}: one that is gone never returns");
         }
+        self.check_waited_for();
         for (id, _) in self.gone.iter() {
             let elsewhere = self.unreachable.contains_key(id) || self.recovered.contains_key(id);
             assert!(!elsewhere, "agent {id}: one that is gone is not waited for");
@@ -61,6 +62,40 @@ impl Master {
         let mut deciding: Vec<_> = admitting.chain(reregistering).collect();
         deciding.sort();
         assert!(self.deciding.iter().eq(deciding), "what the registry decides on is found by address");
+    }
+
+    /// Agents that are not here, and those that will not be.
+    fn check_waited_for(&self) {
+        for id in self.recovered.keys() {
+            assert!(!self.agents.contains_key(id), "agent {id}: is not waited for while it is there");
+            let timed =
+                self.timers.is_set(&Timer::Recovery) || self.timers.is_set(&Timer::Recovered(id.clone()));
+            let decided = self.reregistering.contains_key(id)
+                || self.marking_gone.contains_key(id)
+                || self.expiring.contains(id)
+                || self.removals.waiting().contains(id);
+            assert!(timed || decided || self.given_up, "agent {id}: is not waited for without end");
+        }
+        for id in &self.expiring {
+            let (back, lost) = (self.reregistering.contains_key(id), self.recovered.contains_key(id));
+            let elsewhere = self.gone.contains_key(id) || self.agents.contains_key(id);
+            assert!(back || lost || elsewhere, "agent {id}: was waited for until the registry was told");
+        }
+        for id in self.removals.waiting() {
+            let stays = self.agents.get(id).is_some_and(|agent| agent.leaving.is_none());
+            assert!(stays || self.recovered.contains_key(id), "agent {id}: may still become unreachable");
+        }
+        let timed = self.timers.is_set(&Timer::Removal);
+        assert_eq!(timed, !self.removals.is_empty(), "those that wait to become unreachable will");
+        assert!(self.timers.is_set(&Timer::RegistryGc), "what is too old will be forgotten");
+        for (id, wish) in &self.wishes {
+            assert!(self.is_remembered(id), "agent {id}: nothing is wanted of one that will not be back");
+            assert_ne!(*wish, Default::default(), "agent {id}: what is not wanted is not kept");
+        }
+        for (id, agent) in &self.agents {
+            let deactivated = self.wishes.get(id).is_some_and(|wish| wish.deactivated);
+            assert_eq!(agent.deactivated, deactivated, "agent {id}: is offered as it is wanted");
+        }
     }
 
     fn check_frameworks(&self) {

@@ -18,7 +18,8 @@
 //! ```
 //! What schedulers call comes in at `calls`, what operators ask at `operator`. Who subscribes comes to `subscribe`,
 //! frameworks are in [`frameworks`] and on their way there in
-//! `subscribing`, agents in [`agents`] with `health` (pings) and `reregister` (return); `reconcile`
+//! `subscribing`, agents in [`agents`] with `health` (pings) and `reregister` (return), and
+//! `removals` and `registry_gc` say how long which of them are waited for; what operators want of them is in `wishes`. `reconcile`
 //! answers who asks, `messages` forwards bytes. Source of the behaviour: Mesos 1.11, `src/master/master.cpp`.
 //!
 //! Each call is accepted only from the actor that is subscribed (or registered) under the identity that it uses. What is
@@ -42,6 +43,8 @@ pub mod mirror;
 pub mod offers;
 mod operator;
 mod reconcile;
+mod registry_gc;
+mod removals;
 mod reregister;
 pub mod ring;
 mod subscribe;
@@ -50,19 +53,22 @@ pub mod tasks;
 mod updates;
 mod validate;
 mod view;
+mod wishes;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use libactor::{Machine, Pid, Random, Time, Timers};
 use protocol::messages::{AgentCall, AgentEvent, Event, MasterInfo};
 use protocol::{AgentId, AgentInfo, FrameworkId, MasterId, OfferId, Role, UnixTime, Uuid};
 
-use crate::registry;
+use crate::registry::{self, Wish};
 use agents::{Admission, Agent};
 use allocator::Allocator;
 use counters::Counters;
 use frameworks::Framework;
 use offers::OfferRecord;
+use removals::Removals;
 use reregister::Reregistration;
 use ring::Ring;
 use subscribing::Subscribing;
@@ -103,7 +109,19 @@ pub struct Master {
     /// From where those speak that the registry decides on; one an address.
     deciding: BTreeMap<Pid, AgentId>,
     /// Agents that the registry named when this master began and that have not come back yet.
-    recovered: BTreeMap<AgentId, AgentInfo>,
+    recovered: BTreeMap<AgentId, Arc<AgentInfo>>,
+    /// How many there were when it began.
+    recovered_count: usize,
+    /// Recovered agents that become unreachable, while the registry decides.
+    expiring: BTreeSet<AgentId>,
+    /// Agents that wait for their turn to become unreachable.
+    removals: Removals,
+    /// Whether it should lead no longer.
+    given_up: bool,
+    /// What operators want of agents that are there or may come back, where they want anything.
+    wishes: BTreeMap<AgentId, Wish>,
+    /// Who waits for the registry to know that, in the order of asking.
+    wishing: VecDeque<Ask>,
     unreachable: Ring<AgentId, UnixTime>,
     removed: Ring<AgentId, ()>,
     /// Agents that an operator has marked as gone.
@@ -129,8 +147,14 @@ enum Timer {
     Ping(AgentId),
     /// The return of a disconnected agent.
     Reregister(AgentId),
-    /// The return of a recovered agent.
+    /// The return of the agents that the registry named.
+    Recovery,
+    /// The return of an agent whose process ended while it came back.
     Recovered(AgentId),
+    /// The turn of the next agent that becomes unreachable.
+    Removal,
+    /// What the registry may forget.
+    RegistryGc,
     /// The return of a disconnected framework.
     Failover(FrameworkId),
     /// The answer to an offer.
@@ -192,6 +216,7 @@ impl Master {
         allocator.set_weights(&config.weights);
         let mut timers = Timers::default();
         timers.set(Timer::Batch, now + config.allocation_interval);
+        timers.set(Timer::RegistryGc, now + config.registry_gc_interval);
         Self {
             info,
             started_at: now,
@@ -213,6 +238,12 @@ impl Master {
             reregistering: BTreeMap::new(),
             deciding: BTreeMap::new(),
             recovered: BTreeMap::new(),
+            recovered_count: 0,
+            expiring: BTreeSet::new(),
+            removals: Removals::default(),
+            given_up: false,
+            wishes: BTreeMap::new(),
+            wishing: VecDeque::new(),
             unreachable: Ring::new(limits::MAX_UNREACHABLE_AGENTS),
             removed: Ring::new(limits::MAX_REMOVED_AGENTS),
             gone: Ring::new(limits::MAX_GONE_AGENTS),
@@ -229,9 +260,16 @@ impl Master {
     /// come back.
     pub fn recover(&mut self, now: Time, state: &registry::State) {
         for (id, agent) in &state.admitted {
-            self.recovered.insert(id.clone(), (*agent.info).clone());
-            self.timers.set(Timer::Recovered(id.clone()), now + self.config.agent_reregister_timeout);
+            self.recovered.insert(id.clone(), agent.info.clone());
         }
+        self.recovered_count = self.recovered.len();
+        if self.recovered_count > 0 {
+            self.timers.set(Timer::Recovery, now + self.config.agent_reregister_timeout);
+        }
+        let admitted = state.admitted.iter().map(|(id, agent)| (id, &agent.wish));
+        let wishes = admitted.chain(state.unreachable.iter().map(|(id, agent)| (id, &agent.wish)));
+        let wishes = wishes.filter(|(_, wish)| **wish != Wish::default());
+        self.wishes = wishes.map(|(id, wish)| (id.clone(), wish.clone())).collect();
         for (id, agent) in by_time(&state.unreachable, |agent| agent.since) {
             self.unreachable.insert(id.clone(), agent.since);
         }
@@ -325,7 +363,10 @@ impl Machine for Master {
                 Timer::Batch => self.batch_due(turn),
                 Timer::Allocate => self.allocate(turn),
                 Timer::Ping(id) => self.ping_due(turn, &id),
-                Timer::Reregister(id) => self.mark_unreachable(turn, &id),
+                Timer::Reregister(id) => self.reregister_due(turn, &id),
+                Timer::Recovery => self.recovery_due(turn),
+                Timer::Removal => self.removal_due(turn),
+                Timer::RegistryGc => self.registry_gc_due(turn),
                 Timer::Recovered(id) => self.recovered_due(turn, &id),
                 Timer::Failover(id) => self.remove_framework(turn, &id),
                 Timer::Offer(id) => self.offer_due(turn, &id),

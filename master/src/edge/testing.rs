@@ -77,7 +77,10 @@ impl World {
                 Output::Apply { operation } => self.input(Input::Applied { operation }),
                 Output::ToAgent { to, event } => self.agent_hears(&to, event),
                 Output::ToScheduler { to, event } => self.framework_hears(&to, event),
-                Output::Link { .. } | Output::Unlink { .. } | Output::Answer { .. } => {}
+                Output::Link { .. }
+                | Output::Unlink { .. }
+                | Output::Answer { .. }
+                | Output::GiveUp { .. } => {}
             }
         }
     }

@@ -66,6 +66,27 @@ pub(crate) fn pid(name: &str) -> Pid {
     format!("{name}@10.0.0.{host}:5051").parse().expect("the name of an actor")
 }
 
+/// `rate=1/600s`, `limit=50` (percent), `reregister=60s`, `gc=900s`, `age=3600s`, `count=2`.
+fn settings(words: &[&str]) -> Result<MasterConfig, String> {
+    let mut config = MasterConfig::default();
+    let number = |text: &str| text.parse::<u32>().map_err(|_| "a number?".to_owned());
+    for word in words {
+        match word.split_once('=').ok_or("name=value?")? {
+            ("rate", rate) => {
+                let (permits, period) = rate.split_once('/').ok_or("1/600s?")?;
+                config.agent_removal_rate_limit = Some((number(permits)?, duration(period)?));
+            }
+            ("limit", percent) => config.recovery_agent_removal_limit = number(percent)?,
+            ("reregister", time) => config.agent_reregister_timeout = duration(time)?,
+            ("gc", time) => config.registry_gc_interval = duration(time)?,
+            ("age", time) => config.registry_max_agent_age = duration(time)?,
+            ("count", most) => config.registry_max_agent_count = number(most)? as usize,
+            (name, _) => return Err(format!("{name}?")),
+        }
+    }
+    Ok(config)
+}
+
 type Lines = Result<Vec<String>, String>;
 
 impl Script {
@@ -212,6 +233,7 @@ impl Script {
                     self.begin(MasterConfig { bounds, ..MasterConfig::default() });
                 }));
             }
+            ["set", rest @ ..] => return Some(settings(rest).map(|config| self.begin(config))),
             ["remember", rest @ ..] => {
                 return Some(numbers(rest).map(|most| {
                     self.begin(MasterConfig {
@@ -284,6 +306,7 @@ impl Script {
                 Output::Changed(_) => {}
                 Output::Link { pid } => lines.push(format!("link {}", short(&pid))),
                 Output::Unlink { pid } => lines.push(format!("unlink {}", short(&pid))),
+                Output::GiveUp { reason } => lines.push(format!("give up '{reason}'")),
                 Output::Apply { operation } => {
                     lines.push(operation_line(&operation));
                     if self.hold {
@@ -301,6 +324,7 @@ impl Script {
         let mut lines = Vec::new();
         for (id, agent) in self.master.agents() {
             let state = if agent.connected { "connected" } else { "disconnected" };
+            let state = if agent.deactivated { format!("{state} deactivated") } else { state.to_owned() };
             lines.push(format!("  agent {id} {state} used={} offered={}", agent.used, agent.offered));
             lines.extend(agent.orphans.keys().map(|(owner, task)| format!("    orphan {owner}/{task}")));
         }
