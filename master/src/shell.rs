@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use libactor::shell::{self, Accept, Edge, ShellHandle};
-use libactor::{Me, Node, Pid, SpawnError, Time};
+use libactor::{Me, Pid, SpawnError, Time};
 use protocol::messages::{AgentCall, SchedulerCall};
 
 use crate::core::allocator::{AllocatorConfig, Hierarchical};
@@ -31,6 +31,9 @@ pub(crate) trait Registry {
     fn flush(&mut self);
 }
 
+/// Ends the process for a reason.
+pub(crate) type GiveUp = Box<dyn Fn(String)>;
+
 /// What a master machine begins with.
 pub(crate) struct Begin<'a> {
     pub(crate) site: &'a Site,
@@ -40,6 +43,8 @@ pub(crate) struct Begin<'a> {
     /// All that the registry holds.
     pub(crate) state: &'a State,
     pub(crate) registry: Box<dyn Registry>,
+    /// Ends the process, so that another master leads.
+    pub(crate) give_up: GiveUp,
     pub(crate) metrics: Rc<RefCell<MasterMetrics>>,
     pub(crate) max_event_subscribers: usize,
 }
@@ -55,7 +60,7 @@ pub(crate) struct Begun {
 /// # Errors
 /// The node is shutting down.
 pub(crate) fn begin(begin: Begin<'_>) -> Result<Begun, SpawnError> {
-    let Begin { site, mut config, seed, state, registry, metrics, max_event_subscribers } = begin;
+    let Begin { site, mut config, seed, state, registry, give_up, metrics, max_event_subscribers } = begin;
     config.pid = site.node.pid(NAME).to_string();
     let allocator_config =
         AllocatorConfig { allocation_interval: config.allocation_interval, ..config.allocator.clone() };
@@ -65,7 +70,7 @@ pub(crate) fn begin(begin: Begin<'_>) -> Result<Begun, SpawnError> {
     let mut machine = Master::new(config, seed, now, allocator);
     machine.recover(now, state);
     let edge = MasterEdge {
-        node: site.node.clone(),
+        give_up,
         registry,
         metrics,
         mirror: Mirror::new(&machine, now),
@@ -83,7 +88,7 @@ pub(crate) fn begin(begin: Begin<'_>) -> Result<Begun, SpawnError> {
 }
 
 struct MasterEdge {
-    node: Node,
+    give_up: GiveUp,
     registry: Box<dyn Registry>,
     metrics: Rc<RefCell<MasterMetrics>>,
     mirror: Mirror,
@@ -156,11 +161,7 @@ impl Edge<Master> for MasterEdge {
                 self.changes.push(change);
             }
             Output::Apply { operation } => self.registry.apply(operation),
-            Output::GiveUp { reason } => {
-                tracing::error!(reason, "this master ends: another one is to lead");
-                // `false` means that it is ending already.
-                let _ = self.node.stop(NAME);
-            }
+            Output::GiveUp { reason } => (self.give_up)(reason),
         }
     }
 

@@ -23,8 +23,12 @@ use super::disk::Platter;
 use super::messages::Rules;
 use super::{ClusterConfig, ClusterError};
 
-/// Raft's unit of time among masters that share a thread: a leader that is gone is missed within a tenth of a second.
-const TICK: Duration = Duration::from_millis(5);
+/// Raft's unit of time among masters that share a thread: a leader that is gone is missed within 40 ms.
+const TICK: Duration = Duration::from_millis(4);
+/// In ticks.
+const HEARTBEAT: usize = 1;
+/// In ticks.
+const MISSED: usize = 5;
 
 /// How long an election may take on a loaded machine.
 const ELECTION: Duration = Duration::from_secs(60);
@@ -196,7 +200,6 @@ impl Host {
     }
 
     async fn bind(&mut self, address: SocketAddr, delegate: &str) -> Result<Node, ClusterError> {
-        self.lives += 1;
         let config = NodeConfig {
             listen: address,
             clock: self.clock.clone(),
@@ -227,7 +230,9 @@ impl Host {
         flags.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    fn seed(&self) -> u64 {
+    /// One that no other life has.
+    fn seed(&mut self) -> u64 {
+        self.lives += 1;
         self.seed.wrapping_add(self.lives << 32)
     }
 
@@ -241,6 +246,8 @@ impl Host {
         let replica = ReplicaConfig {
             hostname: self.config.master.hostname.clone(),
             tick: TICK,
+            heartbeat_ticks: HEARTBEAT,
+            election_ticks: MISSED,
             ..ReplicaConfig::new(node.pid(replication::NAME), node.pid(master::NAME))
         };
         let master = MasterStart { flags: self.flags(), ..MasterStart::new(self.config.master.clone()) };

@@ -35,7 +35,7 @@ pub(super) struct GroupEdge {
     pub(super) lookups: Lookups,
     pub(super) metrics: ReplicaMetrics,
     pub(super) lost: Counter,
-    /// `host:port` of this master, for people.
+    /// `ip:port` of this master: clients reach it where agents do, whether its name can be looked up or not.
     pub(super) own: String,
     /// For HTTP.
     pub(super) leader: watch::Sender<Leader>,
@@ -64,7 +64,7 @@ impl GroupEdge {
         let disposition = replica.disposition();
         let known = match disposition {
             Disposition::Leading => Leader::Here(self.own.clone()),
-            Disposition::Following { leader } => Leader::Elsewhere(address_of(leader, replica)),
+            Disposition::Following { leader } => Leader::Elsewhere(leader.address().to_string()),
             Disposition::Leaderless => {
                 let status = replica.status();
                 if status.leader == Some(status.id) { Leader::Here(self.own.clone()) } else { Leader::Nobody }
@@ -91,15 +91,6 @@ fn replace<T: PartialEq>(before: &mut T, now: T) -> bool {
     let changed = *before != now;
     *before = now;
     changed
-}
-
-/// `host:port` of the leader, by the name that it has given itself.
-fn address_of(leader: &Pid, replica: &Replica) -> String {
-    let known = replica.state().leader.as_ref().filter(|known| known.pid == leader.to_string());
-    match known {
-        Some(known) => format!("{}:{}", known.hostname, leader.address().port()),
-        None => leader.address().to_string(),
-    }
 }
 
 impl Edge<Replica> for GroupEdge {

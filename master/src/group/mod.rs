@@ -74,10 +74,10 @@ pub fn start_with_clock(node: &Node, start: Start, clock: Clock) -> Result<Group
     let (lead, leading) = watch::channel(None);
     let (end, ended) = watch::channel(None);
     let about = About { version, flags, started_at: node.clock().now(), log_file };
-    let own = format!("{}:{}", config.hostname, node.address().port());
+    let own = node.address().to_string();
     let site = Site::new(node, about, known);
     let store = Store::new(node.metrics());
-    let seat = Seat::new(site, config, max_event_subscribers, seed, store, lead)?;
+    let seat = Seat::new(site, config, max_event_subscribers, seed, store, lead, end.clone())?;
     let feeder: Arc<Feeder<Input>> = Arc::default();
     let questions = Questions::new(feeder.clone(), node.metrics().gauge("masters/open_questions"));
     let questions = Arc::new(questions);

@@ -11,6 +11,8 @@ use std::time::Duration;
 use libactor::{Random, ShellHandle, SpawnError};
 use tokio::sync::watch;
 
+use super::edge::tell_end;
+use super::handle::Ended;
 use super::lane::Lane;
 use super::metrics::Store;
 use super::replicated::{self, Replicated};
@@ -20,7 +22,7 @@ use crate::edge::metrics::MasterMetrics;
 use crate::edge::{Api, Site};
 use crate::registry::{Operation, State};
 use crate::replication;
-use crate::shell::{self, Begin, Begun};
+use crate::shell::{self, Begin, Begun, GiveUp};
 
 /// Who has the name.
 pub(super) struct Seat {
@@ -34,6 +36,8 @@ pub(super) struct Seat {
     lead: Option<Lead>,
     /// What the one that leads is asked by; for the process.
     leading: watch::Sender<Option<Arc<Api>>>,
+    /// For the process: that it must end.
+    end: watch::Sender<Option<Ended>>,
 }
 
 /// A lead that is not over.
@@ -56,6 +60,7 @@ impl Seat {
         seed: u64,
         store: Store,
         leading: watch::Sender<Option<Arc<Api>>>,
+        end: watch::Sender<Option<Ended>>,
     ) -> Result<Self, SpawnError> {
         standby::start(&site)?;
         let metrics = MasterMetrics::new(site.node.metrics(), site.about.started_at);
@@ -67,6 +72,7 @@ impl Seat {
             store,
             lead: None,
             leading,
+            end,
             site,
         })
     }
@@ -84,6 +90,7 @@ impl Seat {
             seed: self.seeds.next_u64(),
             state,
             registry: Box::new(registry),
+            give_up: self.give_up(),
             metrics: self.metrics.clone(),
             max_event_subscribers: self.max_event_subscribers,
         };
@@ -101,6 +108,18 @@ impl Seat {
         tracing::info!(term, agents = state.admitted.len(), ?took, "this master leads");
         self.leading.send_replace(Some(api.clone()));
         self.lead = Some(Lead { term, api, proposals, committed });
+    }
+
+    /// What a master machine ends its process with. Its replica ends at once, so that another one leads.
+    fn give_up(&self) -> GiveUp {
+        let (end, node) = (self.end.clone(), self.site.node.clone());
+        Box::new(move |reason| {
+            let message = format!("This master gives up leading: {reason}");
+            tracing::error!("{message}");
+            tell_end(&end, Ended { message, failed: true });
+            // `false` means that it has ended already.
+            let _ = node.stop(replication::NAME);
+        })
     }
 
     /// The lead of that term is over: its machine is told nothing more, and a standby has its place.

@@ -88,7 +88,8 @@ impl World {
         let (_, known) = watch::channel(Leader::Nobody);
         let (lead, leading) = watch::channel(None);
         let (site, store) = (Site::new(&node, about, known), Store::new(node.metrics()));
-        let seat = Seat::new(site, MasterConfig::default(), 10, 7, store, lead).unwrap();
+        let (end, _) = watch::channel(None);
+        let seat = Seat::new(site, MasterConfig::default(), 10, 7, store, lead, end).unwrap();
         let (ears, proposed) = mpsc::channel(100);
         let (_, replica) = machines::spawn(&node, NAME, Ears(ears), Nothing, |_| {}).unwrap();
         let (tell, told) = mpsc::channel(100);

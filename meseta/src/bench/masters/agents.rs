@@ -9,8 +9,8 @@ use actix::{Actor, Context};
 use libactor::{Me, Node, Pid, Random, Receive, SpawnError};
 use protocol::messages::{AgentCall, AgentEvent};
 use protocol::{
-    AgentId, AgentInfo, Attributes, FrameworkId, FrameworkInfo, Source, StatusUpdate, Task, TaskId, TaskState,
-    TaskStatus, Uuid,
+    AgentId, AgentInfo, Attributes, FrameworkId, FrameworkInfo, Source, StatusUpdate, Task, TaskId,
+    TaskState, TaskStatus, Uuid,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -48,17 +48,19 @@ pub(super) fn spawn(
         let known = tasks(number);
         let pid = node.spawn(
             &format!("slave({number})"),
-            move |me| Agent {
-                me,
-                number,
-                agent_id: None,
-                leader: None,
-                updates: 0,
-                tasks: BTreeMap::new(),
-                frameworks: BTreeMap::new(),
-                marks,
-            }
-            .with(known),
+            move |me| {
+                Agent {
+                    me,
+                    number,
+                    agent_id: None,
+                    leader: None,
+                    updates: 0,
+                    tasks: BTreeMap::new(),
+                    frameworks: BTreeMap::new(),
+                    marks,
+                }
+                .with(known)
+            },
             |install| {
                 install.mailbox(MAILBOX).message::<AgentEvent>().message::<Register>();
             },

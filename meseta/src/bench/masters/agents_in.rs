@@ -40,7 +40,9 @@ pub(super) fn register(effort: Effort, directory: &Path) -> Result<Vec<Figure>, 
         })?;
         figures.push(Figure {
             name: "B4",
-            params: format!("{count} simulated agents register, in-proc, one master, durable before it is told"),
+            params: format!(
+                "{count} simulated agents register, in-proc, one master, durable before it is told"
+            ),
             value: elapsed.as_secs_f64(),
             unit: "s",
             percentiles_ms: None,
@@ -64,7 +66,9 @@ pub(super) fn come_back(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
         })?;
         figures.push(Figure {
             name: "B5",
-            params: format!("{count} agents with {tasks} tasks each register again with a new leader, in-proc"),
+            params: format!(
+                "{count} agents with {tasks} tasks each register again with a new leader, in-proc"
+            ),
             value: elapsed.as_secs_f64(),
             unit: "s",
             percentiles_ms: None,

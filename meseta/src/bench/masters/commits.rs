@@ -67,7 +67,8 @@ fn measure(directory: &Path, clients: usize, commits: usize) -> Result<Measured,
     for id in 1..=MASTERS {
         members.push(start(MemberId(id), &directory.join(id.to_string()), clients, commits, done.clone())?);
     }
-    let addresses: BTreeMap<_, _> = (1..).map(MemberId).zip(members.iter().map(|one| one.address.to_string())).collect();
+    let addresses: BTreeMap<_, _> =
+        (1..).map(MemberId).zip(members.iter().map(|one| one.address.to_string())).collect();
     for member in &mut members {
         let begin = member.begin.take().ok_or("a member begins once")?;
         begin.send(addresses.clone()).map_err(|_| "a member has ended")?;
@@ -99,7 +100,8 @@ fn start(
             let node = Node::bind(NodeConfig::default()).await.map_err(|error| error.to_string())?;
             bound.send(node.address()).map_err(|error| error.to_string())?;
             let Ok(masters) = begins.await else { return Ok(()) };
-            spawn(&node, id, &masters, &directory, Load::new(clients, commits, done)).map_err(|error| error.to_string())?;
+            spawn(&node, id, &masters, &directory, Load::new(clients, commits, done))
+                .map_err(|error| error.to_string())?;
             // Ends when its other half is dropped.
             drop(stays.await);
             node.shutdown().await;
@@ -107,7 +109,12 @@ fn start(
         };
         runtime::block_on(live).map_err(|Failure(text)| text)
     });
-    Ok(Member { address: binds.recv_timeout(STALLED)?, begin: Some(begin), _stay: stay, thread: Some(thread) })
+    Ok(Member {
+        address: binds.recv_timeout(STALLED)?,
+        begin: Some(begin),
+        _stay: stay,
+        thread: Some(thread),
+    })
 }
 
 /// Why a member has ended.
@@ -207,7 +214,8 @@ impl Load {
         if let Some(began) = self.began
             && self.latencies.len() == self.commits
         {
-            let measured = Measured { elapsed: now.since(began), latencies: std::mem::take(&mut self.latencies) };
+            let measured =
+                Measured { elapsed: now.since(began), latencies: std::mem::take(&mut self.latencies) };
             if self.done.try_send(measured).is_err() {
                 tracing::error!("two members have led: the figure is of the first");
             }

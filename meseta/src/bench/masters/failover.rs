@@ -74,8 +74,11 @@ async fn measure(directory: &Path, count: usize, rounds: usize) -> Result<Measur
     agents::all(&mut reports, count).await?;
     let (worker, mut running) = Worker::new();
     let wanted = worker.wanted.clone();
-    let driver = SchedulerDriver::new(worker, FrameworkInfo {
-        failover_timeout: Duration::from_secs(3600), ..FrameworkInfo::new("bench") }, &masters.list())?;
+    let driver = SchedulerDriver::new(
+        worker,
+        FrameworkInfo { failover_timeout: Duration::from_secs(3600), ..FrameworkInfo::new("bench") },
+        &masters.list(),
+    )?;
     driver.start();
     want(&wanted, "warm");
     tokio::time::timeout(STALLED, running.recv()).await?;
@@ -122,7 +125,8 @@ impl Leaders {
 
     /// Waits for a leader that is another one than this.
     async fn next(&mut self, but: Option<&Pid>) -> Result<Pid, Box<dyn Error>> {
-        let another = |leader: &Option<Leader>| leader.as_ref().is_some_and(|leader| Some(&leader.pid) != but);
+        let another =
+            |leader: &Option<Leader>| leader.as_ref().is_some_and(|leader| Some(&leader.pid) != but);
         let leader = tokio::time::timeout(STALLED, self.0.wait_for(another)).await??.clone();
         leader.map(|leader| leader.pid).ok_or_else(|| "nobody leads".into())
     }
@@ -130,7 +134,8 @@ impl Leaders {
     /// Waits until a master that was started again knows who leads.
     async fn back(&self, node: &Node, masters: &Masters, index: usize) -> Result<(), Box<dyn Error>> {
         let address = Address::list(&masters.addresses[index].to_string())?;
-        let mut alone = detect::spawn(node, &format!("detector-{index}"), master::replication::NAME, address)?;
+        let mut alone =
+            detect::spawn(node, &format!("detector-{index}"), master::replication::NAME, address)?;
         tokio::time::timeout(STALLED, alone.wait_for(Option::is_some)).await??;
         Ok(())
     }

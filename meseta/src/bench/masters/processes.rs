@@ -16,9 +16,8 @@ pub(super) struct Masters {
 impl Masters {
     pub(super) fn start(directory: &Path, count: usize) -> Result<Self, Box<dyn Error>> {
         // Bound together, so that no two get the same; free again before the masters take them.
-        let listeners = (0..count)
-            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .collect::<Result<Vec<_>, _>>()?;
+        let listeners =
+            (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
         drop(listeners);
         let program = std::env::current_exe()?;
