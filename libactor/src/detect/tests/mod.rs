@@ -1,5 +1,9 @@
 //! Golden scripts: lines of input after `>`, the outputs below. `UPDATE_GOLDEN=1` rewrites them.
 
+#[cfg(feature = "sim")]
+mod group;
+mod node;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
