@@ -1,15 +1,14 @@
 //! A framework's process: the scheduler session, and a scheduler that does this and that.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use libactor::detect::Leader;
 use libactor::sim::{Context, Host, Life};
 use libactor::{Machine, Pid, Random, Time, Timers};
-use protocol::messages::ReconcileTask;
+use protocol::messages::{Event, ReconcileTask};
 use protocol::resources::Scalar;
 use protocol::{
     AgentId, CommandInfo, ExecutorInfo, Filters, FrameworkId, FrameworkInfo, Offer, OfferId, Operation,
@@ -19,6 +18,7 @@ use scheduler_driver::core::{Callback, DriverCall, Input, Output, Session, Sessi
 
 use super::Message;
 use super::agent::Terminated;
+use super::finder::{Finder, Masters, News};
 use super::streams::Stream;
 
 /// Most tasks that a framework has at a time, as far as it knows.
@@ -52,8 +52,8 @@ pub struct Known {
 pub struct FrameworkSetup {
     /// Who; the id comes from the memory.
     pub info: FrameworkInfo,
-    /// Where the master is.
-    pub master: Pid,
+    /// Where the masters are.
+    pub masters: Masters,
     /// Whether it speaks HTTP.
     pub http: bool,
     /// Whether it leaves acknowledging to the driver.
@@ -61,18 +61,24 @@ pub struct FrameworkSetup {
     /// It launches nothing from here on.
     pub quiet_at: Time,
     /// It kills what it has from here on.
-    pub end_at: Time,
+    pub end_at: Rc<Cell<Time>>,
     /// Told when it decides to end.
     pub terminated: Terminated,
     /// What survives.
     pub memory: Rc<RefCell<Memory>>,
+    /// Told which master it listens to.
+    pub heeds: Heeds,
 }
+
+/// Which master each scheduler listens to: what others say is not told.
+pub type Heeds = Rc<RefCell<BTreeMap<Pid, Pid>>>;
 
 /// A framework.
 #[derive(Debug)]
 pub struct FrameworkHost {
     setup: FrameworkSetup,
     session: Session,
+    finder: Finder,
     stream: Stream,
     random: Random,
     timers: Timers<Timer>,
@@ -82,7 +88,6 @@ pub struct FrameworkHost {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    Detected,
     CallbackReturns,
     Acts,
     Decides,
@@ -103,9 +108,11 @@ impl FrameworkHost {
             suppressed_roles: BTreeSet::new(),
             seed: random.next_u64(),
         });
+        let finder = Finder::new(&setup.masters, setup.http, random.next_u64(), life.began);
         Self {
             setup,
             session,
+            finder,
             stream: Stream::default(),
             random,
             timers: Timers::default(),
@@ -123,6 +130,24 @@ impl FrameworkHost {
         Duration::from_millis(self.random.below(most + 1))
     }
 
+    fn detected(&mut self, now: Time, news: News, cx: &mut Context<Message>) {
+        if let Some(master) = news {
+            self.feed(now, Input::MasterDetected { master }, cx);
+        }
+    }
+
+    /// Only the master that it is subscribed at, or asks, is heeded: one that was deposed may not know it.
+    fn master_says(&mut self, now: Time, from: Pid, event: Event, cx: &mut Context<Message>) {
+        let ignored = (self.session.leader().map(|leader| &leader.pid) != Some(&from))
+            .then(|| format!("{from} says {event:?}"));
+        let mut out = Vec::new();
+        self.session.handle(now, Input::Master { from, event }, &mut out);
+        if let Some(said) = ignored {
+            assert!(out.is_empty(), "{said}, which does not lead, and the scheduler heeds it: {out:?}");
+        }
+        self.carry_out(now, out, cx);
+    }
+
     fn call(&mut self, now: Time, call: DriverCall, cx: &mut Context<Message>) {
         self.feed(now, Input::Call(call), cx);
     }
@@ -135,6 +160,13 @@ impl FrameworkHost {
 
     fn carry_out(&mut self, now: Time, out: Vec<Output>, cx: &mut Context<Message>) {
         self.session.check();
+        let leader = self.session.leader().map(|leader| leader.pid.clone());
+        let mut heeds = self.setup.heeds.borrow_mut();
+        match leader {
+            Some(leader) => heeds.insert(cx.me().clone(), leader),
+            None => heeds.remove(cx.me()),
+        };
+        drop(heeds);
         for output in out {
             match output {
                 Output::Link { pid } => cx.link(&pid),
@@ -322,7 +354,7 @@ impl FrameworkHost {
         let again = now + self.millis(20_000);
         self.timers.set(Timer::Acts, again);
         let live = self.live();
-        if now >= self.setup.end_at {
+        if now >= self.setup.end_at.get() {
             for (task_id, _) in live {
                 self.call(now, DriverCall::Kill { task_id, kill_policy: None }, cx);
             }
@@ -383,10 +415,6 @@ impl FrameworkHost {
 
     fn due(&mut self, now: Time, timer: Timer, cx: &mut Context<Message>) {
         match timer {
-            Timer::Detected => {
-                let master = Some(Leader { pid: self.setup.master.clone(), epoch: 1 });
-                self.feed(now, Input::MasterDetected { master }, cx);
-            }
             Timer::CallbackReturns => self.feed(now, Input::CallbackReturned, cx),
             Timer::Acts => self.act(now, cx),
             Timer::Decides => self.decide(now, cx),
@@ -421,22 +449,25 @@ impl Host for FrameworkHost {
 
     fn start(&mut self, now: Time, _me: &Pid, cx: &mut Context<Message>) {
         self.feed(now, Input::Start, cx);
-        let took = self.millis(50);
-        self.timers.set(Timer::Detected, now + took);
     }
 
     fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {
+        if let Some(news) = self.finder.message(now, &from, &message, cx) {
+            return self.detected(now, news, cx);
+        }
         match message {
-            Message::Event(event) => self.feed(now, Input::Master { from, event }, cx),
+            Message::Event(event) => self.master_says(now, from, event, cx),
             Message::StreamBegins(id) => self.stream.begins(id),
             Message::StreamEvent { stream_id, event } => {
                 if self.stream.is(&stream_id) {
-                    self.feed(now, Input::Master { from, event }, cx);
+                    self.master_says(now, from, event, cx);
                 }
             }
             Message::StreamEnds(id) => {
                 if self.stream.ends(&id) {
                     self.feed(now, Input::Exited { pid: from }, cx);
+                    let news = self.finder.stream_ended(now);
+                    self.detected(now, news, cx);
                 }
             }
             // What is refused is asked for again, as what is lost.
@@ -446,14 +477,18 @@ impl Host for FrameworkHost {
     }
 
     fn exited(&mut self, now: Time, pid: Pid, cx: &mut Context<Message>) {
+        let news = self.finder.exited(now, &pid, cx);
+        self.detected(now, news, cx);
         self.feed(now, Input::Exited { pid }, cx);
     }
 
     fn deadline(&self) -> Option<Time> {
-        [self.timers.next(), self.session.deadline()].into_iter().flatten().min()
+        [self.timers.next(), self.session.deadline(), self.finder.deadline()].into_iter().flatten().min()
     }
 
     fn tick(&mut self, now: Time, cx: &mut Context<Message>) {
+        let news = self.finder.tick(now, cx);
+        self.detected(now, news, cx);
         let mut out = Vec::new();
         self.session.tick(now, &mut out);
         self.carry_out(now, out, cx);

@@ -16,9 +16,15 @@ pub struct Streams {
     master: Pid,
     /// Which actor reads a stream.
     clients: BTreeMap<Pid, Pid>,
-    /// Who waits for an answer; an operator where it is nobody.
-    asks: BTreeMap<Ask, Option<Pid>>,
+    /// Who waits for an answer: a client, or the operator who asked for something.
+    asks: BTreeMap<Ask, Asker>,
     next_ask: u64,
+}
+
+#[derive(Debug)]
+enum Asker {
+    Client(Pid),
+    Operator(OperatorRequest),
 }
 
 impl Streams {
@@ -37,7 +43,7 @@ impl Streams {
         cx: &mut Context<Message>,
     ) -> Vec<Input> {
         if !matches!(call.call, Call::Subscribe { .. }) {
-            let ask = self.ask(Some(from));
+            let ask = self.ask(Asker::Client(from));
             let framework_id = call.framework_id.expect("only a first subscription is nobody's");
             return vec![Input::Call { ask, framework_id, stream_id, call: call.call }];
         }
@@ -52,7 +58,7 @@ impl Streams {
     }
 
     /// Somebody asks.
-    fn ask(&mut self, from: Option<Pid>) -> Ask {
+    fn ask(&mut self, from: Asker) -> Ask {
         let ask = Ask(self.next_ask);
         self.next_ask += 1;
         self.asks.insert(ask, from);
@@ -61,7 +67,7 @@ impl Streams {
 
     /// What the machine is told of an operator's request.
     pub fn operator(&mut self, request: OperatorRequest) -> Input {
-        Input::Operator { ask: self.ask(None), request }
+        Input::Operator { ask: self.ask(Asker::Operator(request.clone())), request }
     }
 
     /// A client has gone: what the machine is told of its streams.
@@ -112,8 +118,10 @@ impl Streams {
     /// If it was answered already.
     pub fn answer(&mut self, ask: Ask, answer: Answer, cx: &mut Context<Message>) {
         match self.asks.remove(&ask).expect("a call is answered once") {
-            Some(client) => cx.send(&client, Message::HttpAnswer(answer)),
-            None => cx.note(format!("the operator is answered {answer:?}")),
+            Asker::Client(client) => cx.send(&client, Message::HttpAnswer(answer)),
+            Asker::Operator(request) => {
+                cx.send(&super::operator::address(), Message::Operated { request, answer });
+            }
         }
     }
 
@@ -125,7 +133,8 @@ impl Streams {
     /// # Panics
     /// If a call was not answered in its turn.
     pub fn check(&self) {
-        assert!(self.asks.values().all(Option::is_none), "every call is answered: {:?}", self.asks);
+        let operators = self.asks.values().all(|asker| matches!(asker, Asker::Operator(_)));
+        assert!(operators, "every call is answered: {:?}", self.asks);
     }
 }
 

@@ -155,6 +155,11 @@ impl Session {
         self.leader.as_ref().filter(|_| self.phase == Phase::Subscribed).map(|leader| &leader.pid)
     }
 
+    /// The master that was detected: the only one that is listened to.
+    pub fn leader(&self) -> Option<&Leader> {
+        self.leader.as_ref()
+    }
+
     /// Who subscribes; the id is set once it is known.
     pub fn framework(&self) -> &FrameworkInfo {
         &self.framework
