@@ -46,6 +46,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "executor/src/command",
             "executor/src/process.rs",
             "libactor/src/files",
+            "master/src/disk",
             "meseta/src",
         ],
     ),
