@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use libactor::detect::{self, Address, Leader};
 use libactor::files::Files;
 use libactor::shell::{self, Accept, Edge, ShellHandle};
 use libactor::{Counter, Me, Node, Pid, SpawnError, Time};
-use protocol::messages::{AgentEvent, ExecutorCall, ExecutorEvent};
+use protocol::messages::{AgentEvent, ExecutorCall, ExecutorEvent, MASTERS};
 use protocol::wire::common::VersionInfo;
 use tokio::sync::{mpsc, watch};
 
@@ -27,6 +28,9 @@ use crate::edge::view::{Feeder, View};
 /// The log's virtual path among the served files. Source: Mesos.
 const LOG_PATH: &str = "/slave/log";
 
+/// The name of the actor that finds out which master leads.
+const DETECTOR: &str = "detector";
+
 /// What an agent is started with.
 pub struct Start<C> {
     /// The machine's settings; its actor gets the name in `config.pid`.
@@ -37,8 +41,8 @@ pub struct Start<C> {
     pub containerizer: C,
     /// What the containerizer reports.
     pub events: mpsc::Receiver<ContainerEvent>,
-    /// The leading master, as far as it is known. A fixed one: `watch::channel(Some(pid)).1`.
-    pub master: watch::Receiver<Option<Pid>>,
+    /// The leading master, as far as it is known: what [`detect`] finds out, or a fixed one.
+    pub master: watch::Receiver<Option<Leader>>,
     /// `--work_dir`: makes sandbox paths absolute.
     pub work_dir: PathBuf,
     /// What `/flags` shows: the flags by name, as text.
@@ -93,6 +97,14 @@ impl AgentHandle {
             Err(_) => gone(),
         }
     }
+}
+
+/// Finds out which master leads, of these and those that they tell of, for an agent on this node.
+///
+/// # Errors
+/// The node has a detector already, or is shutting down.
+pub fn detect(node: &Node, masters: Vec<Address>) -> Result<watch::Receiver<Option<Leader>>, SpawnError> {
+    detect::spawn(node, DETECTOR, MASTERS, masters)
 }
 
 /// Starts an agent on a node, within the node's `LocalSet`.
@@ -150,7 +162,7 @@ fn files(log_file: Option<&std::path::Path>) -> Files {
 struct AgentEdge<C> {
     containerizer: C,
     /// Taken when the actor starts.
-    sources: Option<(mpsc::Receiver<ContainerEvent>, watch::Receiver<Option<Pid>>)>,
+    sources: Option<(mpsc::Receiver<ContainerEvent>, watch::Receiver<Option<Leader>>)>,
     metrics: AgentMetrics,
     destroy_errors: Counter,
     sandboxes: Arc<Sandboxes>,
@@ -281,7 +293,7 @@ async fn report_containers(
 }
 
 /// Hands the known master, and every change of it, to the machine.
-async fn report_masters(mut master: watch::Receiver<Option<Pid>>, shell: ShellHandle<Input>) {
+async fn report_masters(mut master: watch::Receiver<Option<Leader>>, shell: ShellHandle<Input>) {
     loop {
         let known = master.borrow_and_update().clone();
         if shell.feed(Input::MasterDetected { master: known }).await.is_err() {

@@ -56,12 +56,32 @@ pub const MAILBOX_WAIT: Duration = Duration::from_secs(1);
 pub const PEER_IDLE: Duration = Duration::from_secs(60);
 /// First pause between two attempts to reach a peer; doubled up to [`REDIAL_MAX`].
 pub const REDIAL_MIN: Duration = Duration::from_millis(50);
-/// Longest pause between two attempts to reach a peer.
-pub const REDIAL_MAX: Duration = Duration::from_secs(2);
+/// Longest pause between two attempts to reach a peer: no longer than who looks for a leader waits ([`DETECT_RETRY_MAX`]).
+pub const REDIAL_MAX: Duration = Duration::from_secs(1);
 /// How long a node that shuts down waits for its actors to end, and then for its queues to empty.
 pub const SHUTDOWN_WAIT: Duration = Duration::from_secs(2);
 /// One line of complaint of a kind within this; what was left out is counted in the next.
 pub const COMPLAINT_EVERY: Duration = Duration::from_secs(1);
+
+/// Nodes of a group that a detector may be given.
+pub const DETECT_ADDRESSES: usize = 64;
+/// Nodes that a detector watches beside those that it was given: twice what any group has.
+pub const DETECT_MEMBERS: usize = 16;
+/// Actors that may watch who leads: more than a cluster has agents and frameworks. Others are answered once.
+pub const DETECT_WATCHERS: usize = 131_072;
+/// First pause between two attempts to watch a node; doubled up to [`DETECT_RETRY_MAX`], and shortened by up to half.
+pub const DETECT_RETRY_MIN: Duration = Duration::from_millis(50);
+/// Longest pause between two attempts to watch a node: whoever comes back is found within about this time.
+pub const DETECT_RETRY_MAX: Duration = Duration::from_secs(1);
+/// How long looking up the name of a node may take.
+pub const DETECT_RESOLVE: Duration = Duration::from_secs(10);
+/// A node that has not answered within this is asked again; doubled up to [`DETECT_ANSWER_MAX`].
+pub const DETECT_ANSWER_MIN: Duration = Duration::from_secs(1);
+/// The longest that a node which does not answer is left alone: it may stand still, and answers when it goes on.
+pub const DETECT_ANSWER_MAX: Duration = Duration::from_secs(10);
+/// A node that has answered is asked again after this, or half of it: its news may have been lost. 50,000 watchers are a thousand
+/// questions a second.
+pub const DETECT_REFRESH: Duration = Duration::from_secs(60);
 
 /// Largest body of an HTTP request, in bytes.
 pub const MAX_REQUEST_BYTES: usize = 16 << 20;

@@ -5,6 +5,7 @@
 //! look at the machine ([`Edge::after`]) and the one timer is set to [`Machine::deadline`].
 
 use std::any::TypeId;
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -15,7 +16,8 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::actor::{Incoming, Letter, ReplySlot};
 use crate::http::{HttpRequest, HttpResponse};
-use crate::{Install, Machine, Me, Message, Node, Pid, SendError, SpawnError, Time};
+use crate::node::Naming;
+use crate::{Clock, Install, Machine, Me, Message, Node, Pid, SendError, SpawnError, Time};
 
 /// The name of the sender of a message that no actor sent.
 pub const NOBODY: &str = "__nobody__";
@@ -114,9 +116,13 @@ impl<I> fmt::Debug for ShellHandle<I> {
 }
 
 /// Takes down what a shell takes while it is spawned.
-pub struct ShellInstall<'a, M: Machine + 'static, E: Edge<M>>(&'a mut Install<Shell<M, E>>)
+pub struct ShellInstall<'a, M: Machine + 'static, E: Edge<M>>
 where
-    M::Input: Send;
+    M::Input: Send,
+{
+    install: &'a mut Install<Shell<M, E>>,
+    clock: &'a mut Clock,
+}
 
 impl<M: Machine + 'static, E: Edge<M>> ShellInstall<'_, M, E>
 where
@@ -130,7 +136,7 @@ where
     where
         E: Accept<T, M>,
     {
-        self.0.message_with::<T>(|shell, message, from, _| {
+        self.install.message_with::<T>(|shell, message, from, _| {
             let from = from.unwrap_or_else(|| shell.handle.me.node().pid(NOBODY));
             if let Some(input) = shell.edge.input(from, message) {
                 shell.take(input);
@@ -148,7 +154,13 @@ where
         F: Fn(HttpRequest) -> R + Send + Sync + 'static,
         R: Future<Output = HttpResponse> + Send + 'static,
     {
-        self.0.route(path, help, handler);
+        self.install.route(path, help, handler);
+        self
+    }
+
+    /// What the machine's times are measured with, in place of the node's clock.
+    pub fn clock(&mut self, clock: Clock) -> &mut Self {
+        *self.clock = clock;
         self
     }
 
@@ -157,7 +169,7 @@ where
     /// # Panics
     /// As there.
     pub fn mailbox(&mut self, capacity: usize) -> &mut Self {
-        self.0.mailbox(capacity);
+        self.install.mailbox(capacity);
         self
     }
 }
@@ -178,11 +190,51 @@ where
     M::Input: Send,
     E: Edge<M>,
 {
+    spawn_as(node, name, Naming::New, machine, edge, install)
+}
+
+/// As [`spawn`], in the place of the actor that has the name, if there is one: that one gets no input any more, those who were
+/// linked to it are told, what waits for it is dropped. Who looks for the name finds one of the two at any time.
+///
+/// # Errors
+/// As [`Node::spawn`], but for a name that is taken.
+pub fn spawn_in_place<M, E>(
+    node: &Node,
+    name: &str,
+    machine: M,
+    edge: E,
+    install: impl FnOnce(&mut ShellInstall<'_, M, E>),
+) -> Result<(Pid, ShellHandle<M::Input>), SpawnError>
+where
+    M: Machine + 'static,
+    M::Input: Send,
+    E: Edge<M>,
+{
+    spawn_as(node, name, Naming::InPlace, machine, edge, install)
+}
+
+fn spawn_as<M, E>(
+    node: &Node,
+    name: &str,
+    naming: Naming,
+    machine: M,
+    edge: E,
+    install: impl FnOnce(&mut ShellInstall<'_, M, E>),
+) -> Result<(Pid, ShellHandle<M::Input>), SpawnError>
+where
+    M: Machine + 'static,
+    M::Input: Send,
+    E: Edge<M>,
+{
     let check = node.config().check_machines;
-    let make =
-        |me| Shell { machine, edge, handle: ShellHandle::new(me), out: Vec::new(), timer: None, check };
-    let me = node.spawn_watched(
+    let clock = Cell::new(Some(node.clock().clone()));
+    let make = |me| {
+        let clock = clock.take().expect("an actor is made once, after what it takes was taken down");
+        Shell { machine, edge, handle: ShellHandle::new(me), clock, out: Vec::new(), timer: None, check }
+    };
+    let me = node.spawn_as(
         name,
+        naming,
         make,
         |all: &mut Install<Shell<M, E>>| {
             all.local::<Feed<M::Input>>(|shell, Feed(input), _| shell.take(input));
@@ -192,7 +244,9 @@ where
                 }
             });
             all.after_turn(Shell::after_turn);
-            install(&mut ShellInstall(all));
+            let mut own = node.clock().clone();
+            install(&mut ShellInstall { install: all, clock: &mut own });
+            clock.set(Some(own));
         },
         None,
     )?;
@@ -204,6 +258,7 @@ struct Shell<M: Machine, E> {
     machine: M,
     edge: E,
     handle: ShellHandle<M::Input>,
+    clock: Clock,
     /// Kept between inputs for its memory.
     out: Vec<M::Output>,
     /// When the one timer ends.
@@ -219,7 +274,7 @@ where
     M::Input: Send,
 {
     fn now(&self) -> Time {
-        self.handle.me.node().clock().now()
+        self.clock.now()
     }
 
     fn take(&mut self, input: M::Input) {
@@ -253,7 +308,7 @@ where
             ctx.cancel_future(timer);
         }
         let Some(due) = due else { return };
-        let sleep = self.handle.me.node().clock().sleep_until(due);
+        let sleep = self.clock.sleep_until(due);
         let wait = async move {
             if due <= now {
                 // A machine that is always due must not keep others from their turn.
@@ -267,6 +322,10 @@ where
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.timer = None;
+        if self.handle.me.entry.stop.is_cancelled() {
+            // It ends in this turn: maybe another one has its place.
+            return;
+        }
         let now = self.now();
         self.machine.tick(now, &mut self.out);
         self.carry_out();

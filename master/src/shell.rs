@@ -1,26 +1,20 @@
 //! The machine at work: an actor that feeds it, and what carries out what it asks for.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use libactor::shell::{self, Accept, Edge, ShellHandle};
-use libactor::{Me, Metrics, Node, Pid, SpawnError, Time};
+use libactor::{Me, Pid, SpawnError, Time};
 use protocol::messages::{AgentCall, SchedulerCall};
-use protocol::wire::common::VersionInfo;
 
 use crate::core::allocator::{AllocatorConfig, Hierarchical};
 use crate::core::{Change, Input, Master, MasterConfig, Output};
-use crate::edge::about::About;
-use crate::edge::events::MAX_WATCHERS;
 use crate::edge::metrics::MasterMetrics;
 use crate::edge::mirror::Mirror;
-use crate::edge::snapshot::Snapshot;
 use crate::edge::undelivered::Substitute;
-use crate::edge::{Api, routes};
-use crate::registry::{InMemory, Registry};
+use crate::edge::{Api, Site, routes};
+use crate::registry::{Operation, State};
 
 /// The name of the master's actor.
 pub const NAME: &str = "master";
@@ -28,139 +22,81 @@ pub const NAME: &str = "master";
 /// Messages that wait for the master; a sender that can wait does so beyond it. Ours: some seconds of work.
 const MAILBOX: usize = 64 * 1024;
 
-/// What a master is started with.
-pub struct Start {
-    /// The machine's settings; `pid` is set by [`start`].
-    pub config: MasterConfig,
-    /// Differs from start to start: the master's identity comes from it.
-    pub seed: u64,
-    /// Where operations are made durable.
-    pub registry: Box<dyn Registry>,
-    /// The flags in effect, by name: what `/flags` shows.
-    pub flags: BTreeMap<String, String>,
-    /// What `/state` and GET_VERSION show.
-    pub version: VersionInfo,
-    /// Where the log is written, if to a file: served as `/master/log`.
-    pub log_file: Option<PathBuf>,
-    /// How many may watch the events of the operator API. `--max_operator_event_stream_subscribers`.
-    pub max_event_subscribers: usize,
+/// Where operations are made durable.
+pub(crate) trait Registry {
+    /// Takes an operation; it is reported as [`Input::Applied`] when it is durable, in the order of the calls.
+    fn apply(&mut self, operation: Operation);
+
+    /// A turn has ended: what was taken in it can go on together.
+    fn flush(&mut self);
 }
 
-impl Start {
-    /// A master whose registry dies with it.
-    pub fn in_memory(config: MasterConfig, seed: u64) -> Self {
-        Self {
-            config,
-            seed,
-            registry: Box::new(InMemory::default()),
-            flags: BTreeMap::new(),
-            version: VersionInfo::new(env!("CARGO_PKG_VERSION")),
-            log_file: None,
-            max_event_subscribers: MAX_WATCHERS,
-        }
-    }
+/// Ends the process for a reason.
+pub(crate) type GiveUp = Box<dyn Fn(String)>;
+
+/// What a master machine begins with.
+pub(crate) struct Begin<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) config: MasterConfig,
+    /// Differs from lead to lead: the master's identity comes from it.
+    pub(crate) seed: u64,
+    /// All that the registry holds.
+    pub(crate) state: &'a State,
+    pub(crate) registry: Box<dyn Registry>,
+    /// Ends the process, so that another master leads.
+    pub(crate) give_up: GiveUp,
+    pub(crate) metrics: Rc<RefCell<MasterMetrics>>,
+    pub(crate) max_event_subscribers: usize,
 }
 
-impl fmt::Debug for Start {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Start").field("config", &self.config).finish_non_exhaustive()
-    }
+/// A master machine at work.
+pub(crate) struct Begun {
+    pub(crate) api: Arc<Api>,
+    pub(crate) shell: ShellHandle<Input>,
 }
 
-/// A master that runs. Clones are the same master; dropping them does not end it.
-#[derive(Clone)]
-pub struct MasterHandle {
-    pid: Pid,
-    node: Node,
-    api: Arc<Api>,
-}
-
-impl MasterHandle {
-    /// The master's actor.
-    pub fn pid(&self) -> &Pid {
-        &self.pid
-    }
-
-    /// What the master knows now; `None` where it is ending, or too many ask.
-    pub async fn snapshot(&self) -> Option<Snapshot> {
-        self.api.view.ask().await
-    }
-
-    /// Ends the master: those who are linked to it are told.
-    pub fn stop(&self) {
-        // `false` means that it has ended already.
-        let _ = self.node.stop(self.pid.name());
-    }
-}
-
-impl fmt::Debug for MasterHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MasterHandle({})", self.pid)
-    }
-}
-
-/// Starts a master on a node, within the node's `LocalSet`. The node's `delegate` should be [`NAME`], so that `/state` is
-/// found as well as `/master/state`.
+/// Starts a master machine as the actor [`NAME`], in the place of the one that has the name.
 ///
 /// # Errors
-/// The node has a master already, or is shutting down.
-pub fn start(node: &Node, start: Start) -> Result<MasterHandle, SpawnError> {
-    let Start { mut config, seed, registry, flags, version, log_file, max_event_subscribers } = start;
-    config.pid = node.pid(NAME).to_string();
+/// The node is shutting down.
+pub(crate) fn begin(begin: Begin<'_>) -> Result<Begun, SpawnError> {
+    let Begin { site, mut config, seed, state, registry, give_up, metrics, max_event_subscribers } = begin;
+    config.pid = site.node.pid(NAME).to_string();
     let allocator_config =
         AllocatorConfig { allocation_interval: config.allocation_interval, ..config.allocator.clone() };
     let allocator = Box::new(Hierarchical::new(allocator_config, seed));
-    let about = About { version, flags, log_file };
-    let api = Api::new(node, &config.hostname, about, max_event_subscribers);
-    let now = node.clock().now();
-    let machine = Master::new(config, seed, now, allocator);
+    let api = Api::new(site, true, max_event_subscribers);
+    let now = site.node.clock().now();
+    let mut machine = Master::new(config, seed, now, allocator);
+    machine.recover(now, state);
     let edge = MasterEdge {
+        give_up,
         registry,
-        metrics: MasterMetrics::new(node.metrics()),
+        metrics,
         mirror: Mirror::new(&machine, now),
         changes: Vec::new(),
         api: api.clone(),
-        queued: Queued::new(node.metrics()),
         shell: None,
     };
-    let (pid, _) = shell::spawn(node, NAME, machine, edge, |install| {
+    let (_, shell) = shell::spawn_in_place(&site.node, NAME, machine, edge, |install| {
         install.mailbox(MAILBOX);
         install.message::<SchedulerCall>();
         install.message::<AgentCall>();
         routes::install(install, &api);
     })?;
-    api.attach_log();
-    Ok(MasterHandle { pid, node: node.clone(), api })
+    Ok(Begun { api, shell })
 }
 
 struct MasterEdge {
+    give_up: GiveUp,
     registry: Box<dyn Registry>,
-    metrics: MasterMetrics,
+    metrics: Rc<RefCell<MasterMetrics>>,
     mirror: Mirror,
     /// Of this turn, for those who watch.
     changes: Vec<Change>,
     api: Arc<Api>,
-    /// Operations that the registry has not answered.
-    queued: Queued,
     /// Set when the actor starts.
     shell: Option<ShellHandle<Input>>,
-}
-
-/// How many operations wait for the registry.
-#[derive(Clone)]
-struct Queued(Arc<AtomicI64>);
-
-impl Queued {
-    fn new(metrics: &Metrics) -> Self {
-        let queued = Self(Arc::default());
-        let shown = queued.clone();
-        metrics.pulled("registrar/queued_operations", move || shown.0.load(Ordering::Relaxed) as f64);
-        queued
-    }
-
-    fn change(&self, by: i64) {
-        self.0.fetch_add(by, Ordering::Relaxed);
-    }
 }
 
 impl MasterEdge {
@@ -221,23 +157,11 @@ impl Edge<Master> for MasterEdge {
             Output::Answer { ask, answer } => self.api.asks.answer(ask, answer),
             Output::Changed(change) => {
                 self.mirror.note(&change);
-                self.metrics.note(&change);
+                self.metrics.borrow_mut().note(&change);
                 self.changes.push(change);
             }
-            Output::Apply { operation } => {
-                let (shell, queued) = (self.shell.clone(), self.queued.clone());
-                queued.change(1);
-                let done = move |operation| {
-                    queued.change(-1);
-                    if let Some(shell) = shell {
-                        tokio::spawn(async move {
-                            // An error means that the master has ended.
-                            let _ = shell.feed(Input::Applied { operation }).await;
-                        });
-                    }
-                };
-                self.registry.apply(operation, Box::new(done));
-            }
+            Output::Apply { operation } => self.registry.apply(operation),
+            Output::GiveUp { reason } => (self.give_up)(reason),
         }
     }
 
@@ -246,7 +170,8 @@ impl Edge<Master> for MasterEdge {
     }
 
     fn after(&mut self, machine: &Master, now: Time) {
-        self.metrics.update(machine, &mut self.mirror, now);
+        self.registry.flush();
+        self.metrics.borrow_mut().update(machine, &mut self.mirror, now);
         self.api.hub.publish(machine, &self.changes);
         self.changes.clear();
         self.mirror.keep_up(machine);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use libactor::Node;
+use libactor::detect::{Address, AddressError};
 use protocol::messages::{ReconcileTask, Request};
 use protocol::{
     AgentId, ExecutorId, Filters, FrameworkInfo, KillPolicy, OfferId, Operation, Role, TaskId, TaskInfo,
@@ -13,7 +14,7 @@ use protocol::{
 };
 use tokio::sync::mpsc;
 
-use crate::core::{DriverCall, Input, MasterAddress, MasterAddressError, SessionConfig};
+use crate::core::{DriverCall, Input, SessionConfig};
 use crate::host::{self, Start};
 use crate::limits::MAX_CALLS;
 use crate::shared::Shared;
@@ -78,16 +79,17 @@ impl Builder {
     ///
     /// # Errors
     /// If the masters can't be read.
-    pub fn build(self) -> Result<SchedulerDriver, MasterAddressError> {
+    pub fn build(self) -> Result<SchedulerDriver, AddressError> {
+        let masters = Address::list(&self.masters)?;
         let config = SessionConfig {
             framework: self.framework,
-            masters: MasterAddress::list(&self.masters)?,
             implicit_acknowledgements: self.implicit_acknowledgements,
             suppressed_roles: self.suppressed_roles,
             seed: host::seed(),
         };
         let (sender, calls) = mpsc::channel::<Input>(MAX_CALLS);
-        let start = Start { scheduler: self.scheduler, config, calls, listen: self.listen, node: self.node };
+        let (scheduler, listen, node) = (self.scheduler, self.listen, self.node);
+        let start = Start { scheduler, config, masters, calls, listen, node };
         Ok(SchedulerDriver {
             shared: Arc::new(Shared::new(sender)),
             pending: Arc::new(Mutex::new(Some(start))),
@@ -104,7 +106,7 @@ impl SchedulerDriver {
         scheduler: impl Scheduler,
         framework: FrameworkInfo,
         masters: &str,
-    ) -> Result<Self, MasterAddressError> {
+    ) -> Result<Self, AddressError> {
         Self::builder(scheduler, framework, masters).build()
     }
 

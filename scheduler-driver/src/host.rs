@@ -1,18 +1,19 @@
-//! Where a session lives: its actor on a node, the thread of callbacks, the look-up of masters.
+//! Where a session lives: its actor on a node, the thread of callbacks, the detector of the leading master.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use libactor::detect::{self, Address};
 use libactor::shell::{self, Accept, Edge, ShellHandle};
 use libactor::{Me, Node, NodeConfig, Pid};
 use protocol::Uuid;
-use protocol::messages::Event;
+use protocol::messages::{Event, MASTERS};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use crate::core::{Callback, Input, MasterAddress, Output, Session, SessionConfig};
+use crate::core::{Callback, Input, Output, Session, SessionConfig};
 use crate::shared::Shared;
 use crate::{Scheduler, SchedulerDriver, Status};
 
@@ -23,6 +24,7 @@ type End = (Status, Option<String>);
 pub(crate) struct Start {
     pub(crate) scheduler: Box<dyn Scheduler>,
     pub(crate) config: SessionConfig,
+    pub(crate) masters: Vec<Address>,
     pub(crate) calls: mpsc::Receiver<Input>,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) node: Option<Node>,
@@ -44,7 +46,6 @@ impl Edge<Session> for MasterEdge {
 
     fn carry_out(&mut self, output: Output, me: &Me) {
         match output {
-            Output::Resolve { index, address } => self.resolve(index, address),
             Output::Link { pid } => me.link(&pid),
             Output::Unlink { pid } => me.unlink(&pid),
             Output::Send { to, call } => {
@@ -89,36 +90,12 @@ impl MasterEdge {
             tracing::warn!("the session's queue is full");
         }
     }
-
-    fn resolve(&self, index: usize, address: MasterAddress) {
-        let Some(shell) = self.shell.clone() else { return };
-        tokio::task::spawn_local(async move {
-            let found = resolve(&address).await;
-            let result = found.map(|found| {
-                found.into_iter().map(|socket| Pid::new(address.name.as_str(), socket)).collect()
-            });
-            // The session is over if there is nobody to take it.
-            let _ = shell.feed(Input::Resolved { index, result }).await;
-        });
-    }
 }
 
 impl Accept<Event, Session> for MasterEdge {
     fn input(&mut self, from: Pid, message: Event) -> Option<Input> {
         Some(Input::Master { from, event: message })
     }
-}
-
-/// Where a master may be.
-async fn resolve(address: &MasterAddress) -> Result<Vec<SocketAddr>, String> {
-    if let Some(ip) = address.ip() {
-        return Ok(vec![SocketAddr::new(ip, address.port)]);
-    }
-    let found = tokio::net::lookup_host((address.host.as_str(), address.port)).await;
-    let mut found: Vec<SocketAddr> = found.map_err(|error| error.to_string())?.collect();
-    found.sort_by_key(SocketAddr::is_ipv6);
-    found.dedup();
-    Ok(found)
 }
 
 /// Starts a driver on its node, or on a thread and a node of its own.
@@ -150,7 +127,7 @@ pub(crate) fn start(driver: SchedulerDriver, mut start: Start) {
 async fn on_own_node(driver: SchedulerDriver, start: Start) -> End {
     let listen = match start.listen {
         Some(listen) => listen,
-        None => reachable_address(&start.config.masters).await,
+        None => reachable_address(&start.masters).await,
     };
     match Node::bind(NodeConfig { listen, check_machines: cfg!(debug_assertions), ..NodeConfig::default() })
         .await
@@ -165,14 +142,14 @@ async fn on_own_node(driver: SchedulerDriver, start: Start) -> End {
 }
 
 /// The address of this host that leads to the masters, for they must find the way back.
-async fn reachable_address(masters: &[MasterAddress]) -> SocketAddr {
+async fn reachable_address(masters: &[Address]) -> SocketAddr {
     let variable = |name| std::env::var(name).ok();
     let port = variable("LIBPROCESS_PORT").and_then(|port| port.parse().ok()).unwrap_or(0);
     if let Some(ip) = variable("LIBPROCESS_IP").and_then(|ip| ip.parse::<IpAddr>().ok()) {
         return SocketAddr::new(ip, port);
     }
     for master in masters {
-        for found in resolve(master).await.unwrap_or_default() {
+        for found in detect::resolve(master).await.unwrap_or_default() {
             // Connecting a datagram socket sends nothing: it only asks the routing table.
             let any: SocketAddr = if found.is_ipv6() { ([0u16; 8], 0).into() } else { ([0u8; 4], 0).into() };
             let local = UdpSocket::bind(any).and_then(|socket| {
@@ -189,7 +166,7 @@ async fn reachable_address(masters: &[MasterAddress]) -> SocketAddr {
 
 /// Runs a session to its end.
 async fn attend(node: &Node, driver: SchedulerDriver, start: Start) -> End {
-    let Start { scheduler, config, mut calls, .. } = start;
+    let Start { scheduler, config, masters, mut calls, .. } = start;
     let shared = driver.shared().clone();
     let (callbacks, waiting) = sync_channel(1);
     let thread = std::thread::Builder::new()
@@ -205,11 +182,13 @@ async fn attend(node: &Node, driver: SchedulerDriver, start: Start) -> End {
     let spawned = shell::spawn(node, &name, Session::new(config), edge, |install| {
         install.message::<Event>();
     });
-    let shell = match spawned {
-        Ok((_, shell)) => shell,
+    let detected = detect::spawn(node, &format!("detector-of-{name}"), MASTERS, masters);
+    let (shell, mut leader) = match spawned.and_then(|(_, shell)| Ok((shell, detected?))) {
+        Ok(both) => both,
         Err(error) => return (Status::Aborted, Some(error.to_string())),
     };
     let mut next = Some(Input::Start);
+    let mut detecting = true;
     loop {
         if let Some(input) = next.take() {
             // The end of the session is seen below.
@@ -225,6 +204,11 @@ async fn attend(node: &Node, driver: SchedulerDriver, start: Start) -> End {
                 // Only now: what was fed meanwhile has been taken, and ignored.
                 shell.me().stop();
                 return end.unwrap_or((Status::Aborted, Some("the node was shut down".to_owned())));
+            }
+            // An error means that the node is being shut down.
+            changed = leader.changed(), if detecting => {
+                detecting = changed.is_ok();
+                next = Some(Input::MasterDetected { master: leader.borrow_and_update().clone() });
             }
             input = calls.recv() => next = input,
         }

@@ -42,7 +42,7 @@ mod traits;
 
 pub use protocol;
 
-pub use core::{MasterAddress, MasterAddressError};
 pub use driver::{Builder, SchedulerDriver};
+pub use libactor::detect::{Address as MasterAddress, AddressError as MasterAddressError};
 pub use protocol::driver::Status;
 pub use traits::Scheduler;

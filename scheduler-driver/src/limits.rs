@@ -9,15 +9,13 @@ pub const MAX_CALLBACKS: usize = 4_096;
 pub const MAX_CALLBACKS_HARD: usize = 2 * MAX_CALLBACKS;
 /// Calls of the framework that wait for the session actor; one more ends the driver with an error. Ours.
 pub const MAX_CALLS: usize = 65_536;
-/// The first wait between two rounds over the masters; doubled each round. Ours; Mesos has 2 s.
+/// The first wait before a leader that did not answer is asked again; doubled each time. Ours; Mesos has 2 s.
 pub const MIN_BACKOFF: Duration = Duration::from_millis(100);
-/// The longest wait between two rounds over the masters. Ours; Mesos has 1 minute.
+/// The longest wait before a leader that did not answer is asked again. Ours; Mesos has 1 minute.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(10);
-/// How long a master may take to answer the first subscription; doubled each round. Ours.
+/// How long a master may take to answer the first subscription; doubled each time. Ours.
 pub const MIN_ATTEMPT: Duration = Duration::from_millis(500);
 /// The longest that a master may take to answer. Ours.
 pub const MAX_ATTEMPT: Duration = Duration::from_secs(15);
-/// How long looking up the name of a master may take. Ours.
-pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Most masters in one list. Ours.
-pub const MAX_MASTERS: usize = 64;
+/// When nobody has led for so long, that is said in the log. Ours.
+pub const PATIENCE: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use libactor::detect::Leader;
 use libactor::{Machine, Pid, Random, Time};
 use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorCallKind, ExecutorEvent};
 use protocol::{
@@ -377,7 +378,7 @@ impl World {
 
     /// From now on containers exit, the master answers and frameworks acknowledge.
     fn settle(&mut self) {
-        self.feed(Input::MasterDetected { master: Some(self.master.clone()) });
+        self.feed(Input::MasterDetected { master: Some(Leader { pid: self.master.clone(), epoch: 1 }) });
         self.register();
         while let Some(id) = self.containers.keys().next().cloned() {
             if self.containers[&id].launched {
@@ -407,7 +408,7 @@ fn whatever_comes_the_invariants_hold_and_all_ends() {
     let mut reasons = BTreeSet::new();
     for seed in 0..SEEDS {
         let mut world = World::new(seed);
-        world.feed(Input::MasterDetected { master: Some(world.master.clone()) });
+        world.feed(Input::MasterDetected { master: Some(Leader { pid: world.master.clone(), epoch: 1 }) });
         for _ in 0..STEPS {
             world.step();
         }

@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 
 use libactor::Pid;
+use libactor::detect::Leader;
 use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorCallKind, ExecutorEvent};
 use protocol::{ContainerId, ExecutorId, ExecutorInfo, FrameworkId, Resources};
 
 /// Facts and requests.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// The leading master is known, has changed, or is unknown.
+    /// The leading master is known, has changed, or is unknown. Another epoch is another lead, also of the same actor.
     MasterDetected {
-        /// Its actor.
-        master: Option<Pid>,
+        /// Its actor, and the epoch it leads in.
+        master: Option<Leader>,
     },
     /// The master speaks.
     Master {

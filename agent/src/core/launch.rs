@@ -262,6 +262,7 @@ pub(super) fn dropped_for(framework: &FrameworkInfo) -> TaskState {
 
 #[cfg(test)]
 mod tests {
+    use libactor::detect::Leader;
     use libactor::{Machine, Pid};
     use protocol::messages::AgentEvent;
     use protocol::{AgentInfo, CommandInfo};
@@ -288,7 +289,7 @@ mod tests {
         };
         agent.handle(
             Time::default(),
-            Input::MasterDetected { master: Some(master.clone()) },
+            Input::MasterDetected { master: Some(Leader { pid: master.clone(), epoch: 1 }) },
             &mut Vec::new(),
         );
         feed(&mut agent, AgentEvent::Registered { agent_id: "S0".into(), ping_timeout: Default::default() });

@@ -22,7 +22,8 @@
 //! A task's reports form a *stream* ([`updates`]): one is outstanding, the rest wait behind it. A task is forgotten
 //! when its terminal report has been acknowledged, an executor when its container has exited.
 //!
-//! The machine trusts its master alone, by address. Executors are not trusted: a call counts only if framework,
+//! The machine trusts the detected master alone, by address and epoch: what others say, or it has said in an earlier lead, is
+//! ignored and counted. Executors are not trusted: a call counts only if framework,
 //! executor, container and the subscribed actor fit.
 
 mod calls;
@@ -81,8 +82,7 @@ impl Agent {
     }
 
     fn master_says(&mut self, now: Time, from: &Pid, event: AgentEvent, out: &mut Vec<Output>) {
-        if self.registration.master.as_ref() != Some(from) {
-            tracing::warn!(%from, "ignored: not from the master");
+        if !self.heeds(from, &event) {
             return;
         }
         match event {

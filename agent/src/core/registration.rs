@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use libactor::detect::Leader;
 use libactor::{Pid, Time};
-use protocol::messages::AgentCall;
+use protocol::messages::{AgentCall, AgentEvent};
 use protocol::notation::Span;
 use protocol::{AgentId, FrameworkId, Reason, TaskId};
 
@@ -26,11 +27,13 @@ pub enum Phase {
 /// The agent's side of the registration.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Registration {
-    /// As detected; linked.
-    pub(super) master: Option<Pid>,
+    /// As detected.
+    pub(super) master: Option<Leader>,
     pub(super) phase: Phase,
     /// Whether the end of the master's actor will be reported.
     linked: bool,
+    /// Whether the master has answered since it was detected.
+    answered: bool,
     /// The wait after the next attempt is random below this.
     backoff: Duration,
     /// As the master said.
@@ -45,24 +48,43 @@ impl Agent {
 
     /// The master, where one is known.
     pub fn master(&self) -> Option<&Pid> {
-        self.registration.master.as_ref()
+        self.registration.master.as_ref().map(|leader| &leader.pid)
     }
 
-    pub(super) fn detected(&mut self, now: Time, master: Option<Pid>, out: &mut Vec<Output>) {
+    /// Whether to listen: only the detected master counts. One that was deposed may not know it yet. What comes from the
+    /// master's address before it has answered is left from an earlier lead, but for what answers or ends a registration.
+    pub(super) fn heeds(&mut self, from: &Pid, event: &AgentEvent) -> bool {
+        let answers = matches!(
+            event,
+            AgentEvent::Registered { .. }
+                | AgentEvent::Reregistered { .. }
+                | AgentEvent::Ping { .. }
+                | AgentEvent::Shutdown { .. }
+        );
+        let heeded = self.master() == Some(from) && (answers || self.registration.answered);
+        if !heeded {
+            self.counters.ignored_master_messages += 1;
+            tracing::warn!(%from, "ignored: not from the leading master");
+        }
+        heeded
+    }
+
+    pub(super) fn detected(&mut self, now: Time, master: Option<Leader>, out: &mut Vec<Output>) {
         if self.registration.master == master {
             return;
         }
-        if let Some(pid) = self.registration.master.take()
+        if let Some(Leader { pid, .. }) = self.registration.master.take()
             && std::mem::take(&mut self.registration.linked)
         {
             out.push(Output::Unlink { pid });
         }
+        self.registration.answered = false;
         self.pause_updates();
         self.timers.cancel(&Timer::Register);
         self.timers.cancel(&Timer::Ping);
         self.registration.phase = Phase::Disconnected;
-        if let Some(pid) = master {
-            self.registration.master = Some(pid);
+        if master.is_some() {
+            self.registration.master = master;
             self.register(now, out);
         }
     }
@@ -90,7 +112,7 @@ impl Agent {
 
     /// Asks the master once, and sets the time of the next attempt.
     pub(super) fn attempt(&mut self, now: Time, out: &mut Vec<Output>) {
-        let Some(to) = self.registration.master.clone() else { return };
+        let Some(to) = self.master().cloned() else { return };
         if !std::mem::replace(&mut self.registration.linked, true) {
             out.push(Output::Link { pid: to.clone() });
         }
@@ -188,6 +210,7 @@ impl Agent {
 
     fn connected(&mut self, now: Time, ping_timeout: Duration, out: &mut Vec<Output>) {
         self.timers.cancel(&Timer::Register);
+        self.registration.answered = true;
         self.registration.ping_timeout = ping_timeout;
         self.timers.set(Timer::Ping, now + ping_timeout);
         if self.registration.phase != Phase::Running {
@@ -198,7 +221,7 @@ impl Agent {
     }
 
     pub(super) fn ping(&mut self, now: Time, connected: bool, out: &mut Vec<Output>) {
-        let Some(to) = self.registration.master.clone() else { return };
+        let Some(to) = self.master().cloned() else { return };
         out.push(Output::ToMaster { to, call: AgentCall::Pong });
         if self.registration.phase != Phase::Running {
             return;
@@ -216,7 +239,8 @@ impl Agent {
         self.register(now, out);
     }
 
-    /// The master's connection is gone; the master itself may be back at the same address.
+    /// The master's connection is gone; the master itself may be back at the same address. If its node is gone, nobody is
+    /// detected soon, and the next one who is is asked without the waits that have grown here.
     pub(super) fn master_exited(&mut self, now: Time, out: &mut Vec<Output>) {
         self.registration.linked = false;
         if self.registration.phase == Phase::Registering {

@@ -143,6 +143,8 @@ pub struct Counters {
     pub valid_framework_messages: u64,
     /// Messages that were dropped: nobody is there.
     pub invalid_framework_messages: u64,
+    /// Messages of masters that were ignored: of another one than the leading one, or from an earlier lead of it.
+    pub ignored_master_messages: u64,
     /// Calls of executors that were refused.
     pub refused_executor_calls: u64,
 }

@@ -245,7 +245,7 @@ impl Agent {
         task_id: TaskId,
         out: &mut Vec<Output>,
     ) {
-        let (Phase::Running, Some(to)) = (self.registration.phase, self.registration.master.clone()) else {
+        let (Phase::Running, Some(to)) = (self.phase(), self.master().cloned()) else {
             return; // Sent when the master is back.
         };
         let key = (framework_id, task_id);

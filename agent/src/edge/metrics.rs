@@ -14,7 +14,7 @@ const AMOUNTS: [&str; 4] = ["cpus", "mem", "disk", "gpus"];
 type Read = fn(&Counters) -> u64;
 
 /// Counters' names, and where the machine has them.
-const COUNTERS: [(&str, Read); 12] = [
+const COUNTERS: [(&str, Read); 13] = [
     ("slave/registration_attempts", |counters| counters.registration_attempts),
     ("slave/tasks_finished", |counters| counters.tasks_finished),
     ("slave/tasks_failed", |counters| counters.tasks_failed),
@@ -26,6 +26,7 @@ const COUNTERS: [(&str, Read); 12] = [
     ("slave/invalid_status_updates", |counters| counters.invalid_status_updates),
     ("slave/valid_framework_messages", |counters| counters.valid_framework_messages),
     ("slave/invalid_framework_messages", |counters| counters.invalid_framework_messages),
+    ("slave/ignored_master_messages", |counters| counters.ignored_master_messages),
     ("slave/refused_executor_calls", |counters| counters.refused_executor_calls),
 ];
 

@@ -9,6 +9,7 @@ use agent::containerizer::{ContainerEvent, Containerizer, Meter, Usage};
 use agent::core::{AgentConfig, ContainerSpec};
 use agent::edge::snapshot::Snapshot;
 use agent::shell::{self, AgentHandle, Start};
+use libactor::detect::Leader;
 use libactor::{Me, Message, Node, NodeConfig, Pid, Receive};
 use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorCallKind, ExecutorEvent};
 use protocol::wire::common::VersionInfo;
@@ -131,7 +132,7 @@ impl World {
                 seed: 1,
                 containerizer: Made(asks),
                 events,
-                master: watch::channel(Some(master.pid().clone())).1,
+                master: watch::channel(Some(Leader { pid: master.pid().clone(), epoch: 1 })).1,
                 work_dir: work_dir.path().into(),
                 flags: BTreeMap::from([("work_dir".to_string(), "/work".to_string())]),
                 version: VersionInfo::new("0.1.0"),

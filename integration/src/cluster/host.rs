@@ -4,18 +4,34 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use agent::core::AgentConfig;
-use libactor::{Clock, Node, NodeConfig, Pid};
-use protocol::AgentInfo;
+use libactor::detect::Address;
+use libactor::{Clock, Node, NodeConfig};
+use master::group::{self, GroupHandle, MasterStart};
+use master::registry::{DiskId, MemberId};
+use master::replication::{self, Recovered, ReplicaConfig};
 use protocol::notation::Span;
 use protocol::wire::common::VersionInfo;
-use tokio::sync::{mpsc, watch};
-use tokio::task::LocalSet;
+use protocol::{AgentInfo, Uuid};
+use tokio::sync::mpsc;
+use tokio::task::{JoinSet, LocalSet};
 
 use super::containers::InProcess;
+use super::disk::Platter;
 use super::messages::Rules;
 use super::{ClusterConfig, ClusterError};
+
+/// Raft's unit of time among masters that share a thread: a leader that is gone is missed within 40 ms.
+const TICK: Duration = Duration::from_millis(4);
+/// In ticks.
+const HEARTBEAT: usize = 1;
+/// In ticks.
+const MISSED: usize = 5;
+
+/// How long an election may take on a loaded machine.
+const ELECTION: Duration = Duration::from_secs(60);
 
 /// Where the result of an order goes.
 pub(super) type Answer<T> = SyncSender<Result<T, ClusterError>>;
@@ -27,6 +43,7 @@ pub(super) enum Order {
     StopAgent { index: usize, answer: Answer<()> },
     StartAgent { index: usize, answer: Answer<()> },
     MasterMetrics { index: usize, answer: Answer<BTreeMap<String, f64>> },
+    Leader { answer: Answer<usize> },
     End,
 }
 
@@ -36,6 +53,14 @@ struct Part {
     node: Option<Node>,
 }
 
+/// What a master has beside its node.
+struct Member {
+    /// Outlives it.
+    disk: Platter,
+    /// Of its last life.
+    handle: Option<GroupHandle>,
+}
+
 pub(super) struct Host {
     config: ClusterConfig,
     seed: u64,
@@ -43,6 +68,7 @@ pub(super) struct Host {
     rules: Rules,
     work_dir: PathBuf,
     masters: Vec<Part>,
+    members: Vec<Member>,
     agents: Vec<Part>,
     /// Counts the lives of parts, so that each has another seed.
     lives: u64,
@@ -64,7 +90,8 @@ impl Host {
         rules: Rules,
         work_dir: PathBuf,
     ) -> Self {
-        Self { config, seed, clock, rules, work_dir, masters: Vec::new(), agents: Vec::new(), lives: 0 }
+        let (masters, members, agents) = (Vec::new(), Vec::new(), Vec::new());
+        Self { config, seed, clock, rules, work_dir, masters, members, agents, lives: 0 }
     }
 
     /// Starts everything, says where the masters are, and carries orders out until the end.
@@ -94,15 +121,34 @@ impl Host {
 
     async fn start_all(&mut self) -> Result<Vec<SocketAddr>, ClusterError> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        for index in 0..self.config.masters {
-            self.masters.push(Part { address: any, node: None });
-            self.start_master(index).await?;
+        // Each is to know where the others are before it begins.
+        let mut nodes = Vec::new();
+        for _ in 0..self.config.masters {
+            nodes.push(self.bind(any, master::NAME).await?);
         }
+        let founders = nodes.iter().enumerate();
+        let founders: BTreeMap<_, _> =
+            founders.map(|(index, node)| (number(index), node.address().to_string())).collect();
+        for (index, node) in nodes.into_iter().enumerate() {
+            let disk = DiskId(Uuid::from_random(u128::from(self.seed) << 64 | index as u128));
+            let disk = Platter::new(Recovered::founders(number(index), disk, &founders));
+            self.members.push(Member { disk, handle: None });
+            self.masters.push(Part { address: node.address(), node: None });
+            self.begin_master(index, node)?;
+        }
+        leader(self.running()).await?;
         for index in 0..self.config.agents {
             self.agents.push(Part { address: any, node: None });
             self.start_agent(index).await?;
         }
         Ok(self.masters.iter().map(|part| part.address).collect())
+    }
+
+    /// The masters that run, by their place.
+    fn running(&self) -> Vec<(usize, GroupHandle)> {
+        let all = self.members.iter().enumerate().zip(&self.masters);
+        let running = all.filter(|(_, part)| part.node.is_some());
+        running.filter_map(|((index, member), _)| Some((index, member.handle.clone()?))).collect()
     }
 
     async fn carry_out(&mut self, mut orders: mpsc::Receiver<Order>) {
@@ -136,6 +182,10 @@ impl Host {
                     let metrics = part.map(|node| node.metrics().snapshot());
                     drop(answer.send(metrics.ok_or(ClusterError::NoSuch { kind: "running master", index })));
                 }
+                Order::Leader { answer } => {
+                    let running = self.running();
+                    tokio::task::spawn_local(async move { drop(answer.send(leader(running).await)) });
+                }
                 Order::End => return,
             }
         }
@@ -150,7 +200,6 @@ impl Host {
     }
 
     async fn bind(&mut self, address: SocketAddr, delegate: &str) -> Result<Node, ClusterError> {
-        self.lives += 1;
         let config = NodeConfig {
             listen: address,
             clock: self.clock.clone(),
@@ -181,16 +230,33 @@ impl Host {
         flags.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    fn seed(&self) -> u64 {
+    /// One that no other life has.
+    fn seed(&mut self) -> u64 {
+        self.lives += 1;
         self.seed.wrapping_add(self.lives << 32)
     }
 
     async fn start_master(&mut self, index: usize) -> Result<(), ClusterError> {
         let node = self.bind(self.masters[index].address, master::NAME).await?;
-        let mut start = master::Start::in_memory(self.config.master.clone(), self.seed());
-        start.flags = self.flags();
-        master::start(&node, start).map_err(failed)?;
-        self.masters[index] = Part { address: node.address(), node: Some(node) };
+        self.begin_master(index, node)
+    }
+
+    fn begin_master(&mut self, index: usize, node: Node) -> Result<(), ClusterError> {
+        let (recovered, storage, events) = self.members[index].disk.open();
+        let replica = ReplicaConfig {
+            hostname: self.config.master.hostname.clone(),
+            tick: TICK,
+            heartbeat_ticks: HEARTBEAT,
+            election_ticks: MISSED,
+            ..ReplicaConfig::new(node.pid(replication::NAME), node.pid(master::NAME))
+        };
+        let master = MasterStart { flags: self.flags(), ..MasterStart::new(self.config.master.clone()) };
+        let (storage, seed) = (Box::new(storage), self.seed());
+        let start = master::Start { replica, recovered, storage, events, master, seed };
+        // The masters keep sight of one another when the cluster's time stands, or leaps.
+        let handle = group::start_with_clock(&node, start, Clock::real()).map_err(failed)?;
+        self.members[index].handle = Some(handle);
+        self.masters[index].node = Some(node);
         Ok(())
     }
 
@@ -207,8 +273,8 @@ impl Host {
         };
         let (containerizer, events) =
             InProcess::new(work_dir.clone(), self.clock.clone(), self.seed(), self.config.executors.clone());
-        let leader = self.masters.first().map(|part| Pid::new(master::NAME, part.address));
-        let (_, master) = watch::channel(leader);
+        let masters = self.masters.iter().map(|part| Address::from(part.address)).collect();
+        let master = agent::shell::detect(&node, masters).map_err(failed)?;
         let start = agent::shell::Start {
             config: AgentConfig::new(node.pid("slave(1)"), info, protocol::wire::API_VERSION),
             seed: self.seed(),
@@ -224,6 +290,28 @@ impl Host {
         self.agents[index] = Part { address: node.address(), node: Some(node) };
         Ok(())
     }
+}
+
+/// The number of a master.
+fn number(index: usize) -> MemberId {
+    MemberId(index as u64 + 1)
+}
+
+/// Waits until one of these leads.
+async fn leader(masters: Vec<(usize, GroupHandle)>) -> Result<usize, ClusterError> {
+    let mut waiting = JoinSet::new();
+    for (index, handle) in masters {
+        waiting.spawn_local(async move { handle.leads().await.then_some(index) });
+    }
+    let first = async {
+        while let Some(waited) = waiting.join_next().await {
+            if let Ok(Some(index)) = waited {
+                return Ok(index);
+            }
+        }
+        Err(ClusterError::NoLeader)
+    };
+    tokio::time::timeout(ELECTION, first).await.unwrap_or(Err(ClusterError::NoLeader))
 }
 
 fn stopped(parts: &[Part], kind: &'static str, index: usize) -> Result<(), ClusterError> {

@@ -1,7 +1,7 @@
 //! A whole cluster inside one process, for tests of frameworks.
 //!
-//! Masters and agents are the real ones, each on a node of its own with a socket on a free port of the loopback address;
-//! they share one thread. Tasks of the command executor are real processes that the cluster starts directly, so that no
+//! Masters and agents are the real ones, each on a node of its own with a socket on a free port of the loopback address; they
+//! share one thread. The masters are a group that replicates its registry; their disks are memory. Tasks of the command executor are real processes that the cluster starts directly, so that no
 //! other program is needed; custom executors are made by the test ([`ClusterConfig::executors`]) and run in this process.
 //! Starting takes some milliseconds. Dropping the cluster ends everything that it started: actors, threads, sockets,
 //! processes, sandboxes.
@@ -38,6 +38,7 @@
 //! ```
 
 mod containers;
+mod disk;
 mod host;
 mod messages;
 
@@ -68,9 +69,9 @@ const MAX_ORDERS: usize = 64;
 /// What a cluster is made of.
 #[derive(Clone)]
 pub struct ClusterConfig {
-    /// How many masters. The first leads; until masters are replicated the others know nothing of its cluster.
+    /// How many masters, of which one leads.
     pub masters: usize,
-    /// How many agents, all registered with the first master.
+    /// How many agents, all registered with the master that leads.
     pub agents: usize,
     /// What each agent offers.
     pub resources: Resources,
@@ -127,6 +128,9 @@ pub enum ClusterError {
         /// `running` or `stopped`.
         state: &'static str,
     },
+    /// No master leads: a majority of them is stopped.
+    #[error("no master leads: is a majority of them running?")]
+    NoLeader,
     /// The cluster's thread has ended: a part of it panicked.
     #[error("the cluster's thread has ended")]
     Gone,
@@ -199,8 +203,8 @@ impl Cluster {
         self.clock.now()
     }
 
-    /// Stops the time of masters and agents: no allocation, ping or retry happens until it is moved. Sockets, processes and
-    /// drivers go by the time of the world.
+    /// Stops the time of masters and agents: no allocation, ping or retry happens until it is moved. Sockets, processes, drivers
+    /// and elections go by the time of the world.
     pub fn pause(&self) {
         self.clock.pause();
     }
@@ -230,7 +234,15 @@ impl Cluster {
         self.messages.clear();
     }
 
-    /// Ends a master without a word, as `kill -9` would: its sockets close, what it knew is lost.
+    /// Which master leads; waits until one does.
+    ///
+    /// # Errors
+    /// None does within a minute.
+    pub fn leader(&self) -> Result<usize, ClusterError> {
+        self.order(|answer| Order::Leader { answer })
+    }
+
+    /// Ends a master without a word, as `kill -9` would: its sockets close, what it knew is lost but for its disk.
     ///
     /// # Errors
     /// There is none, or it is stopped already.
@@ -238,7 +250,7 @@ impl Cluster {
         self.order(|answer| Order::StopMaster { index, answer })
     }
 
-    /// Starts a stopped master anew on its old port.
+    /// Starts a stopped master anew on its old port, with its disk.
     ///
     /// # Errors
     /// There is none, it runs already, or its port was taken meanwhile.

@@ -11,10 +11,12 @@ use executor::core::SessionConfig;
 use libactor::sim::{Context, Host};
 use libactor::{Machine, Pid, Random, Time, Timers};
 use protocol::ContainerId;
+use protocol::messages::AgentEvent;
 
 use super::Message;
 use super::executor::ExecutorHost;
 use super::executor_streams::Streams;
+use super::finder::{Finder, Masters, News};
 
 /// Processes that have ended by their own decision, for whoever starts them again.
 pub type Terminated = Rc<RefCell<BTreeSet<SocketAddr>>>;
@@ -24,8 +26,8 @@ pub type Terminated = Rc<RefCell<BTreeSet<SocketAddr>>>;
 pub struct AgentSetup {
     /// The agent's own settings.
     pub config: AgentConfig,
-    /// Where the master is.
-    pub master: Pid,
+    /// Where the masters are.
+    pub masters: Masters,
     /// How often a launch fails, in thousandths.
     pub launch_fails_thousandths: u64,
     /// The longest that a launch takes.
@@ -40,6 +42,7 @@ pub struct AgentSetup {
 #[derive(Debug)]
 pub struct AgentHost {
     agent: Agent,
+    finder: Finder,
     setup: AgentSetup,
     random: Random,
     /// Launches that are under way.
@@ -62,6 +65,7 @@ impl AgentHost {
         let mut random = Random::new(seed);
         Self {
             agent: Agent::new(setup.config.clone(), random.next_u64(), now),
+            finder: Finder::new(&setup.masters, false, random.next_u64(), now),
             setup,
             random,
             launches: Timers::default(),
@@ -113,6 +117,23 @@ impl AgentHost {
                 }
             }
         }
+    }
+
+    fn detected(&mut self, now: Time, news: News, cx: &mut Context<Message>) {
+        if let Some(master) = news {
+            self.feed(now, Input::MasterDetected { master }, cx);
+        }
+    }
+
+    /// Only the detected master is heeded: one that was deposed may not know it.
+    fn master_says(&mut self, now: Time, from: Pid, event: AgentEvent, cx: &mut Context<Message>) {
+        let ignored = (self.agent.master() != Some(&from)).then(|| format!("{from} says {event:?}"));
+        let mut out = Vec::new();
+        self.agent.handle(now, Input::Master { from, event }, &mut out);
+        if let Some(said) = ignored {
+            assert!(out.is_empty(), "{said}, which does not lead, and the agent heeds it: {out:?}");
+        }
+        self.carry_out(now, out, cx);
     }
 
     fn streams_ended(&mut self, now: Time, process: &Pid, only: Option<u64>, cx: &mut Context<Message>) {
@@ -172,12 +193,15 @@ impl Host for AgentHost {
 
     fn start(&mut self, now: Time, _me: &Pid, cx: &mut Context<Message>) {
         std::mem::take(&mut *self.setup.living.borrow_mut()).iter().for_each(|process| cx.kill(process));
-        self.feed(now, Input::MasterDetected { master: Some(self.setup.master.clone()) }, cx);
+        let _ = now;
     }
 
     fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {
+        if let Some(news) = self.finder.message(now, &from, &message, cx) {
+            return self.detected(now, news, cx);
+        }
         let input = match message {
-            Message::AgentEvent(event) => Input::Master { from, event },
+            Message::AgentEvent(event) => return self.master_says(now, from, event, cx),
             Message::Executor(call) => Input::Executor { from, call },
             Message::Http { call, number } => self.streams.call(cx.me(), from, call, number),
             Message::Hangup(number) => return self.streams_ended(now, &from, Some(number), cx),
@@ -188,14 +212,18 @@ impl Host for AgentHost {
 
     fn exited(&mut self, now: Time, pid: Pid, cx: &mut Context<Message>) {
         self.streams_ended(now, &pid, None, cx);
+        let news = self.finder.exited(now, &pid, cx);
+        self.detected(now, news, cx);
         self.feed(now, Input::Exited { pid }, cx);
     }
 
     fn deadline(&self) -> Option<Time> {
-        [self.agent.deadline(), self.launches.next()].into_iter().flatten().min()
+        [self.agent.deadline(), self.launches.next(), self.finder.deadline()].into_iter().flatten().min()
     }
 
     fn tick(&mut self, now: Time, cx: &mut Context<Message>) {
+        let news = self.finder.tick(now, cx);
+        self.detected(now, news, cx);
         let mut out = Vec::new();
         self.agent.tick(now, &mut out);
         self.carry_out(now, out, cx);

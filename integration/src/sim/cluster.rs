@@ -1,32 +1,42 @@
 //! One cluster, made and run from one seed.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent::core::AgentConfig;
 use libactor::sim::{Ingredients, Network, Plan, World};
 use libactor::{Pid, Random, Time};
+use master::registry::State;
 use protocol::{AgentInfo, Capability, FrameworkId, FrameworkInfo, Role, TaskId};
 
 use super::Message;
 use super::agent::{AgentHost, AgentSetup, Terminated};
 use super::executor::ExecutorHost;
-use super::framework::{FrameworkHost, FrameworkSetup, Memory};
-use super::invariants::{Invariant, Offers, States, Updates, Views, WithinTotal};
-use super::master::{MasterHost, MasterSetup};
+use super::finder::Masters;
+use super::fleet::Fleet;
+use super::framework::{FrameworkHost, FrameworkSetup, Heeds, Memory};
+use super::invariants::{Agreement, Invariant, Kept, Leads, Offers, States, Updates, Views, WithinTotal};
+use super::master::MasterHost;
+use super::operator::{self, Operator};
+use super::replica::ReplicaHost;
 
 /// Before the first fault.
 const START: Duration = Duration::from_secs(10);
 /// How long there are faults.
-const FAULTS: Duration = Duration::from_secs(180);
+const FAULTS: Duration = Duration::from_secs(120);
 /// How long frameworks go on launching without faults.
-const BUSY: Duration = Duration::from_secs(30);
+const BUSY: Duration = Duration::from_secs(20);
 /// How long all may take to come to rest: the longest timeout that a fault may have started, and some.
 const REST: Duration = Duration::from_secs(600);
 /// How long the killing of all that is left may take.
 const END: Duration = Duration::from_secs(200);
+/// How often it is looked whether all has come to rest, and how long that must last.
+const LOOK: Duration = Duration::from_secs(5);
+/// So many of a thousand clusters are watched for all of these times, for what comes late.
+const PATIENT_THOUSANDTHS: u64 = 50;
 /// How often the whole cluster is looked at.
 const SLICE: Duration = Duration::from_secs(1);
 
@@ -41,15 +51,19 @@ pub enum Phase {
     Ended,
 }
 
-/// A cluster of one master, some agents and some frameworks.
+/// A cluster of some masters, some agents and some frameworks.
 pub struct Cluster {
     world: World<Message>,
-    master: Pid,
+    fleet: Fleet,
     agents: Vec<Pid>,
     frameworks: Vec<(Pid, Rc<RefCell<Memory>>)>,
     terminated: Terminated,
+    heeds: Heeds,
     invariants: Rc<RefCell<Vec<Box<dyn Invariant>>>>,
     start: Time,
+    /// Frameworks kill what they have from here on.
+    end_at: Rc<Cell<Time>>,
+    patient: bool,
     phase: Phase,
 }
 
@@ -61,20 +75,27 @@ impl Cluster {
         let mut world = World::new(seed, Network { shared_fate, ..Network::default() });
         world.keep_trace(keep);
         let start = world.now();
+        let heeds = Heeds::default();
         let mut cluster = Self {
             world,
-            master: "master@10.0.0.1:5050".parse().expect("this is an address"),
+            fleet: Fleet::new(random.next_u64(), start + START, start + START + FAULTS),
             agents: Vec::new(),
             frameworks: Vec::new(),
             terminated: Terminated::default(),
+            heeds: heeds.clone(),
             invariants: Rc::new(RefCell::new(vec![
                 Box::new(WithinTotal),
                 Box::new(Offers::default()),
-                Box::new(States::default()),
-                Box::new(Updates::default()),
+                Box::new(States::new(heeds.clone())),
+                Box::new(Updates::new(heeds)),
+                Box::new(Leads::default()),
+                Box::new(Kept::default()),
+                Box::new(Agreement),
                 Box::new(Views),
             ])),
             start,
+            end_at: Rc::new(Cell::new(start + START + FAULTS + BUSY + REST)),
+            patient: random.chance(PATIENT_THOUSANDTHS),
             phase: Phase::Faults,
         };
         let invariants = cluster.invariants.clone();
@@ -82,7 +103,8 @@ impl Cluster {
             invariants.borrow_mut().iter_mut().for_each(|invariant| invariant.seen(now, seen));
         }));
         let operator = random.chance(300).then(|| start + START + FAULTS);
-        cluster.add_master(operator);
+        cluster.set_clocks(&mut random);
+        cluster.fleet.start(&mut cluster.world, operator);
         for number in 1..=1 + random.below(3) {
             cluster.add_agent(number, &mut random);
         }
@@ -93,9 +115,16 @@ impl Cluster {
         cluster
     }
 
-    fn add_master(&mut self, operator: Option<Time>) {
-        let setup = MasterSetup::new(self.master.clone(), operator);
-        self.world.add(&self.master, Box::new(move |life| Box::new(MasterHost::new(setup.clone(), life))));
+    /// Some machines have clocks that are wrong.
+    fn set_clocks(&mut self, random: &mut Random) {
+        for (net, hosts) in [(0, 7), (1, 3), (2, 3)] {
+            for host in 1..=hosts {
+                if random.chance(300) {
+                    let ahead = random.below(600_000_000_000) as i64 - 300_000_000_000;
+                    self.world.set_clock([10, 0, net, host].into(), ahead);
+                }
+            }
+        }
     }
 
     fn add_agent(&mut self, number: u64, random: &mut Random) {
@@ -114,7 +143,7 @@ impl Cluster {
         config.recovery_timeout = Duration::from_secs(60);
         let setup = AgentSetup {
             config,
-            master: self.master.clone(),
+            masters: Masters::Among(self.fleet.masters()),
             launch_fails_thousandths: random.below(60),
             slowest_launch: Duration::from_secs(3),
             terminated: self.terminated.clone(),
@@ -148,13 +177,14 @@ impl Cluster {
                 roles,
                 ..FrameworkInfo::new(format!("f{number}"))
             },
-            master: self.master.clone(),
+            masters: Masters::Among(self.fleet.masters()),
             http: random.chance(400),
             implicit_acknowledgements: random.chance(500),
             quiet_at: self.start + START + FAULTS + BUSY,
-            end_at: self.start + START + FAULTS + BUSY + REST,
+            end_at: self.end_at.clone(),
             terminated: self.terminated.clone(),
             memory: memory.clone(),
+            heeds: self.heeds.clone(),
         };
         self.world.add(&pid, Box::new(move |life| Box::new(FrameworkHost::new(setup.clone(), life))));
         self.frameworks.push((pid, memory));
@@ -162,7 +192,7 @@ impl Cluster {
 
     fn plan_faults(&mut self, seed: u64, random: &mut Random) {
         let schedulers = self.frameworks.iter().map(|(pid, _)| pid);
-        let pids: Vec<&Pid> = self.agents.iter().chain(schedulers).chain([&self.master]).collect();
+        let pids: Vec<&Pid> = self.agents.iter().chain(schedulers).chain(self.fleet.replicas()).collect();
         let ingredients = Ingredients {
             processes: pids.iter().map(|pid| pid.address()).collect(),
             machines: pids.iter().map(|pid| pid.address().ip()).collect(),
@@ -179,25 +209,46 @@ impl Cluster {
     /// # Panics
     /// If something does not hold.
     pub fn run(&mut self) {
-        let rested = self.start + START + FAULTS + BUSY + REST;
-        self.run_until(rested);
+        self.run_until(self.start + START + FAULTS + BUSY);
+        self.come_to_rest(REST);
         self.phase = Phase::Rested;
-        self.converged();
-        self.run_until(rested + END);
+        self.end_at.set(self.world.now());
+        self.run_until(self.world.now() + LOOK);
         self.phase = Phase::Ended;
-        self.converged();
+        self.come_to_rest(END);
     }
 
     fn run_until(&mut self, time: Time) {
         while self.world.now() < time {
             self.world.run_for(SLICE);
-            self.invariants.borrow().iter().for_each(|invariant| invariant.always(self));
+            let invariants = self.invariants.clone();
+            invariants.borrow_mut().iter_mut().for_each(|invariant| invariant.always(self));
             self.supervise();
         }
     }
 
-    fn converged(&self) {
-        self.invariants.borrow().iter().for_each(|invariant| invariant.converged(self));
+    /// Runs until all holds that must hold when all is calm, and a little longer: it stays so.
+    fn come_to_rest(&mut self, most: Duration) {
+        let end = self.world.now() + most;
+        if self.patient {
+            self.run_until(end);
+        }
+        let mut rested = false;
+        loop {
+            match self.converged() {
+                Ok(()) if rested => return,
+                Ok(()) => rested = true,
+                Err(why) => {
+                    assert!(self.world.now() < end, "after {} seconds of calm: {why}", most.as_secs());
+                    rested = false;
+                }
+            }
+            self.run_until(self.world.now() + LOOK);
+        }
+    }
+
+    fn converged(&self) -> Result<(), String> {
+        self.invariants.borrow().iter().try_for_each(|invariant| invariant.converged(self))
     }
 
     /// Starts what has ended by its own decision, as an init system would.
@@ -206,6 +257,7 @@ impl Cluster {
         for process in ended {
             self.world.inflict(libactor::sim::Fault::Restart { process });
         }
+        self.fleet.supervise(&mut self.world);
     }
 
     /// The world it lives in.
@@ -218,9 +270,43 @@ impl Cluster {
         self.phase
     }
 
-    /// The master, while it lives.
+    /// The one master that leads; `None` if there is none or more than one.
     pub fn master(&self) -> Option<&MasterHost> {
-        self.world.host(&self.master)
+        let mut leading = self.leading();
+        leading.next().filter(|_| leading.next().is_none())
+    }
+
+    /// Masters that lead, as far as they know.
+    pub fn leading(&self) -> impl Iterator<Item = &MasterHost> {
+        self.fleet.leading(&self.world)
+    }
+
+    /// Living replicas of masters.
+    pub fn replicas(&self) -> impl Iterator<Item = (&Pid, &ReplicaHost)> {
+        self.fleet.replicas().filter_map(|pid| Some((pid, self.world.host(pid)?)))
+    }
+
+    /// The newest registry that any replica has applied.
+    pub fn registry(&self) -> Option<Arc<State>> {
+        self.fleet.ledger().newest()
+    }
+
+    /// Its index.
+    pub fn newest_index(&self) -> u64 {
+        self.fleet.ledger().newest_index()
+    }
+
+    /// What has happened how often: a measure of how much a run is worth.
+    pub fn happened(&self) -> BTreeMap<&'static str, u64> {
+        let mut happened = self.fleet.happened();
+        let changes = self.world.host(&operator::address()).map_or(0, Operator::done);
+        happened.insert("changes of members done", changes);
+        happened
+    }
+
+    /// Whether nobody is at changing the masters.
+    pub fn operator_idles(&self) -> bool {
+        self.world.host(&operator::address()).is_some_and(Operator::idle)
     }
 
     /// Living agents.

@@ -1,6 +1,6 @@
 //! A framework's process: the scheduler session, and a scheduler that does this and that.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,16 +8,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use libactor::sim::{Context, Host, Life};
 use libactor::{Machine, Pid, Random, Time, Timers};
-use protocol::messages::ReconcileTask;
+use protocol::messages::{Event, ReconcileTask};
 use protocol::resources::Scalar;
 use protocol::{
     AgentId, CommandInfo, ExecutorInfo, Filters, FrameworkId, FrameworkInfo, Offer, OfferId, Operation,
     Resource, Resources, Role, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
 };
-use scheduler_driver::core::{Callback, DriverCall, Input, MasterAddress, Output, Session, SessionConfig};
+use scheduler_driver::core::{Callback, DriverCall, Input, Output, Session, SessionConfig};
 
 use super::Message;
 use super::agent::Terminated;
+use super::finder::{Finder, Masters, News};
 use super::streams::Stream;
 
 /// Most tasks that a framework has at a time, as far as it knows.
@@ -51,8 +52,8 @@ pub struct Known {
 pub struct FrameworkSetup {
     /// Who; the id comes from the memory.
     pub info: FrameworkInfo,
-    /// Where the master is.
-    pub master: Pid,
+    /// Where the masters are.
+    pub masters: Masters,
     /// Whether it speaks HTTP.
     pub http: bool,
     /// Whether it leaves acknowledging to the driver.
@@ -60,18 +61,24 @@ pub struct FrameworkSetup {
     /// It launches nothing from here on.
     pub quiet_at: Time,
     /// It kills what it has from here on.
-    pub end_at: Time,
+    pub end_at: Rc<Cell<Time>>,
     /// Told when it decides to end.
     pub terminated: Terminated,
     /// What survives.
     pub memory: Rc<RefCell<Memory>>,
+    /// Told which master it listens to.
+    pub heeds: Heeds,
 }
+
+/// Which master each scheduler listens to: what others say is not told.
+pub type Heeds = Rc<RefCell<BTreeMap<Pid, Pid>>>;
 
 /// A framework.
 #[derive(Debug)]
 pub struct FrameworkHost {
     setup: FrameworkSetup,
     session: Session,
+    finder: Finder,
     stream: Stream,
     random: Random,
     timers: Timers<Timer>,
@@ -81,7 +88,6 @@ pub struct FrameworkHost {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
-    Resolved(usize),
     CallbackReturns,
     Acts,
     Decides,
@@ -96,17 +102,17 @@ impl FrameworkHost {
         let mut random = Random::new(life.seed);
         let mut framework = setup.info.clone();
         framework.id = setup.memory.borrow().id.clone();
-        let address = setup.master.to_string().parse::<MasterAddress>();
         let session = Session::new(SessionConfig {
             framework,
-            masters: vec![address.expect("a pid is a master's address")],
             implicit_acknowledgements: setup.implicit_acknowledgements,
             suppressed_roles: BTreeSet::new(),
             seed: random.next_u64(),
         });
+        let finder = Finder::new(&setup.masters, setup.http, random.next_u64(), life.began);
         Self {
             setup,
             session,
+            finder,
             stream: Stream::default(),
             random,
             timers: Timers::default(),
@@ -124,6 +130,24 @@ impl FrameworkHost {
         Duration::from_millis(self.random.below(most + 1))
     }
 
+    fn detected(&mut self, now: Time, news: News, cx: &mut Context<Message>) {
+        if let Some(master) = news {
+            self.feed(now, Input::MasterDetected { master }, cx);
+        }
+    }
+
+    /// Only the master that it is subscribed at, or asks, is heeded: one that was deposed may not know it.
+    fn master_says(&mut self, now: Time, from: Pid, event: Event, cx: &mut Context<Message>) {
+        let ignored = (self.session.leader().map(|leader| &leader.pid) != Some(&from))
+            .then(|| format!("{from} says {event:?}"));
+        let mut out = Vec::new();
+        self.session.handle(now, Input::Master { from, event }, &mut out);
+        if let Some(said) = ignored {
+            assert!(out.is_empty(), "{said}, which does not lead, and the scheduler heeds it: {out:?}");
+        }
+        self.carry_out(now, out, cx);
+    }
+
     fn call(&mut self, now: Time, call: DriverCall, cx: &mut Context<Message>) {
         self.feed(now, Input::Call(call), cx);
     }
@@ -136,16 +160,19 @@ impl FrameworkHost {
 
     fn carry_out(&mut self, now: Time, out: Vec<Output>, cx: &mut Context<Message>) {
         self.session.check();
+        let leader = self.session.leader().map(|leader| leader.pid.clone());
+        let mut heeds = self.setup.heeds.borrow_mut();
+        match leader {
+            Some(leader) => heeds.insert(cx.me().clone(), leader),
+            None => heeds.remove(cx.me()),
+        };
+        drop(heeds);
         for output in out {
             match output {
-                Output::Resolve { index, .. } => {
-                    let took = self.millis(50);
-                    self.timers.set(Timer::Resolved(index), now + took);
-                }
                 Output::Link { pid } => cx.link(&pid),
                 Output::Unlink { pid } => cx.unlink(&pid),
                 Output::Send { to, call } if self.setup.http => {
-                    let message = self.stream.send(call);
+                    let message = self.stream.send(call, self.random.next_u64());
                     cx.send(&to, message);
                 }
                 Output::Send { to, call } => cx.send(&to, Message::Scheduler(call)),
@@ -327,7 +354,7 @@ impl FrameworkHost {
         let again = now + self.millis(20_000);
         self.timers.set(Timer::Acts, again);
         let live = self.live();
-        if now >= self.setup.end_at {
+        if now >= self.setup.end_at.get() {
             for (task_id, _) in live {
                 self.call(now, DriverCall::Kill { task_id, kill_policy: None }, cx);
             }
@@ -388,10 +415,6 @@ impl FrameworkHost {
 
     fn due(&mut self, now: Time, timer: Timer, cx: &mut Context<Message>) {
         match timer {
-            Timer::Resolved(index) => {
-                let result = Ok(vec![self.setup.master.clone()]);
-                self.feed(now, Input::Resolved { index, result }, cx);
-            }
             Timer::CallbackReturns => self.feed(now, Input::CallbackReturned, cx),
             Timer::Acts => self.act(now, cx),
             Timer::Decides => self.decide(now, cx),
@@ -429,17 +452,22 @@ impl Host for FrameworkHost {
     }
 
     fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {
+        if let Some(news) = self.finder.message(now, &from, &message, cx) {
+            return self.detected(now, news, cx);
+        }
         match message {
-            Message::Event(event) => self.feed(now, Input::Master { from, event }, cx),
-            Message::StreamBegins(id) => self.stream.begins(id),
+            Message::Event(event) => self.master_says(now, from, event, cx),
+            Message::StreamBegins { id, request } => self.stream.begins(id, request),
             Message::StreamEvent { stream_id, event } => {
                 if self.stream.is(&stream_id) {
-                    self.feed(now, Input::Master { from, event }, cx);
+                    self.master_says(now, from, event, cx);
                 }
             }
             Message::StreamEnds(id) => {
                 if self.stream.ends(&id) {
                     self.feed(now, Input::Exited { pid: from }, cx);
+                    let news = self.finder.stream_ended(now);
+                    self.detected(now, news, cx);
                 }
             }
             // What is refused is asked for again, as what is lost.
@@ -449,14 +477,18 @@ impl Host for FrameworkHost {
     }
 
     fn exited(&mut self, now: Time, pid: Pid, cx: &mut Context<Message>) {
+        let news = self.finder.exited(now, &pid, cx);
+        self.detected(now, news, cx);
         self.feed(now, Input::Exited { pid }, cx);
     }
 
     fn deadline(&self) -> Option<Time> {
-        [self.timers.next(), self.session.deadline()].into_iter().flatten().min()
+        [self.timers.next(), self.session.deadline(), self.finder.deadline()].into_iter().flatten().min()
     }
 
     fn tick(&mut self, now: Time, cx: &mut Context<Message>) {
+        let news = self.finder.tick(now, cx);
+        self.detected(now, news, cx);
         let mut out = Vec::new();
         self.session.tick(now, &mut out);
         self.carry_out(now, out, cx);

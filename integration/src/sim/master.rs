@@ -1,8 +1,7 @@
-//! The master's process: the master machine, and a registry that takes its time.
+//! The half of a master's process that the others speak to: the master machine while its replica leads, else a standby.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use libactor::sim::{Context, Host, Life};
@@ -11,13 +10,13 @@ use master::core::allocator::{AllocatorConfig, Hierarchical};
 use master::core::mirror::Mirror;
 use master::core::{Input, Master, MasterConfig, OperatorRequest, Output};
 use master::registry::{Operation, State};
+use master::replication::Disposition;
 use protocol::{AgentId, FrameworkId, Resources, Role, TaskId, TaskState};
 
 use super::Message;
+use super::message::Group;
 use super::streams::Streams;
 
-/// The longest that the registry takes to make an operation durable.
-const SLOWEST_APPLY_MS: u64 = 300;
 /// After so many turns of the machine the mirror is compared with it; that takes as long as all the rest.
 const COMPARED: u64 = 8;
 
@@ -25,26 +24,82 @@ const COMPARED: u64 = 8;
 #[derive(Clone, Debug)]
 pub struct MasterSetup {
     pid: Pid,
+    /// The actor of its replica.
+    replica: Pid,
     config: MasterConfig,
     /// Until when an operator meddles.
     operator: Option<Time>,
-    /// What is durable: the next life begins with it.
-    registry: Rc<RefCell<State>>,
 }
 
 impl MasterSetup {
-    /// The master at this address. `operator`: until when one meddles.
-    pub fn new(pid: Pid, operator: Option<Time>) -> Self {
+    /// The master at this address, and its replica. `operator`: until when one meddles.
+    pub fn new(pid: Pid, replica: Pid, operator: Option<Time>) -> Self {
         let agent_reregister_timeout = Duration::from_secs(120);
         let config =
             MasterConfig { pid: pid.to_string(), agent_reregister_timeout, ..MasterConfig::default() };
-        Self { pid, config, operator, registry: Rc::default() }
+        Self { pid, replica, config, operator }
     }
 }
 
-/// A master and its registry, which outlives it.
+/// The place of a master whose replica does not lead.
+#[derive(Debug)]
+pub struct Standby {
+    setup: MasterSetup,
+    random: Random,
+    standing: Disposition,
+}
+
+impl Standby {
+    /// What a process begins with.
+    pub fn new(setup: MasterSetup, life: Life) -> Self {
+        Self::after(setup, Random::new(life.seed), Disposition::Leaderless)
+    }
+
+    fn after(setup: MasterSetup, random: Random, standing: Disposition) -> Self {
+        Self { setup, random, standing }
+    }
+}
+
+impl Host for Standby {
+    type Message = Message;
+
+    fn start(&mut self, _now: Time, _me: &Pid, _cx: &mut Context<Message>) {}
+
+    fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {
+        match message {
+            Message::Group(Group::Lead { term, state }) => {
+                let random = Random::new(self.random.next_u64());
+                let master = MasterHost::new(self.setup.clone(), random, term, &state, now);
+                cx.restart(Box::new(master));
+            }
+            Message::Group(Group::Standing(standing)) => self.standing = standing,
+            Message::HttpCall { .. } | Message::HttpWho => {
+                let leader = match &self.standing {
+                    Disposition::Following { leader } => Some(leader.clone()),
+                    Disposition::Leading | Disposition::Leaderless => None,
+                };
+                cx.send(&from, Message::HttpRedirect(leader));
+            }
+            // Of a lead that is over; of peers that have not heard yet.
+            Message::Group(_) | Message::Scheduler(_) | Message::Agent(_) => {}
+            other => panic!("{other:?} is nothing for a master"),
+        }
+    }
+
+    fn exited(&mut self, _now: Time, _pid: Pid, _cx: &mut Context<Message>) {}
+
+    fn deadline(&self) -> Option<Time> {
+        None
+    }
+
+    fn tick(&mut self, _now: Time, _cx: &mut Context<Message>) {}
+}
+
+/// A master that leads.
 #[derive(Debug)]
 pub struct MasterHost {
+    setup: MasterSetup,
+    term: u64,
     machine: Master,
     /// What somebody who watches knows.
     mirror: Mirror,
@@ -52,10 +107,9 @@ pub struct MasterHost {
     streams: Streams,
     /// When an operator meddles next, and until when.
     operator: Option<(Time, Time)>,
-    registry: Rc<RefCell<State>>,
     random: Random,
-    /// Operations that are not durable yet, in order, and when they are.
-    applying: VecDeque<(Time, Operation)>,
+    /// Operations that are not durable yet, in order.
+    applying: VecDeque<Operation>,
 }
 
 /// An agent, as the master sees it.
@@ -87,17 +141,20 @@ pub struct SeenTask {
 }
 
 impl MasterHost {
-    /// A new life.
-    pub fn new(setup: MasterSetup, life: Life) -> Self {
-        let mut random = Random::new(life.seed);
+    /// A lead begins with this registry.
+    fn new(setup: MasterSetup, mut random: Random, term: u64, state: &Arc<State>, now: Time) -> Self {
         let allocator = Hierarchical::new(AllocatorConfig::default(), random.next_u64());
-        let mut machine = Master::new(setup.config, random.next_u64(), life.began, Box::new(allocator));
-        machine.recover(life.began, &setup.registry.borrow());
+        let mut machine = Master::new(setup.config.clone(), random.next_u64(), now, Box::new(allocator));
+        machine.recover(now, state);
         let mirror = Mirror::of(&machine);
-        let streams = Streams::new(setup.pid);
-        let operator = setup.operator.map(|until| (life.began + between_meddlings(&mut random), until));
-        let (registry, applying) = (setup.registry, VecDeque::new());
-        Self { machine, mirror, turns: 0, streams, operator, registry, random, applying }
+        let streams = Streams::new(setup.pid.clone());
+        let operator = setup.operator.map(|until| (now + between_meddlings(&mut random), until));
+        Self { setup, term, machine, mirror, turns: 0, streams, operator, random, applying: VecDeque::new() }
+    }
+
+    /// Of this lead.
+    pub fn term(&self) -> u64 {
+        self.term
     }
 
     /// The machine.
@@ -136,17 +193,22 @@ impl MasterHost {
         let Some((at, until)) = self.operator.filter(|(at, _)| *at <= now) else { return };
         let next = at + between_meddlings(&mut self.random);
         self.operator = (next < until).then_some((next, until));
-        let request = match self.random.below(10) {
-            0..5 => {
+        let request = match self.random.below(12) {
+            0..4 => {
                 let role = Role::from(["*", "a", "b"][self.random.below(3) as usize]);
                 let weights = BTreeMap::from([(role, 500 * self.random.below(9))]);
                 Some(OperatorRequest::UpdateWeights { weights })
             }
-            5..8 => {
+            4..10 => {
+                let kind = self.random.below(3);
                 let registered = self.machine.agents().keys();
                 let away = self.machine.unreachable_agents().map(|(id, _)| id);
                 let agents: Vec<_> = registered.chain(away).cloned().collect();
-                pick(&mut self.random, &agents).map(|agent_id| OperatorRequest::MarkAgentGone { agent_id })
+                pick(&mut self.random, &agents).map(|agent_id| match kind {
+                    0 => OperatorRequest::MarkAgentGone { agent_id },
+                    1 => OperatorRequest::DeactivateAgent { agent_id },
+                    _ => OperatorRequest::ReactivateAgent { agent_id },
+                })
             }
             _ => {
                 let frameworks: Vec<_> = self.machine.frameworks().keys().cloned().collect();
@@ -161,13 +223,41 @@ impl MasterHost {
         }
     }
 
+    /// Its replica speaks. What is about another lead is late.
+    fn told(&mut self, now: Time, group: Group, cx: &mut Context<Message>) {
+        match group {
+            Group::Deposed { term } if term == self.term => {
+                let random = Random::new(self.random.next_u64());
+                let standby = Standby::after(self.setup.clone(), random, Disposition::Leaderless);
+                cx.restart(Box::new(standby));
+            }
+            Group::Committed { term, operations } if term == self.term => {
+                for operation in operations {
+                    self.answered(&operation);
+                    self.feed(now, Input::Applied { operation }, cx);
+                }
+            }
+            Group::Refused { term, operation, reason } if term == self.term => {
+                self.answered(&operation);
+                panic!("{operation:?} is refused: {reason}");
+            }
+            Group::Lead { .. } => panic!("a lead begins before another one is over"),
+            _ => {}
+        }
+    }
+
+    /// The replica answers in the order of asking.
+    fn answered(&mut self, operation: &Operation) {
+        assert_eq!(self.applying.pop_front().as_ref(), Some(operation), "as it was asked for");
+    }
+
     fn feed(&mut self, now: Time, input: Input, cx: &mut Context<Message>) {
         let mut out = Vec::new();
         self.machine.handle(now, input, &mut out);
-        self.carry_out(now, out, cx);
+        self.carry_out(out, cx);
     }
 
-    fn carry_out(&mut self, now: Time, out: Vec<Output>, cx: &mut Context<Message>) {
+    fn carry_out(&mut self, out: Vec<Output>, cx: &mut Context<Message>) {
         self.machine.check();
         self.mirror.follow(&self.machine, &out);
         self.turns += 1;
@@ -177,6 +267,7 @@ impl MasterHost {
                 "something has changed without a word: {out:#?}"
             );
         }
+        let mut operations = Vec::new();
         for output in out {
             match output {
                 Output::ToScheduler { to, event } => self.streams.tell(&to, event, cx),
@@ -186,12 +277,14 @@ impl MasterHost {
                 Output::Changed(_) => {}
                 Output::Link { pid } => self.streams.link(&pid, cx),
                 Output::Unlink { pid } => self.streams.unlink(&pid, cx),
-                Output::Apply { operation } => {
-                    let took = Duration::from_millis(self.random.below(SLOWEST_APPLY_MS));
-                    let after = self.applying.back().map_or(now, |(at, _)| *at);
-                    self.applying.push_back((after.max(now + took), operation));
-                }
+                Output::GiveUp { reason } => panic!("nothing limits it: {reason}"),
+                Output::Apply { operation } => operations.push(operation),
             }
+        }
+        if !operations.is_empty() {
+            self.applying.extend(operations.iter().cloned());
+            let propose = Group::Propose { term: self.term, operations };
+            cx.send(&self.setup.replica, Message::Group(propose));
         }
         self.streams.check();
     }
@@ -204,10 +297,12 @@ impl Host for MasterHost {
 
     fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {
         let inputs = match message {
+            Message::Group(group) => return self.told(now, group, cx),
+            Message::HttpWho => return cx.send(&from, Message::HttpRedirect(Some(self.setup.pid.clone()))),
             Message::Scheduler(call) => vec![Input::Scheduler { from, call }],
             Message::Agent(call) => vec![Input::Agent { from, call }],
-            Message::HttpCall { stream_id, call } => {
-                self.streams.call(from, stream_id, call, &mut self.random, cx)
+            Message::HttpCall { stream_id, request, call } => {
+                self.streams.call(from, stream_id, (request, call), &mut self.random, cx)
             }
             other => panic!("{other:?} is nothing for a master"),
         };
@@ -221,21 +316,15 @@ impl Host for MasterHost {
     }
 
     fn deadline(&self) -> Option<Time> {
-        let applied = self.applying.front().map(|(at, _)| *at);
         let meddles = self.operator.map(|(at, _)| at);
-        [self.machine.deadline(), applied, meddles].into_iter().flatten().min()
+        [self.machine.deadline(), meddles].into_iter().flatten().min()
     }
 
     fn tick(&mut self, now: Time, cx: &mut Context<Message>) {
         let mut out = Vec::new();
         self.machine.tick(now, &mut out);
-        self.carry_out(now, out, cx);
+        self.carry_out(out, cx);
         self.meddle(now, cx);
-        while self.applying.front().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, operation)) = self.applying.pop_front() else { return };
-            self.registry.borrow_mut().apply(&operation);
-            self.feed(now, Input::Applied { operation }, cx);
-        }
         assert!(!self.applying.is_empty() || self.streams.open() == 0, "operators are answered");
     }
 }

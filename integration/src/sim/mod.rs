@@ -7,10 +7,13 @@
 //!
 //! | host | machine | simulated |
 //! |---|---|---|
-//! | [`master::MasterHost`] | `master::core::Master` | a registry that takes its time |
+//! | [`replica::ReplicaHost`] | `master::replication::Replica` | a [`disk`] that takes its time, and forgets when its process ends |
+//! | [`master::MasterHost`], [`master::Standby`] | `master::core::Master`, while its replica leads | the messages between the two within their process |
 //! | [`agent::AgentHost`] | `agent::core::Agent` | a containerizer: launches take time and may fail, executors are processes; streams of those that speak HTTP |
 //! | [`executor::ExecutorHost`] | `executor::core::Session` | tasks: a plan of when to end and how; some speak HTTP, and their connections break |
 //! | [`framework::FrameworkHost`] | `scheduler_driver::core::Session` | a scheduler that accepts, declines, kills, reconciles, suppresses, fails over; some as clients over HTTP do ([`streams`]) |
+//!
+//! Agents and frameworks find the master that leads by [`finder`]; an [`operator`] takes masters in and lets them go.
 //!
 //! A run has three parts. Faults are on: nothing bad may happen. Faults are off and nothing new is launched: all must
 //! come to rest, and all views must agree. What is left is killed: nothing may stay behind. What "bad" means is said in
@@ -24,14 +27,19 @@
 
 pub mod agent;
 mod cluster;
+pub mod disk;
 pub mod drill;
 pub mod executor;
 mod executor_streams;
+pub mod finder;
+pub mod fleet;
 pub mod framework;
 pub mod invariants;
 pub mod master;
 mod message;
+pub mod operator;
+pub mod replica;
 pub mod streams;
 
 pub use cluster::{Cluster, Phase};
-pub use message::Message;
+pub use message::{Group, Message};

@@ -16,9 +16,15 @@ pub struct Streams {
     master: Pid,
     /// Which actor reads a stream.
     clients: BTreeMap<Pid, Pid>,
-    /// Who waits for an answer; an operator where it is nobody.
-    asks: BTreeMap<Ask, Option<Pid>>,
+    /// Who waits for an answer: a client, or the operator who asked for something.
+    asks: BTreeMap<Ask, Asker>,
     next_ask: u64,
+}
+
+#[derive(Debug)]
+enum Asker {
+    Client(Pid),
+    Operator(OperatorRequest),
 }
 
 impl Streams {
@@ -32,12 +38,12 @@ impl Streams {
         &mut self,
         from: Pid,
         stream_id: Option<String>,
-        call: SchedulerCall,
+        (request, call): (u64, SchedulerCall),
         random: &mut Random,
         cx: &mut Context<Message>,
     ) -> Vec<Input> {
         if !matches!(call.call, Call::Subscribe { .. }) {
-            let ask = self.ask(Some(from));
+            let ask = self.ask(Asker::Client(from));
             let framework_id = call.framework_id.expect("only a first subscription is nobody's");
             return vec![Input::Call { ask, framework_id, stream_id, call: call.call }];
         }
@@ -45,14 +51,14 @@ impl Streams {
         let id = format!("{:032x}", random.next_u128());
         let stream = Pid::stream(&id, self.master.address());
         self.clients.insert(stream.clone(), from.clone());
-        cx.send(&from, Message::StreamBegins(id));
+        cx.send(&from, Message::StreamBegins { id, request });
         let subscribe = Input::Scheduler { from: stream, call };
         closed.insert(if random.chance(500) { 0 } else { closed.len() }, subscribe);
         closed
     }
 
     /// Somebody asks.
-    fn ask(&mut self, from: Option<Pid>) -> Ask {
+    fn ask(&mut self, from: Asker) -> Ask {
         let ask = Ask(self.next_ask);
         self.next_ask += 1;
         self.asks.insert(ask, from);
@@ -61,7 +67,7 @@ impl Streams {
 
     /// What the machine is told of an operator's request.
     pub fn operator(&mut self, request: OperatorRequest) -> Input {
-        Input::Operator { ask: self.ask(None), request }
+        Input::Operator { ask: self.ask(Asker::Operator(request.clone())), request }
     }
 
     /// A client has gone: what the machine is told of its streams.
@@ -112,8 +118,10 @@ impl Streams {
     /// If it was answered already.
     pub fn answer(&mut self, ask: Ask, answer: Answer, cx: &mut Context<Message>) {
         match self.asks.remove(&ask).expect("a call is answered once") {
-            Some(client) => cx.send(&client, Message::HttpAnswer(answer)),
-            None => cx.note(format!("the operator is answered {answer:?}")),
+            Asker::Client(client) => cx.send(&client, Message::HttpAnswer(answer)),
+            Asker::Operator(request) => {
+                cx.send(&super::operator::address(), Message::Operated { request, answer });
+            }
         }
     }
 
@@ -125,7 +133,8 @@ impl Streams {
     /// # Panics
     /// If a call was not answered in its turn.
     pub fn check(&self) {
-        assert!(self.asks.values().all(Option::is_none), "every call is answered: {:?}", self.asks);
+        let operators = self.asks.values().all(|asker| matches!(asker, Asker::Operator(_)));
+        assert!(operators, "every call is answered: {:?}", self.asks);
     }
 }
 
@@ -133,20 +142,26 @@ impl Streams {
 #[derive(Debug, Default)]
 pub struct Stream {
     id: Option<String>,
+    /// The connection of the last subscription.
+    request: Option<u64>,
 }
 
 impl Stream {
-    /// A call, as it is sent. A subscription gives the stream up.
-    pub fn send(&mut self, call: SchedulerCall) -> Message {
+    /// A call, as it is sent, on a connection of its own. A subscription gives the stream up.
+    pub fn send(&mut self, call: SchedulerCall, request: u64) -> Message {
         if matches!(call.call, Call::Subscribe { .. }) {
             self.id = None;
+            self.request = Some(request);
         }
-        Message::HttpCall { stream_id: self.id.clone(), call }
+        Message::HttpCall { stream_id: self.id.clone(), request, call }
     }
 
-    /// A subscription has got a stream: from now on it is this one.
-    pub fn begins(&mut self, id: String) {
-        self.id = Some(id);
+    /// A subscription has got a stream: from now on it is this one. What was asked for on a connection that was given up, or
+    /// by an earlier life, reaches nobody.
+    pub fn begins(&mut self, id: String, request: u64) {
+        if self.request == Some(request) {
+            self.id = Some(id);
+        }
     }
 
     /// Whether it reads this stream.

@@ -6,6 +6,7 @@ use agent::core::AgentConfig;
 use integration::sim::agent::{AgentHost, AgentSetup, Terminated};
 use integration::sim::drill::DrillMaster;
 use integration::sim::executor::ExecutorHost;
+use integration::sim::finder::Masters;
 use libactor::Pid;
 use libactor::sim::{Hostile, Ingredients, Network, Plan, World};
 use protocol::{AgentInfo, TaskState};
@@ -38,7 +39,7 @@ fn drill(seed: u64, hostile: Hostile, keep: usize) -> Drill {
         };
         let setup = AgentSetup {
             config: AgentConfig::new(pid.clone(), info, "test"),
-            master: master.clone(),
+            masters: Masters::Always(master.clone()),
             launch_fails_thousandths: 30,
             slowest_launch: Duration::from_secs(3),
             terminated: terminated.clone(),

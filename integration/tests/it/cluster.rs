@@ -247,3 +247,41 @@ fn a_master_that_starts_anew_hears_of_the_tasks_from_its_agents() {
         }
     }
 }
+
+#[test]
+fn leaders_die_one_after_the_other_and_tasks_go_on() {
+    let config = ClusterConfig { masters: 3, agents: 2, ..ClusterConfig::default() };
+    let cluster = Cluster::start(config).unwrap();
+    let mut framework = FrameworkInfo::new("test");
+    framework.failover_timeout = Duration::from_secs(3600);
+    let (scheduler, heard) = One::new("sleep 1000");
+    let first = driver(&cluster, scheduler, framework);
+    wait_for_state(&heard, TaskState::Running);
+    let mut leader = cluster.leader().unwrap();
+    for life in 0..4 {
+        cluster.stop_master(leader).unwrap();
+        let next = cluster.leader().unwrap();
+        assert_ne!(next, leader);
+        wait_for(&heard, |told| matches!(told, Told::Reregistered).then_some(()));
+        // A new framework, and a new task of it, under the new leader.
+        let (scheduler, second) = One::new("exit 7");
+        let second_driver = driver(&cluster, scheduler, FrameworkInfo::new(format!("life {life}")));
+        assert_eq!(wait_for_state(&second, TaskState::Failed).exit_status, Some(7));
+        second_driver.stop(false);
+        second_driver.join();
+        // It comes back with its disk, follows, and counts again for a majority.
+        cluster.start_master(leader).unwrap();
+        assert_eq!(cluster.leader().unwrap(), next);
+        assert_eq!(cluster.master_metrics(leader).unwrap()["master/elected"], 0.0);
+        assert_eq!(cluster.master_metrics(next).unwrap()["master/elected"], 1.0);
+        leader = next;
+    }
+    // A call may be lost with a leader, or come before the agent is back: it is repeated, as frameworks do.
+    loop {
+        first.kill_task(&"one".into());
+        match heard.recv_timeout(Duration::from_millis(200)) {
+            Ok(Told::Status(status)) if status.state == TaskState::Killed => break,
+            _ => {}
+        }
+    }
+}

@@ -8,6 +8,9 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::SystemTime;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::http::PATIENCE;
 
 /// A daemon that runs; ended with its scope.
@@ -70,6 +73,12 @@ impl Daemon {
                 return rest;
             }
         }
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a process id is small"));
+        kill(pid, signal).expect("it runs");
     }
 
     fn address(&mut self) -> SocketAddr {

@@ -8,6 +8,7 @@ mod cluster;
 mod daemons;
 mod frameworks;
 mod http;
+mod masters;
 mod odd_requests;
 mod scheduler_drill;
 mod simulation;

@@ -1,12 +1,13 @@
 //! Schedulers under a master that only drills them, with faults on and then off.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
 use integration::sim::Message;
 use integration::sim::agent::Terminated;
 use integration::sim::drill::SchedulerDrill;
+use integration::sim::finder::Masters;
 use integration::sim::framework::{FrameworkHost, FrameworkSetup, Memory};
 use libactor::Pid;
 use libactor::sim::{Fault, Ingredients, Network, Plan, World};
@@ -34,13 +35,14 @@ fn drill(seed: u64, keep: usize) -> Drill {
         let memory = Rc::new(RefCell::new(Memory::default()));
         let setup = FrameworkSetup {
             info: FrameworkInfo::new(format!("f{number}")),
-            master: master.clone(),
+            masters: Masters::Always(master.clone()),
             http: false,
             implicit_acknowledgements: seed.is_multiple_of(2),
             quiet_at: start + Duration::from_secs(300),
-            end_at: start + Duration::from_secs(400),
+            end_at: Rc::new(Cell::new(start + Duration::from_secs(400))),
             terminated: terminated.clone(),
             memory: memory.clone(),
+            heeds: Default::default(),
         };
         world.add(&pid, Box::new(move |life| Box::new(FrameworkHost::new(setup.clone(), life))));
         frameworks.push((pid, memory));

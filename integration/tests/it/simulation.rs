@@ -1,19 +1,30 @@
 //! Whole clusters in simulation: random frameworks and tasks, faults on and then off, many seeds.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use integration::sim::Cluster;
 use protocol::TaskState;
 
-/// Seeds of an ordinary run; `MESETA_SIM_SEEDS` sets another number.
-const SEEDS: u64 = 300;
+/// Seeds of an ordinary run; `MESETA_SIM_SEEDS` sets another number, or others: `1000..2000`.
+const SEEDS: Range<u64> = 0..500;
 /// How much of a failing run is printed; `MESETA_SIM_LINES` sets another number.
 const LINES: usize = 80;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+/// Which seeds to run.
+fn seeds() -> Range<u64> {
+    let Ok(text) = std::env::var("MESETA_SIM_SEEDS") else { return SEEDS };
+    let parsed = match text.split_once("..") {
+        Some((from, to)) => from.parse().and_then(|from| Ok(from..to.parse()?)),
+        None => text.parse().map(|number| 0..number),
+    };
+    parsed.unwrap_or_else(|_| panic!("MESETA_SIM_SEEDS is a number, or two with .. between them"))
 }
 
 /// Runs one seed; the hash of what happened, or why it must not have.
@@ -44,9 +55,11 @@ fn explain(seed: u64, why: &str) -> String {
 
 #[test]
 fn clusters_keep_their_promises() {
-    let seeds = number("MESETA_SIM_SEEDS").unwrap_or(SEEDS);
-    let next = AtomicU64::new(0);
+    let seeds = seeds();
+    let number = seeds.end.saturating_sub(seeds.start);
+    let next = AtomicU64::new(seeds.start);
     let ends = std::sync::Mutex::new(BTreeMap::<TaskState, usize>::new());
+    let happened = std::sync::Mutex::new(BTreeMap::<&str, u64>::new());
     let failures = std::sync::Mutex::new(Vec::new());
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
@@ -54,12 +67,15 @@ fn clusters_keep_their_promises() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds {
+                    if seed >= seeds.end {
                         return;
                     }
                     let (cluster, result) = run(seed, 0);
                     if let Err(why) = result {
                         failures.lock().unwrap().push((seed, why));
+                    }
+                    for (what, times) in cluster.happened() {
+                        *happened.lock().unwrap().entry(what).or_default() += times;
                     }
                     for memory in cluster.memories() {
                         for known in memory.borrow().tasks.values() {
@@ -76,13 +92,23 @@ fn clusters_keep_their_promises() {
         println!("seed {seed}: {why}");
     }
     if let Some((seed, why)) = failures.first() {
-        panic!("{} of {seeds} seeds fail; the first:\n{}", failures.len(), explain(*seed, why));
+        panic!("{} of {number} seeds fail; the first:\n{}", failures.len(), explain(*seed, why));
     }
     let ends = ends.into_inner().unwrap();
-    println!("{seeds} seeds, tasks by their last state: {ends:?}");
+    let happened = happened.into_inner().unwrap();
+    println!("{number} seeds, tasks by their last state: {ends:?}; {happened:?}");
     use TaskState::*;
     for state in [Finished, Failed, Killed, Error, Lost, Dropped, Gone, Unreachable] {
-        assert!(seeds < SEEDS || ends.contains_key(&state), "no task is {state}: the simulation is too tame");
+        assert!(
+            number < SEEDS.end || ends.contains_key(&state),
+            "no task is {state}: the simulation is too tame"
+        );
+    }
+    for (what, times) in happened {
+        assert!(
+            number < SEEDS.end || times >= number / 4,
+            "{what} only {times} times: the simulation is too tame"
+        );
     }
 }
 

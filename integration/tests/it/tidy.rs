@@ -40,6 +40,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("raft::", &["master/src/replication"]),
     ("protobuf::", &["master/src/replication/convert.rs"]),
     ("slog::", &["master/src/replication/drain.rs"]),
+    ("sled::", &["master/src/disk/journal.rs", "master/src/disk/open.rs"]),
     (
         "nix::",
         &[
@@ -48,6 +49,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "executor/src/command",
             "executor/src/process.rs",
             "libactor/src/files",
+            "master/src/disk",
             "meseta/src",
         ],
     ),

@@ -18,6 +18,8 @@ pub(crate) const NOT_FOUND: &str = "404 Not Found.";
 pub struct HttpRequest {
     /// What is to be done.
     pub method: Method,
+    /// What is asked for, as it came: the path and, behind a `?`, the query.
+    pub target: String,
     /// The actor that serves it.
     pub actor: String,
     /// The path within the actor, decoded: `/state`.

@@ -173,6 +173,7 @@ async fn read(
     };
     let request = HttpRequest {
         method: parts.method,
+        target: parts.uri.path_and_query().map(|target| target.as_str().to_owned()).unwrap_or_default(),
         actor: String::new(),
         path: String::new(),
         rest: String::new(),

@@ -1,5 +1,6 @@
 //! Links, as the node keeps them; see [`crate::links`].
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Node;
 use crate::actor::{Entry, Letter};
+use crate::links::Inward;
 use crate::net::{Outgoing, Refused};
 use crate::sync::lock;
 use crate::{AskError, Pid};
@@ -81,6 +83,11 @@ impl Node {
             }
             links.end(id)
         };
+        self.tell_watchers(ended);
+    }
+
+    /// Tells actors of this node of the end of one that they watched.
+    pub(super) fn tell_watchers(&self, ended: Option<(Pid, Vec<Arc<Entry>>)>) {
         let Some((pid, watchers)) = ended else { return };
         for watcher in watchers {
             watcher.notify(Letter::Exited(pid.clone()), &self.0.runtime);
@@ -167,6 +174,11 @@ impl Node {
     /// Tells the connections that watch an actor of this node of its end.
     pub(super) fn end_links_from_elsewhere(&self, name: &str) {
         let links = lock(&self.0.links).end_inward(name);
+        self.tell_connections(links);
+    }
+
+    /// Tells connections of the end of an actor that they watched.
+    pub(super) fn tell_connections(&self, links: BTreeMap<Inward, mpsc::Sender<Outgoing>>) {
         for ((_, id), out) in links {
             self.notify(&out, Outgoing::Exited { id });
         }

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 pub use log_level::LogLevelError;
 use log_level::LogLevelHook;
+pub(crate) use spawn::Naming;
 
 use crate::actor::Entry;
 use crate::complaint::{Complaint, Complaints};

@@ -7,8 +7,17 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Node;
 use crate::actor::{Drain, Ending, Entry, Install, Me};
-use crate::sync::write;
+use crate::sync::{lock, write};
 use crate::{Pid, SpawnError, valid_name};
+
+/// How an actor gets its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// Nobody has it.
+    New,
+    /// Who has it ends, and this one has it from the same moment.
+    InPlace,
+}
 
 impl Node {
     /// Starts an actor under a name. `make` gets the actor's handle to itself; `install` says what the actor takes.
@@ -24,13 +33,30 @@ impl Node {
         F: FnOnce(Me) -> A,
         I: FnOnce(&mut Install<A>),
     {
-        self.spawn_watched(name, make, install, None).map(|me| me.pid().clone())
+        self.spawn_as(name, Naming::New, make, install, None).map(|me| me.pid().clone())
     }
 
     /// As [`Node::spawn`]; says how it ended.
     pub(crate) fn spawn_watched<A, F, I>(
         &self,
         name: &str,
+        make: F,
+        install: I,
+        told: Option<oneshot::Sender<Ending>>,
+    ) -> Result<Me, SpawnError>
+    where
+        A: Actor<Context = Context<A>>,
+        F: FnOnce(Me) -> A,
+        I: FnOnce(&mut Install<A>),
+    {
+        self.spawn_as(name, Naming::New, make, install, told)
+    }
+
+    /// As [`Node::spawn`], under a name that is new or another actor's as `naming` says.
+    pub(crate) fn spawn_as<A, F, I>(
+        &self,
+        name: &str,
+        naming: Naming,
         make: F,
         install: I,
         told: Option<oneshot::Sender<Ending>>,
@@ -54,16 +80,7 @@ impl Node {
         entry.by_name = std::mem::take(&mut installed.by_name);
         entry.routes = std::mem::take(&mut installed.routes);
         let entry = Arc::new(entry);
-        {
-            let mut actors = write(&self.0.actors);
-            if self.0.stopping.is_cancelled() {
-                return Err(SpawnError::ShutDown);
-            }
-            if actors.contains_key(name) {
-                return Err(SpawnError::NameTaken(name.to_owned()));
-            }
-            actors.insert(entry.pid.shared_name(), entry.clone());
-        }
+        self.give_name(&entry, naming)?;
         // From here on the drain takes the name back when it is dropped.
         let drain = Drain::new(self.clone(), entry.clone(), letters, installed, told);
         let me = Me { node: self.clone(), entry };
@@ -73,6 +90,28 @@ impl Node {
             make(handed)
         });
         Ok(me)
+    }
+
+    /// From here on who looks for the name finds this actor.
+    fn give_name(&self, entry: &Arc<Entry>, naming: Naming) -> Result<(), SpawnError> {
+        // In this order, as where a link is made: links to the one before end, those that are made from now on do not.
+        let mut links = lock(&self.0.links);
+        let mut actors = write(&self.0.actors);
+        if self.0.stopping.is_cancelled() {
+            return Err(SpawnError::ShutDown);
+        }
+        let name = entry.pid.name();
+        if naming == Naming::New && actors.contains_key(name) {
+            return Err(SpawnError::NameTaken(name.to_owned()));
+        }
+        let Some(before) = actors.insert(entry.pid.shared_name(), entry.clone()) else { return Ok(()) };
+        let from_here = links.id_of(&entry.pid).and_then(|id| links.end(id));
+        let from_elsewhere = links.end_inward(name);
+        drop((links, actors));
+        before.stop.cancel();
+        self.tell_watchers(from_here);
+        self.tell_connections(from_elsewhere);
+        Ok(())
     }
 
     /// Ends an actor of this node after the message in hand; what else waits for it is dropped. `false`: there is none.
@@ -88,13 +127,15 @@ impl Node {
 
     /// An actor is gone: its name is free, its links end, who has linked to it is told.
     pub(crate) fn actor_ended(&self, entry: &Arc<Entry>) {
+        self.drop_links_of(entry.life);
         {
             let mut actors = write(&self.0.actors);
-            if actors.get(entry.pid.name()).is_some_and(|known| known.life == entry.life) {
-                actors.remove(entry.pid.name());
+            if actors.get(entry.pid.name()).is_none_or(|known| known.life != entry.life) {
+                // Another one took its place: what was linked to it was told then.
+                return;
             }
+            actors.remove(entry.pid.name());
         }
-        self.drop_links_of(entry.life);
         self.end_links_to(&entry.pid);
         self.end_links_from_elsewhere(entry.pid.name());
     }

@@ -43,7 +43,7 @@ pub struct Life {
     pub number: u64,
     /// For this life's generators; another one for each life and host.
     pub seed: u64,
-    /// When it begins.
+    /// When it begins, by its own clock.
     pub began: Time,
 }
 
@@ -66,6 +66,7 @@ pub(super) enum Command<M> {
     Spawn { pid: Pid, host: Box<dyn Host<Message = M>> },
     Kill { pid: Pid },
     Stop,
+    Restart { host: Box<dyn Host<Message = M>> },
     Exit { status: i32 },
     Note { text: String },
 }
@@ -79,6 +80,7 @@ impl<M: Debug> Debug for Command<M> {
             Command::Spawn { pid, .. } => write!(f, "spawn {pid}"),
             Command::Kill { pid } => write!(f, "kill {pid}"),
             Command::Stop => f.write_str("stop"),
+            Command::Restart { .. } => f.write_str("restart"),
             Command::Exit { status } => write!(f, "exit {status}"),
             Command::Note { text } => write!(f, "note {text}"),
         }
@@ -124,6 +126,12 @@ impl<M> Context<M> {
     /// Stops this actor; its process ends with status 0 if it was the last one in it.
     pub fn stop(&mut self) {
         self.commands.push(Command::Stop);
+    }
+
+    /// Ends this actor, and begins another life of its name with this host in the same living process: who watches it
+    /// hears [`Host::exited`], maybe after the new life has spoken. What the old one was linked to it hears no more of.
+    pub fn restart(&mut self, host: Box<dyn Host<Message = M>>) {
+        self.commands.push(Command::Restart { host });
     }
 
     /// Ends this actor's whole process. What was sent before goes out.

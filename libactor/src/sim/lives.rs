@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::config::between;
 use super::faults::life;
-use super::process::{Letter, Mail, Parent, Process, Slot, Way};
+use super::process::{Letter, Mail, Parent, Process, Slot, Way, shift};
 use super::world::{Event, Seen, World};
 use super::{Host, Hostile};
 use crate::Pid;
@@ -15,7 +15,7 @@ use crate::Pid;
 impl<M: Clone + Debug + 'static> World<M> {
     pub(super) fn begin_life(&mut self, pid: &Pid) {
         let place = self.factories.range(..pid).count() as u64;
-        let now = self.now;
+        let now = shift(self.now, self.ahead(pid.address().ip()));
         let added = self.factories.get_mut(pid).expect("only added hosts begin lives");
         let host = (added.factory)(life(self.seed, place, added.lives, now));
         added.lives += 1;
@@ -23,16 +23,27 @@ impl<M: Clone + Debug + 'static> World<M> {
     }
 
     pub(super) fn install(&mut self, pid: &Pid, host: Box<dyn Host<Message = M>>, parent: Option<Parent>) {
-        let epoch = self.epoch;
+        let (epoch, ahead) = (self.epoch, self.ahead(pid.address().ip()));
         let process =
-            self.processes.entry(pid.address()).or_insert_with(|| Process::new(epoch, parent.clone()));
+            self.processes.entry(pid.address()).or_insert_with(|| Process::new(epoch, ahead, parent.clone()));
         if !process.alive {
-            *process = Process::new(epoch, parent);
+            *process = Process::new(epoch, ahead, parent);
         }
+        self.begin(pid, host);
+    }
+
+    /// Begins a life of an actor in its living process.
+    fn begin(&mut self, pid: &Pid, host: Box<dyn Host<Message = M>>) {
         let life = self.next_life;
         self.next_life += 1;
+        let process = self.processes.get_mut(&pid.address()).expect("only living processes get actors");
         process.actors.insert(pid.clone(), Slot { life, host, tick_at: None, idle_ticks: 0 });
         self.mail.push_back(Mail { to: pid.clone(), life, what: Letter::Start });
+    }
+
+    /// How far the clock of a machine is ahead of the world's, for processes that begin now.
+    fn ahead(&self, machine: IpAddr) -> i64 {
+        self.clocks.get(&machine).copied().unwrap_or(0)
     }
 
     /// An actor stops and its process lives on, unless it was the last one.
@@ -46,6 +57,28 @@ impl<M: Clone + Debug + 'static> World<M> {
             self.end_process(me.address(), 0, false);
             return;
         }
+        self.tell_watchers(me);
+    }
+
+    /// An actor ends, and another life of it begins in the same process.
+    pub(super) fn restart_actor(&mut self, me: &Pid, host: Box<dyn Host<Message = M>>) {
+        let Some(process) = self.processes.get_mut(&me.address()) else { return };
+        if process.actors.remove(me).is_none() {
+            return;
+        }
+        let links: Vec<Pid> =
+            process.links.iter().filter(|(watcher, _)| watcher == me).map(|(_, pid)| pid.clone()).collect();
+        for target in links {
+            self.unlink(me, &target);
+        }
+        self.tell_watchers(me);
+        self.trace.record(self.now, format_args!("{me} ends and begins anew"));
+        self.begin(me, host);
+    }
+
+    /// An actor is gone, its process is not.
+    fn tell_watchers(&mut self, me: &Pid) {
+        let Some(process) = self.processes.get_mut(&me.address()) else { return };
         let watchers: Vec<(Pid, Pid)> =
             process.watchers.iter().filter(|(target, _)| target == me).cloned().collect();
         process.watchers.retain(|(target, _)| target != me);

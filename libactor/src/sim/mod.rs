@@ -8,7 +8,10 @@
 //! Hosts whose [`Pid`](crate::Pid)s share an address are one process, processes that share an IP address one machine.
 //! A process crashes as a whole and starts again with new hosts from its [`Factory`]s; what a factory keeps is the
 //! disk. A host may spawn others as processes of their own ([`Context::spawn`]); these outlive it, have one life, and
-//! their end is reported to their parent as `waitpid` would.
+//! their end is reported to their parent as `waitpid` would. An actor may also end alone and begin anew in its living
+//! process ([`Context::restart`]).
+//!
+//! Machines may have clocks of their own ([`World::set_clock`]): what a host is told of the time is its machine's.
 //!
 //! # The network
 //! It does what libactor's nodes do to one another:

@@ -11,6 +11,8 @@ pub(super) struct Process<M> {
     pub(super) alive: bool,
     /// Since when it stands still.
     pub(super) paused: Option<Time>,
+    /// How far its clock is ahead of the world's, in nanoseconds: its machine's when it began.
+    pub(super) ahead: i64,
     pub(super) actors: BTreeMap<Pid, Slot<M>>,
     /// What waits for a process that stands still.
     pub(super) inbox: VecDeque<Mail<M>>,
@@ -141,10 +143,11 @@ impl<M> Default for Pipe<M> {
 }
 
 impl<M> Process<M> {
-    pub(super) fn new(floor: u64, parent: Option<Parent>) -> Self {
+    pub(super) fn new(floor: u64, ahead: i64, parent: Option<Parent>) -> Self {
         Self {
             alive: true,
             paused: None,
+            ahead,
             actors: BTreeMap::new(),
             inbox: VecDeque::new(),
             dialed: BTreeMap::new(),
@@ -157,8 +160,23 @@ impl<M> Process<M> {
         }
     }
 
+    /// What its clock shows when the world's shows this.
+    pub(super) fn clock(&self, world: Time) -> Time {
+        shift(world, self.ahead)
+    }
+
+    /// What the world's clock shows when its own shows this.
+    pub(super) fn world_time(&self, own: Time) -> Time {
+        shift(own, self.ahead.saturating_neg())
+    }
+
     /// The connection that it has dialed to a peer.
     pub(super) fn open(&self, peer: SocketAddr) -> Option<u64> {
         self.dialed.get(&peer).and_then(|end| end.open)
     }
+}
+
+/// A time so many nanoseconds later, or earlier.
+pub(super) fn shift(time: Time, nanos: i64) -> Time {
+    Time::from_nanos(time.as_nanos().saturating_add_signed(nanos))
 }

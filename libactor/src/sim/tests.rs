@@ -23,9 +23,10 @@ struct Talker {
     spawns: bool,
 }
 
-/// 0 asks the hearer to stop, 1 to kill its child.
+/// 0 asks the hearer to stop, 1 to kill its child, 2 to begin anew.
 const STOP: u64 = 0;
 const KILL: u64 = 1;
+const ANEW: u64 = 2;
 
 impl Host for Talker {
     type Message = u64;
@@ -47,6 +48,7 @@ impl Host for Talker {
         match message {
             STOP => cx.stop(),
             KILL => cx.kill(&self.links[0].clone()),
+            ANEW => cx.restart(Box::new(Talker { links: self.links.clone(), ..Talker::default() })),
             number => self.heard.entry(from).or_default().push(number),
         }
     }
@@ -303,6 +305,59 @@ fn an_actor_that_stops_ends_its_links_and_its_process_lives_on() {
     let exited = &world.host::<Talker>(&a).unwrap().exited;
     assert_eq!(exited.iter().map(|(_, pid)| pid.clone()).collect::<Vec<_>>(), [b]);
     assert!(world.host::<Talker>(&c).is_some());
+}
+
+#[test]
+fn an_actor_that_begins_anew_ends_its_links_and_is_there() {
+    for seed in 0..20 {
+        let mut pair = pair(seed, Network::default());
+        pair.world.run_for(secs(10));
+        let to = pair.b.clone();
+        let says =
+            move |_| -> Box<dyn Host<Message = u64>> { Box::new(Speaker { to: to.clone(), says: ANEW }) };
+        pair.world.add(&pid("s@10.0.0.3:1"), Box::new(says));
+        pair.world.run_for(secs(10));
+        assert_eq!(pair.a().exited.len(), 1, "it was watched");
+        let heard = pair.heard();
+        assert!((110..=111).contains(&heard[0]) && rising(heard), "another life has heard {heard:?}");
+        assert!(pair.b().exited.is_empty());
+        pair.world.inflict(Fault::Crash { process: pair.a.address() });
+        pair.world.run_for(secs(10));
+        assert_eq!(pair.b().exited.len(), 1, "the new life has linked anew");
+    }
+}
+
+#[test]
+fn the_only_actor_of_a_process_can_begin_anew() {
+    let mut world = World::new(1, Network::default());
+    let b = pid("b@10.0.0.2:1");
+    world.add(&b, Box::new(|_| Box::new(Talker::default())));
+    let to = b.clone();
+    world.add(&pid("s@10.0.0.3:1"), Box::new(move |_| Box::new(Speaker { to: to.clone(), says: ANEW })));
+    world.run_for(secs(1));
+    assert!(world.host::<Talker>(&b).is_some_and(|host| host.heard.is_empty()));
+}
+
+#[test]
+fn machines_go_by_their_own_clocks_from_the_next_life_on() {
+    const HOUR: i64 = 3_600_000_000_000;
+    let mut pair = pair(1, Network::default());
+    pair.world.run_for(secs(10));
+    let a = pair.a.clone();
+    for (ahead, began) in [(HOUR, secs(3610)), (-HOUR, secs(0))] {
+        pair.world.set_clock(ip(&a), ahead);
+        let before = pair.heard().len();
+        pair.world.run_for(secs(100));
+        assert_eq!(pair.heard().len(), before + 100, "a life keeps its clock");
+        pair.world.inflict(Fault::Crash { process: a.address() });
+        pair.world.inflict(Fault::Restart { process: a.address() });
+        pair.world.run_for(secs(100));
+        let heard = pair.heard();
+        let ticks = heard.iter().rev().take_while(|number| **number != 100).count();
+        assert!((98..=100).contains(&ticks), "a second is a second by any clock: {ticks}");
+        let next = pair.a().next;
+        assert!(next >= BEGINNING + began || ahead < 0 && next < BEGINNING, "{next:?}");
+    }
 }
 
 /// Says one thing at the start.

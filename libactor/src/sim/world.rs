@@ -67,6 +67,8 @@ pub struct World<M> {
     pub(super) blocks: BTreeMap<(IpAddr, IpAddr), Time>,
     /// Machines without power, and since when.
     pub(super) off: BTreeMap<IpAddr, Time>,
+    /// How far clocks of machines are ahead of the world's, in nanoseconds.
+    pub(super) clocks: BTreeMap<IpAddr, i64>,
     pub(super) mail: VecDeque<Mail<M>>,
     pub(super) trace: Trace,
     pub(super) seed: u64,
@@ -129,6 +131,7 @@ impl<M: Clone + Debug + 'static> World<M> {
             epoch: 0,
             blocks: BTreeMap::new(),
             off: BTreeMap::new(),
+            clocks: BTreeMap::new(),
             mail: VecDeque::new(),
             trace: Trace::new(),
             seed,
@@ -182,6 +185,12 @@ impl<M: Clone + Debug + 'static> World<M> {
     /// All living hosts.
     pub fn living(&self) -> impl Iterator<Item = &Pid> {
         self.processes.values().flat_map(|process| process.actors.keys())
+    }
+
+    /// Sets the clock of a machine so many nanoseconds ahead of the world's (behind it, below zero). Processes that begin
+    /// from here on go by it; one that lives keeps what it has, as a node does.
+    pub fn set_clock(&mut self, machine: IpAddr, ahead: i64) {
+        self.clocks.insert(machine, ahead);
     }
 
     /// Lets something go wrong now.
@@ -302,21 +311,22 @@ impl<M: Clone + Debug + 'static> World<M> {
     fn tick(&mut self, pid: &Pid, life: u64, at: Time) {
         let Some(process) = self.processes.get_mut(&pid.address()) else { return };
         let paused = process.paused.is_some();
+        let clock = process.clock(self.now);
         let Some(slot) = process.actors.get_mut(pid) else { return };
         if slot.life != life || slot.tick_at != Some(at) {
             return;
         }
         slot.tick_at = None;
-        if paused || slot.host.deadline().is_none_or(|deadline| deadline > self.now) {
+        if paused || slot.host.deadline().is_none_or(|deadline| deadline > clock) {
             self.plan_tick(pid);
             return;
         }
         self.trace.record(self.now, format_args!("{pid} ticks"));
         self.call(pid, |host, now, cx| host.tick(now, cx));
-        let now = self.now;
-        let process = self.processes.get_mut(&pid.address());
-        if let Some(slot) = process.and_then(|process| process.actors.get_mut(pid)) {
-            let idle = slot.host.deadline().is_some_and(|deadline| deadline <= now);
+        let Some(process) = self.processes.get_mut(&pid.address()) else { return };
+        let clock = process.clock(self.now);
+        if let Some(slot) = process.actors.get_mut(pid) {
+            let idle = slot.host.deadline().is_some_and(|deadline| deadline <= clock);
             slot.idle_ticks = if idle { slot.idle_ticks + 1 } else { 0 };
             assert!(slot.idle_ticks < MAX_IDLE_TICKS, "{pid} ticks and its deadline stays in the past");
         }
@@ -329,9 +339,9 @@ impl<M: Clone + Debug + 'static> World<M> {
         if process.paused.is_some() {
             return;
         }
+        let Some(deadline) = process.actors.get(pid).and_then(|slot| slot.host.deadline()) else { return };
+        let deadline = process.world_time(deadline).max(now);
         let Some(slot) = process.actors.get_mut(pid) else { return };
-        let Some(deadline) = slot.host.deadline() else { return };
-        let deadline = deadline.max(now);
         if slot.tick_at.is_some_and(|at| at <= deadline) {
             return;
         }
@@ -343,9 +353,10 @@ impl<M: Clone + Debug + 'static> World<M> {
     /// Calls a host, checks it, and carries out what it asks for.
     fn call(&mut self, pid: &Pid, call: impl FnOnce(&mut dyn Host<Message = M>, Time, &mut Context<M>)) {
         let mut cx = Context { me: pid.clone(), next_port: self.next_port, commands: Vec::new() };
-        let process = self.processes.get_mut(&pid.address());
-        let Some(slot) = process.and_then(|process| process.actors.get_mut(pid)) else { return };
-        call(&mut *slot.host, self.now, &mut cx);
+        let Some(process) = self.processes.get_mut(&pid.address()) else { return };
+        let clock = process.clock(self.now);
+        let Some(slot) = process.actors.get_mut(pid) else { return };
+        call(&mut *slot.host, clock, &mut cx);
         slot.host.check();
         let life = slot.life;
         self.next_port = cx.next_port;
@@ -373,6 +384,7 @@ impl<M: Clone + Debug + 'static> World<M> {
                 self.end_process(pid.address(), 137, true);
             }
             Command::Stop => self.stop(me),
+            Command::Restart { host } => self.restart_actor(me, host),
             Command::Exit { status } => self.end_process(me.address(), status, false),
             Command::Note { text } => self.trace.record(self.now, format_args!("{me} notes {text}")),
         }

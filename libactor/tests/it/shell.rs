@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use libactor::{Accept, Clock, Edge, Machine, Me, Node, NodeConfig, Pid, ShellHandle, Time, shell};
+use libactor::{
+    Accept, Clock, Edge, Machine, Me, Node, NodeConfig, Pid, ShellHandle, SpawnError, Time, shell,
+};
 use tokio::sync::mpsc;
 
-use crate::kit::{Note, local, node, note};
+use crate::kit::{Event, Note, Order, local, node, note, until, witness};
 
 /// Sums up what it is given, and says so after a second of quiet.
 #[derive(Default)]
@@ -143,6 +145,98 @@ async fn a_machine_that_is_always_due_leaves_others_their_turn() {
         shell::spawn(&node, "always", Always, Nothing, |_| {}).unwrap();
         tokio::time::sleep(Duration::from_millis(5)).await;
         node.shutdown().await;
+    })
+    .await;
+}
+
+/// Adds up, and says the sum with each number; says when it has ended.
+#[derive(Default)]
+struct Tally(u64);
+
+impl Machine for Tally {
+    type Input = u64;
+    type Output = u64;
+
+    fn handle(&mut self, _: Time, number: u64, out: &mut Vec<u64>) {
+        self.0 += number;
+        out.push(self.0);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        None
+    }
+
+    fn tick(&mut self, _: Time, _: &mut Vec<u64>) {}
+}
+
+struct Says(u64, mpsc::Sender<(u64, Option<u64>)>);
+
+impl Edge<Tally> for Says {
+    fn carry_out(&mut self, sum: u64, _: &Me) {
+        self.1.try_send((self.0, Some(sum))).unwrap();
+    }
+
+    fn exited(&mut self, _: Pid) -> Option<u64> {
+        None
+    }
+
+    fn stopped(&mut self, _: &Tally) {
+        self.1.try_send((self.0, None)).unwrap();
+    }
+}
+
+impl Accept<Note, Tally> for Says {
+    fn input(&mut self, _: Pid, note: Note) -> Option<u64> {
+        Some(note.number)
+    }
+}
+
+#[tokio::test]
+async fn one_takes_the_place_of_another_and_the_name_is_never_without_an_actor() {
+    local(async {
+        let (here, there) = (node().await, node().await);
+        let (said, mut says) = mpsc::channel(100);
+        let place = |life: u64| {
+            let edge = Says(life, said.clone());
+            shell::spawn_in_place(&here, "tally", Tally::default(), edge, |install| {
+                install.message::<Note>();
+            })
+            .unwrap()
+        };
+        let (pid, first) = place(1);
+        let taken = shell::spawn(&here, "tally", Tally::default(), Says(0, said.clone()), |_| {});
+        assert!(matches!(taken, Err(SpawnError::NameTaken(_))));
+        let mut watchers: Vec<_> =
+            [(&here, "near"), (&there, "far")].map(|(home, name)| witness(home, name)).into();
+        for (home, (watcher, _)) in [&here, &there].into_iter().zip(&watchers) {
+            home.tell(watcher, Order::Link(pid.clone())).unwrap();
+        }
+        until(&here, "links_in", 1.0).await;
+        until(&here, "links_out", 1.0).await;
+        // What waits for the first one does not go to those that follow, however fast.
+        first.try_feed(100).unwrap();
+        place(2);
+        place(3);
+        assert!(here.has_actor("tally"));
+        here.tell(&pid, note(7)).unwrap();
+        let mut heard = Vec::new();
+        while heard.len() < 3 {
+            heard.push(says.recv().await.unwrap());
+        }
+        heard.sort_unstable();
+        assert_eq!(heard, [(1, None), (2, None), (3, Some(7))]);
+        assert!(first.try_feed(1).is_err());
+        for (_, events) in &mut watchers {
+            assert_eq!(events.recv().await, Some(Event::Exited(pid.clone())));
+        }
+        // A link that is made now is one to the last of them, which the ends of the others do not touch.
+        here.tell(&watchers[0].0, Order::Link(pid.clone())).unwrap();
+        until(&here, "links_out", 1.0).await;
+        here.stop("tally");
+        assert_eq!(watchers[0].1.recv().await, Some(Event::Exited(pid)));
+        assert_eq!(says.recv().await, Some((3, None)));
+        there.shutdown().await;
+        here.shutdown().await;
     })
     .await;
 }

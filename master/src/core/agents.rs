@@ -45,6 +45,8 @@ pub struct Agent {
     pub version: String,
     /// Whether its link holds and it is registered on it.
     pub connected: bool,
+    /// By an operator's word: it gets no offers.
+    pub deactivated: bool,
     /// Set while the registry decides on its leaving.
     pub leaving: Option<Leaving>,
     /// When it registered.
@@ -119,6 +121,7 @@ impl Agent {
             pid,
             version,
             connected: true,
+            deactivated: false,
             leaving: None,
             registered_at: now,
             reregistered_at: None,
@@ -137,7 +140,7 @@ impl Agent {
 
     /// Whether its resources may be offered.
     pub fn active(&self) -> bool {
-        self.connected && self.leaving.is_none()
+        self.connected && !self.deactivated && self.leaving.is_none()
     }
 
     /// Whether tasks or executors of a framework are here.
@@ -226,7 +229,7 @@ impl Master {
             return self.refuse_agent(turn, from, reason);
         }
         // One that returned from here was an earlier life, which is over.
-        self.abandon(&from);
+        self.abandon(turn, &from);
         if let Some(id) = self.agent_pids.get(&from).cloned()
             && let Some(agent) = self.agents.get(&id)
         {
@@ -277,11 +280,18 @@ impl Master {
     }
 
     /// A process has ended while the registry decides on it: what is decided is not for the next one at its address.
-    pub(super) fn abandon(&mut self, pid: &Pid) {
-        if let Some(id) = self.deciding.remove(pid) {
-            self.admitting.remove(&id);
-            self.reregistering.remove(&id);
+    pub(super) fn abandon(&mut self, turn: &Turn<'_>, pid: &Pid) {
+        let Some(id) = self.deciding.remove(pid) else { return };
+        self.admitting.remove(&id);
+        self.reregistering.remove(&id);
+        if self.recovered.contains_key(&id) && !self.timers.is_set(&Timer::Recovery) {
+            self.wait_for_recovered(turn, id);
         }
+    }
+
+    /// Gives an agent time to come back that is not among those that this master began with.
+    pub(super) fn wait_for_recovered(&mut self, turn: &Turn<'_>, id: AgentId) {
+        self.timers.set(Timer::Recovered(id), turn.now + self.config.agent_reregister_timeout);
     }
 
     /// The registry holds what it was asked to.
@@ -291,22 +301,20 @@ impl Master {
             Operation::MarkAgentUnreachable { agent_id, since } => {
                 self.agent_unreachable(turn, &agent_id, since);
             }
-            Operation::MarkAgentReachable { agent } => {
-                self.agent_reachable(turn, Arc::unwrap_or_clone(agent))
-            }
+            Operation::MarkAgentReachable { agent } => self.agent_reachable(turn, agent),
             Operation::RemoveAgent { agent_id } => self.agent_removed(turn, &agent_id),
             Operation::MarkAgentGone { agent_id, since } => self.agent_gone(turn, &agent_id, since),
+            Operation::DeactivateAgent { agent_id } => self.wished(turn, &agent_id, true),
+            Operation::ReactivateAgent { agent_id } => self.wished(turn, &agent_id, false),
+            Operation::Prune { unreachable, gone } => self.pruned(turn, &unreachable, &gone),
             Operation::UpdateWeights { weights } => self.weights_updated(turn, weights),
+            Operation::SubscribeFramework { framework, .. } => self.framework_stored(turn, framework),
+            Operation::RemoveFramework { framework_id, .. } => self.framework_removed(turn, &framework_id),
             // Nothing asks for these yet, or nothing follows from them.
             Operation::UpdateAgent { .. }
-            | Operation::DeactivateAgent { .. }
-            | Operation::ReactivateAgent { .. }
             | Operation::DrainAgent { .. }
             | Operation::MarkAgentDrained { .. }
-            | Operation::Prune { .. }
-            | Operation::SubscribeFramework { .. }
             | Operation::DisconnectFramework { .. }
-            | Operation::RemoveFramework { .. }
             | Operation::UpdateQuotas { .. }
             | Operation::UpdateSchedule { .. }
             | Operation::StartMaintenance { .. }
@@ -364,7 +372,7 @@ impl Master {
     /// Its link is broken. It may come back; until then nothing of it is offered, and what can't survive the end of
     /// an agent's process is lost: the tasks of frameworks that don't checkpoint (M-B-05).
     pub(super) fn agent_disconnected(&mut self, turn: &mut Turn<'_>, pid: &Pid) {
-        self.abandon(pid);
+        self.abandon(turn, pid);
         let Some(id) = self.agent_pids.get(pid).cloned() else { return };
         let Some(agent) = self.agents.get_mut(&id).filter(|agent| agent.connected) else { return };
         tracing::info!(agent_id = %id, "the agent is disconnected");

@@ -27,7 +27,7 @@ impl Master {
             self.counters.count("dropped_messages");
             return;
         };
-        if let Answer::Refused(_, reason) = self.call(turn, id.clone(), call) {
+        if let Some(Answer::Refused(_, reason)) = self.call(turn, None, id.clone(), call) {
             tracing::warn!(framework_id = %id, reason, "a call is refused");
             self.counters.count("dropped_messages");
         }
@@ -43,13 +43,15 @@ impl Master {
         call: Call,
     ) {
         let answer = match self.holds_stream(&framework_id, stream_id) {
-            Ok(()) => self.call(turn, framework_id, call),
-            Err((refusal, reason)) => Answer::Refused(refusal, reason),
+            Ok(()) => self.call(turn, Some(ask), framework_id, call),
+            Err((refusal, reason)) => Some(Answer::Refused(refusal, reason)),
         };
-        if let Answer::Refused(_, reason) = &answer {
+        if let Some(Answer::Refused(_, reason)) = &answer {
             tracing::debug!(reason, "a call is refused");
         }
-        turn.answer(ask, answer);
+        if let Some(answer) = answer {
+            turn.answer(ask, answer);
+        }
     }
 
     /// Whether a framework is subscribed on this stream. Source of the order and of the sentences: Mesos 1.11.
@@ -79,20 +81,18 @@ impl Master {
     }
 
     /// A call of a framework that may make it. All but one are only taken note of here: what comes of them is told by
-    /// events.
-    fn call(&mut self, turn: &mut Turn<'_>, id: FrameworkId, call: Call) -> Answer {
+    /// events. That one is answered later.
+    fn call(&mut self, turn: &mut Turn<'_>, ask: Option<Ask>, id: FrameworkId, call: Call) -> Option<Answer> {
         if let Some(framework) = self.frameworks.get_mut(&id) {
             framework.counters.call(&call);
         }
         match call {
             Call::Subscribe { .. } => {
-                return Answer::Refused(
-                    Refusal::Invalid,
-                    "A subscription needs a stream of its own".to_owned(),
-                );
+                let reason = "A subscription needs a stream of its own".to_owned();
+                return Some(Answer::Refused(Refusal::Invalid, reason));
             }
             Call::UpdateFramework { framework, suppressed_roles } => {
-                return self.update_framework(turn, &id, framework, suppressed_roles);
+                return self.update_framework(turn, ask, &id, framework, suppressed_roles);
             }
             Call::Teardown => self.teardown(turn, &id),
             Call::Accept { offer_ids, operations, filters } => {
@@ -120,6 +120,6 @@ impl Master {
             }
             Call::Request { requests: _ } => self.request(),
         }
-        Answer::Accepted
+        Some(Answer::Accepted)
     }
 }

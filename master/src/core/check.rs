@@ -2,7 +2,8 @@
 
 use protocol::{Resources, TaskState};
 
-use super::{Master, Timer};
+use super::frameworks::Stored;
+use super::{Master, Timer, limits};
 
 impl Master {
     /// Panics if an invariant does not hold.
@@ -48,6 +49,7 @@ impl Master {
             assert!(!self.removed.contains_key(id), "agent {id}: a removed one never returns");
             assert!(!self.gone.contains_key(id), "agent {id}: one that is gone never returns");
         }
+        self.check_waited_for();
         for (id, _) in self.gone.iter() {
             let elsewhere = self.unreachable.contains_key(id) || self.recovered.contains_key(id);
             assert!(!elsewhere, "agent {id}: one that is gone is not waited for");
@@ -60,6 +62,40 @@ impl Master {
         let mut deciding: Vec<_> = admitting.chain(reregistering).collect();
         deciding.sort();
         assert!(self.deciding.iter().eq(deciding), "what the registry decides on is found by address");
+    }
+
+    /// Agents that are not here, and those that will not be.
+    fn check_waited_for(&self) {
+        for id in self.recovered.keys() {
+            assert!(!self.agents.contains_key(id), "agent {id}: is not waited for while it is there");
+            let timed =
+                self.timers.is_set(&Timer::Recovery) || self.timers.is_set(&Timer::Recovered(id.clone()));
+            let decided = self.reregistering.contains_key(id)
+                || self.marking_gone.contains_key(id)
+                || self.expiring.contains(id)
+                || self.removals.waiting().contains(id);
+            assert!(timed || decided || self.given_up, "agent {id}: is not waited for without end");
+        }
+        for id in &self.expiring {
+            let (back, lost) = (self.reregistering.contains_key(id), self.recovered.contains_key(id));
+            let elsewhere = self.gone.contains_key(id) || self.agents.contains_key(id);
+            assert!(back || lost || elsewhere, "agent {id}: was waited for until the registry was told");
+        }
+        for id in self.removals.waiting() {
+            let stays = self.agents.get(id).is_some_and(|agent| agent.leaving.is_none());
+            assert!(stays || self.recovered.contains_key(id), "agent {id}: may still become unreachable");
+        }
+        let timed = self.timers.is_set(&Timer::Removal);
+        assert_eq!(timed, !self.removals.is_empty(), "those that wait to become unreachable will");
+        assert!(self.timers.is_set(&Timer::RegistryGc), "what is too old will be forgotten");
+        for (id, wish) in &self.wishes {
+            assert!(self.is_remembered(id), "agent {id}: nothing is wanted of one that will not be back");
+            assert_ne!(*wish, Default::default(), "agent {id}: what is not wanted is not kept");
+        }
+        for (id, agent) in &self.agents {
+            let deactivated = self.wishes.get(id).is_some_and(|wish| wish.deactivated);
+            assert_eq!(agent.deactivated, deactivated, "agent {id}: is offered as it is wanted");
+        }
     }
 
     fn check_frameworks(&self) {
@@ -96,15 +132,53 @@ impl Master {
                 assert_eq!(counted, live as u64, "framework {id}: its tasks in {state} are counted");
             }
             let timed = self.timers.is_set(&Timer::Failover(id.clone()));
-            let away = framework.pid.is_none() && !framework.recovered;
+            let away = framework.away_until.is_some() && !self.expects_subscriber(id);
             assert_eq!(timed, away, "framework {id}: a disconnected one has a time to be back");
+            assert!(
+                framework.pid.is_none() || framework.away_until.is_none(),
+                "framework {id}: one that is there has no time to be back"
+            );
+            let under_way = self.subscribing.contains_key(id);
+            let known = match framework.stored {
+                Stored::Unknown => framework.recovered && !under_way,
+                Stored::Connected => framework.pid.is_some() || framework.recovered || under_way,
+                Stored::Disconnected => framework.pid.is_none(),
+            };
+            assert!(known, "framework {id}: the registry was told how it is: {:?}", framework.stored);
         }
+        self.check_subscribing();
         for (pid, id) in &self.schedulers {
             assert_eq!(
                 self.frameworks[id].pid.as_ref(),
                 Some(pid),
                 "a scheduler leads to a framework of its own"
             );
+        }
+    }
+
+    fn check_subscribing(&self) {
+        for (id, waiting) in &self.subscribing {
+            assert_eq!(
+                waiting.info.id.as_ref(),
+                Some(id),
+                "framework {id} is told to the registry by its id"
+            );
+            assert!(!self.removed_frameworks.contains_key(id), "framework {id}: a removed one never returns");
+            let count = waiting.under_way();
+            assert!(
+                (1..=limits::MAX_SUBSCRIPTIONS_UNDER_WAY).contains(&count),
+                "framework {id}: {count} wait"
+            );
+        }
+        let waiting = self.subscribing.iter().filter_map(|(id, waiting)| Some((waiting.pid()?, id)));
+        let mut waiting: Vec<_> = waiting.collect();
+        waiting.sort();
+        assert!(self.subscribers.iter().eq(waiting), "who waits to be subscribed is found by address");
+        for id in self.frameworks.keys() {
+            assert!(!self.removed_frameworks.contains_key(id), "framework {id}: a removed one never returns");
+        }
+        for id in self.tearing_down.keys() {
+            assert!(self.removed_frameworks.contains_key(id), "framework {id}: is removed");
         }
     }
 

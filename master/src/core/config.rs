@@ -29,6 +29,18 @@ pub struct MasterConfig {
     pub max_agent_ping_timeouts: u32,
     /// How long a disconnected agent has to register again. `--agent_reregister_timeout`.
     pub agent_reregister_timeout: Duration,
+    /// At most so many agents in this time become unreachable because they do not answer, or have not come back to a new
+    /// master; absent: as many as there are. `--agent_removal_rate_limit`, such as `1/10mins`.
+    pub agent_removal_rate_limit: Option<(u32, Duration)>,
+    /// The share of the agents that a new master waits for, in percent, that it may make unreachable. Where more of them stay
+    /// away it gives up leading. `--recovery_agent_removal_limit`.
+    pub recovery_agent_removal_limit: u32,
+    /// Between two looks at what the registry remembers of agents that are away. `--registry_gc_interval`.
+    pub registry_gc_interval: Duration,
+    /// How long such an agent is remembered. `--registry_max_agent_age`.
+    pub registry_max_agent_age: Duration,
+    /// How many are, of those that are unreachable and of those that are gone. `--registry_max_agent_count`.
+    pub registry_max_agent_count: usize,
     /// Frameworks that are remembered after their end. `--max_completed_frameworks`.
     pub max_completed_frameworks: usize,
     /// Tasks that are remembered after their end. `--max_completed_tasks_per_framework`.
@@ -76,6 +88,11 @@ impl Default for MasterConfig {
             agent_ping_timeout: limits::AGENT_PING_TIMEOUT,
             max_agent_ping_timeouts: limits::MAX_AGENT_PING_TIMEOUTS,
             agent_reregister_timeout: limits::AGENT_REREGISTER_TIMEOUT,
+            agent_removal_rate_limit: None,
+            recovery_agent_removal_limit: limits::RECOVERY_AGENT_REMOVAL_LIMIT,
+            registry_gc_interval: limits::REGISTRY_GC_INTERVAL,
+            registry_max_agent_age: limits::REGISTRY_MAX_AGENT_AGE,
+            registry_max_agent_count: limits::MAX_UNREACHABLE_AGENTS,
             max_completed_frameworks: limits::MAX_COMPLETED_FRAMEWORKS,
             max_completed_tasks_per_framework: limits::MAX_COMPLETED_TASKS_PER_FRAMEWORK,
             max_unreachable_tasks_per_framework: limits::MAX_UNREACHABLE_TASKS_PER_FRAMEWORK,

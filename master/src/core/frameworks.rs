@@ -8,7 +8,9 @@
 //!       │ tasks (recovered) │   │ Teardown                           │ (zero: at once)
 //!       └──► disconnected ──┘   └────────────► removed ◄─────────────┘
 //! ```
-//! A recovered framework waits for ever: how long it has been away is not known (E.22).
+//! On each arrow but `recovered` the registry is told, and a subscription is answered when it knows (`subscribing`). A framework
+//! that the registry knew when this master began is disconnected, with what is left of its time. One that is known from agents
+//! alone waits for ever: how long it has been away is not known (E.22).
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,8 +41,12 @@ pub struct Framework {
     pub info: FrameworkInfo,
     /// Its scheduler's actor; absent: it is disconnected and gets no offers.
     pub pid: Option<Pid>,
-    /// Known from agents alone: its scheduler has not subscribed at this master.
+    /// Known from the registry or from agents: its scheduler has not subscribed at this master.
     pub recovered: bool,
+    /// What the registry was told of it last.
+    pub(super) stored: Stored,
+    /// Until when its scheduler may stay away; absent while it is there, and where it may for ever.
+    pub(super) away_until: Option<Time>,
     /// When it first subscribed.
     pub registered_at: Option<Time>,
     /// When it last subscribed again.
@@ -59,6 +65,17 @@ pub struct Framework {
     pub unreachable: Ring<TaskId, TaskRecord>,
     /// Its tasks that have ended.
     pub completed: Ring<TaskId, Arc<Task>>,
+}
+
+/// What the registry was told of a framework.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// Nothing: it is known from agents alone.
+    Unknown,
+    /// How it describes itself, and that its scheduler is there.
+    Connected,
+    /// That it is gone.
+    Disconnected,
 }
 
 impl Framework {
@@ -140,21 +157,27 @@ impl Framework {
 impl Master {
     /// Its scheduler is gone: it gets no offers, and its tasks go on for a while.
     pub(super) fn framework_disconnected(&mut self, turn: &mut Turn<'_>, pid: &Pid) {
+        self.subscriber_gone(pid);
         let Some(id) = self.schedulers.remove(pid) else { return };
         let Some(framework) = self.frameworks.get_mut(&id) else { return };
         framework.pid = None;
         framework.unregistered_at = Some(turn.now);
         let timeout = framework.info.failover_timeout;
+        framework.away_until = Some(turn.now + timeout);
         tracing::info!(framework_id = %id, failover_timeout = %Span(timeout), "the framework is disconnected");
         let demand = framework.demand();
         self.allocator.update_framework(&id, demand);
         self.timers.cancel(&Timer::Heartbeat(id.clone()));
         self.remove_offers_of_framework(turn, &id, false);
-        if timeout == Duration::ZERO {
+        if self.expects_subscriber(&id) {
+            // Another one takes its place as soon as the registry knows.
+            turn.changed(Change::FrameworkState(id));
+        } else if timeout == Duration::ZERO {
             self.remove_framework(turn, &id);
         } else {
+            self.tell_disconnected(turn, &id, turn.now);
             turn.changed(Change::FrameworkState(id.clone()));
-            self.timers.set(Timer::Failover(id), turn.now + timeout);
+            self.set_failover(&id);
         }
     }
 
@@ -167,7 +190,12 @@ impl Master {
     /// Ends a framework: all that it runs is killed, its id can't come back.
     pub(super) fn remove_framework(&mut self, turn: &mut Turn<'_>, id: &FrameworkId) {
         self.remove_offers_of_framework(turn, id, false);
-        let Some(mut framework) = self.frameworks.remove(id) else { return };
+        let underway = self.forget_subscribing(turn, id);
+        let framework = self.frameworks.remove(id);
+        if underway || framework.is_some() {
+            self.tell_removed(turn, id);
+        }
+        let Some(mut framework) = framework else { return };
         let tasks = framework.tasks.len();
         tracing::info!(framework_id = %id, tasks, "the framework is removed");
         self.timers.cancel(&Timer::Failover(id.clone()));

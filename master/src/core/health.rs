@@ -4,7 +4,6 @@ use libactor::Pid;
 use protocol::AgentId;
 use protocol::messages::AgentEvent;
 
-use super::agents::Leaving;
 use super::{Master, Timer, Turn};
 
 impl Master {
@@ -25,36 +24,23 @@ impl Master {
             agent.missed_pings += 1;
         }
         if agent.missed_pings >= self.config.max_agent_ping_timeouts {
-            self.mark_unreachable(turn, id);
-        } else {
+            self.schedule_removal(turn, id);
+        }
+        // While it waits for its turn to be removed it may still answer.
+        if self.agents.get(id).is_some_and(|agent| agent.leaving.is_none()) {
             self.ping(turn, id);
         }
     }
 
     /// An answer. It counts from whoever the agent is, connected or not.
     pub(super) fn pong(&mut self, from: &Pid) {
-        match self.agent_pids.get(from).and_then(|id| self.agents.get_mut(id)) {
-            Some(agent) => {
-                agent.heard = true;
-                agent.ponged = true;
-                agent.missed_pings = 0;
-            }
-            None => self.counters.count("invalid_agent_calls"),
-        }
-    }
-
-    /// The agent does not answer: once the registry knows, its tasks are unreachable (M-B-06).
-    pub(super) fn mark_unreachable(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
-        self.counters.count("slave_unreachable_scheduled");
-        let since = turn.unix_time();
-        self.start_leaving(turn, id, Leaving::Unreachable(since));
-    }
-
-    /// An agent that the registry named when this master began has not come back.
-    pub(super) fn recovered_due(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
-        if self.recovered.contains_key(id) && !self.reregistering.contains_key(id) {
-            let since = turn.unix_time();
-            turn.apply(crate::registry::Operation::MarkAgentUnreachable { agent_id: id.clone(), since });
-        }
+        let Some(agent) = self.agent_pids.get(from).and_then(|id| self.agents.get_mut(id)) else {
+            return self.counters.count("invalid_agent_calls");
+        };
+        agent.heard = true;
+        agent.ponged = true;
+        agent.missed_pings = 0;
+        let id = agent.id.clone();
+        self.cancel_removal(&id);
     }
 }

@@ -101,6 +101,11 @@ pub enum Output {
         /// What.
         operation: registry::Operation,
     },
+    /// This master should lead no longer, since it would do harm: whoever runs it ends its process, so that another one leads.
+    GiveUp {
+        /// A sentence for people.
+        reason: String,
+    },
 }
 
 /// Which question an answer is for: chosen by the edge, unique among those that are open.
@@ -117,6 +122,16 @@ pub enum OperatorRequest {
     },
     /// An agent is gone for good, whatever it says: its tasks are lost, its id is not admitted again.
     MarkAgentGone {
+        /// Which.
+        agent_id: AgentId,
+    },
+    /// An agent gets no offers until it is reactivated, whichever master leads.
+    DeactivateAgent {
+        /// Which.
+        agent_id: AgentId,
+    },
+    /// It does again.
+    ReactivateAgent {
         /// Which.
         agent_id: AgentId,
     },

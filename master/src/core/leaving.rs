@@ -32,6 +32,7 @@ impl Master {
             (None, _) | (Some(Leaving::Unreachable(_)), Leaving::Removed(_)) => agent.leaving = Some(why),
             (Some(_), _) => return,
         }
+        self.cancel_removal(id);
         turn.changed(Change::AgentUpdated(id.clone()));
         self.allocator.set_agent_active(id, false);
         self.rescind_offers_of_agent(turn, id);
@@ -47,6 +48,7 @@ impl Master {
 
     /// The registry knows that an agent does not answer.
     pub(super) fn agent_unreachable(&mut self, turn: &mut Turn<'_>, id: &AgentId, since: UnixTime) {
+        self.expiring.remove(id);
         if self.gone.contains_key(id) || self.removed.contains_key(id) {
             return; // It was decided earlier that it does not come back.
         }
@@ -62,6 +64,7 @@ impl Master {
                     return; // It is back meanwhile: what makes it reachable follows.
                 }
                 // A recovered one that did not come back.
+                self.counters.count("slave_unreachable_completed");
                 self.counters.count("recovery_slave_removals");
                 let event = Event::Failure { agent_id: id.clone(), executor_id: None, status: None };
                 self.tell_all_frameworks(turn, &event);
@@ -69,6 +72,7 @@ impl Master {
         }
         turn.changed(Change::AgentMoved(id.clone()));
         if let Some(forgotten) = self.unreachable.insert(id.clone(), since) {
+            self.forget_wish(&forgotten);
             turn.changed(Change::AgentMoved(forgotten));
         }
         let message = self.agents.get(id).map(|agent| format!("Agent {} unreachable", agent.info.hostname));
@@ -85,6 +89,7 @@ impl Master {
     pub(super) fn agent_removed(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
         self.removed.insert(id.clone(), ());
         self.unreachable.remove(id);
+        self.forget_wish(id);
         turn.changed(Change::AgentMoved(id.clone()));
         let why = match self.agents.get(id).and_then(|agent| agent.leaving) {
             Some(Leaving::Removed(why)) => why,
@@ -112,10 +117,7 @@ impl Master {
             Some(Leaving::Unreachable(_)) => Some("being transitioned to unreachable"),
             Some(Leaving::Gone(_)) | None => None,
         };
-        let known = self.agents.contains_key(&id)
-            || self.recovered.contains_key(&id)
-            || self.unreachable.contains_key(&id)
-            || self.reregistering.contains_key(&id);
+        let known = self.is_remembered(&id);
         let answer = if self.gone.contains_key(&id) {
             Answer::Done
         } else if let Some(transition) = transition {
@@ -128,6 +130,7 @@ impl Master {
             let since = turn.unix_time();
             self.marking_gone.insert(id.clone(), ask);
             self.timers.cancel(&Timer::Recovered(id.clone()));
+            self.cancel_removal(&id);
             if self.agents.contains_key(&id) {
                 self.start_leaving(turn, &id, Leaving::Gone(since));
             } else {
@@ -152,6 +155,7 @@ impl Master {
             turn.changed(Change::AgentMoved(forgotten));
         }
         self.recovered.remove(id);
+        self.forget_wish(id);
         self.timers.cancel(&Timer::Recovered(id.clone()));
         if self.unreachable.remove(id).is_some() {
             self.lose_unreachable_tasks(turn, id, &loss);

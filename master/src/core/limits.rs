@@ -14,6 +14,14 @@ pub const AGENT_PING_TIMEOUT: Duration = Duration::from_secs(15);
 pub const MAX_AGENT_PING_TIMEOUTS: u32 = 5;
 /// How long a disconnected agent has to register again.
 pub const AGENT_REREGISTER_TIMEOUT: Duration = Duration::from_secs(600);
+/// Between two looks at what the registry remembers of agents that are away.
+pub const REGISTRY_GC_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// How long an agent that is away is remembered.
+pub const REGISTRY_MAX_AGENT_AGE: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Share of the agents that a new master waits for that it may remove, in percent.
+pub const RECOVERY_AGENT_REMOVAL_LIMIT: u32 = 100;
+/// Agents in one operation that forgets them (ours: it stays small among others).
+pub const MAX_AGENTS_IN_PRUNE: usize = 1000;
 /// Frameworks remembered after their end.
 pub const MAX_COMPLETED_FRAMEWORKS: usize = 50;
 /// Tasks remembered after their end, a framework.
@@ -38,6 +46,8 @@ pub const MAX_TASKS_PER_FRAMEWORK: usize = 1_000_000;
 pub const MAX_GONE_AGENTS: usize = 102_400;
 /// Frameworks remembered after their end, so that their ids can't subscribe again (ours).
 pub const MAX_REMOVED_FRAMEWORKS: usize = 100_000;
+/// Subscriptions and descriptions of one framework that wait for the registry (ours): one more is passed over.
+pub const MAX_SUBSCRIPTIONS_UNDER_WAY: usize = 16;
 /// Roles whose weight is set (ours): one more is refused.
 pub const MAX_WEIGHTS: usize = 10_000;
 /// Requests of operators that wait for the registry (ours): one more is refused.

@@ -51,6 +51,7 @@ struct SeenAgent {
     version: String,
     connected: bool,
     active: bool,
+    deactivated: bool,
     times: [Option<Time>; 2],
     used: Resources,
     offered: Resources,
@@ -60,7 +61,7 @@ struct SeenAgent {
 /// An agent that is not registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Elsewhere {
-    recovered: Option<AgentInfo>,
+    recovered: Option<Arc<AgentInfo>>,
     unreachable: Option<UnixTime>,
     gone: Option<UnixTime>,
 }
@@ -245,6 +246,7 @@ impl SeenAgent {
             version: agent.version.clone(),
             connected: agent.connected,
             active: agent.active(),
+            deactivated: agent.deactivated,
             times: [Some(agent.registered_at), agent.reregistered_at],
             used: agent.used.clone(),
             offered: agent.offered.clone(),

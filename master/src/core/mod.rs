@@ -17,7 +17,9 @@
 //!      └───────────┴────────────┴───────────┴──────────────────────┘     (reregister.rs: it is back)
 //! ```
 //! What schedulers call comes in at `calls`, what operators ask at `operator`. Who subscribes comes to `subscribe`,
-//! frameworks are in [`frameworks`], agents in [`agents`] with `health` (pings) and `reregister` (return); `reconcile`
+//! frameworks are in [`frameworks`] and on their way there in
+//! `subscribing`, agents in [`agents`] with `health` (pings) and `reregister` (return), and
+//! `removals` and `registry_gc` say how long which of them are waited for; what operators want of them is in `wishes`. `reconcile`
 //! answers who asks, `messages` forwards bytes. Source of the behaviour: Mesos 1.11, `src/master/master.cpp`.
 //!
 //! Each call is accepted only from the actor that is subscribed (or registered) under the identity that it uses. What is
@@ -41,28 +43,35 @@ pub mod mirror;
 pub mod offers;
 mod operator;
 mod reconcile;
+mod registry_gc;
+mod removals;
 mod reregister;
 pub mod ring;
 mod subscribe;
+mod subscribing;
 pub mod tasks;
 mod updates;
 mod validate;
 mod view;
+mod wishes;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use libactor::{Machine, Pid, Random, Time, Timers};
 use protocol::messages::{AgentCall, AgentEvent, Event, MasterInfo};
 use protocol::{AgentId, AgentInfo, FrameworkId, MasterId, OfferId, Role, UnixTime, Uuid};
 
-use crate::registry;
+use crate::registry::{self, Wish};
 use agents::{Admission, Agent};
 use allocator::Allocator;
 use counters::Counters;
 use frameworks::Framework;
 use offers::OfferRecord;
+use removals::Removals;
 use reregister::Reregistration;
 use ring::Ring;
+use subscribing::Subscribing;
 
 pub use config::{Bounds, MasterConfig};
 pub use input::{Answer, Ask, Change, Input, OperatorRequest, Output, Refusal};
@@ -81,6 +90,14 @@ pub struct Master {
     /// Which framework a connected scheduler speaks for.
     schedulers: BTreeMap<Pid, FrameworkId>,
     next_framework: u64,
+    /// Frameworks that the registry is being told of, and who waits for it.
+    subscribing: BTreeMap<FrameworkId, Subscribing>,
+    /// Which framework a scheduler waits to speak for.
+    subscribers: BTreeMap<Pid, FrameworkId>,
+    /// Frameworks that are over, as the registry remembers them.
+    removed_frameworks: Ring<FrameworkId, ()>,
+    /// Who waits for the registry to know that a framework is over.
+    tearing_down: BTreeMap<FrameworkId, Ask>,
     agents: BTreeMap<AgentId, Agent>,
     /// Which agent speaks from where, connected or not.
     agent_pids: BTreeMap<Pid, AgentId>,
@@ -92,7 +109,19 @@ pub struct Master {
     /// From where those speak that the registry decides on; one an address.
     deciding: BTreeMap<Pid, AgentId>,
     /// Agents that the registry named when this master began and that have not come back yet.
-    recovered: BTreeMap<AgentId, AgentInfo>,
+    recovered: BTreeMap<AgentId, Arc<AgentInfo>>,
+    /// How many there were when it began.
+    recovered_count: usize,
+    /// Recovered agents that become unreachable, while the registry decides.
+    expiring: BTreeSet<AgentId>,
+    /// Agents that wait for their turn to become unreachable.
+    removals: Removals,
+    /// Whether it should lead no longer.
+    given_up: bool,
+    /// What operators want of agents that are there or may come back, where they want anything.
+    wishes: BTreeMap<AgentId, Wish>,
+    /// Who waits for the registry to know that, in the order of asking.
+    wishing: VecDeque<Ask>,
     unreachable: Ring<AgentId, UnixTime>,
     removed: Ring<AgentId, ()>,
     /// Agents that an operator has marked as gone.
@@ -118,8 +147,14 @@ enum Timer {
     Ping(AgentId),
     /// The return of a disconnected agent.
     Reregister(AgentId),
-    /// The return of a recovered agent.
+    /// The return of the agents that the registry named.
+    Recovery,
+    /// The return of an agent whose process ended while it came back.
     Recovered(AgentId),
+    /// The turn of the next agent that becomes unreachable.
+    Removal,
+    /// What the registry may forget.
+    RegistryGc,
     /// The return of a disconnected framework.
     Failover(FrameworkId),
     /// The answer to an offer.
@@ -181,6 +216,7 @@ impl Master {
         allocator.set_weights(&config.weights);
         let mut timers = Timers::default();
         timers.set(Timer::Batch, now + config.allocation_interval);
+        timers.set(Timer::RegistryGc, now + config.registry_gc_interval);
         Self {
             info,
             started_at: now,
@@ -191,6 +227,10 @@ impl Master {
             completed_frameworks: Ring::new(config.max_completed_frameworks),
             schedulers: BTreeMap::new(),
             next_framework: 0,
+            subscribing: BTreeMap::new(),
+            subscribers: BTreeMap::new(),
+            removed_frameworks: Ring::new(limits::MAX_REMOVED_FRAMEWORKS),
+            tearing_down: BTreeMap::new(),
             agents: BTreeMap::new(),
             agent_pids: BTreeMap::new(),
             next_agent: 0,
@@ -198,6 +238,12 @@ impl Master {
             reregistering: BTreeMap::new(),
             deciding: BTreeMap::new(),
             recovered: BTreeMap::new(),
+            recovered_count: 0,
+            expiring: BTreeSet::new(),
+            removals: Removals::default(),
+            given_up: false,
+            wishes: BTreeMap::new(),
+            wishing: VecDeque::new(),
             unreachable: Ring::new(limits::MAX_UNREACHABLE_AGENTS),
             removed: Ring::new(limits::MAX_REMOVED_AGENTS),
             gone: Ring::new(limits::MAX_GONE_AGENTS),
@@ -214,14 +260,27 @@ impl Master {
     /// come back.
     pub fn recover(&mut self, now: Time, state: &registry::State) {
         for (id, agent) in &state.admitted {
-            self.recovered.insert(id.clone(), (*agent.info).clone());
-            self.timers.set(Timer::Recovered(id.clone()), now + self.config.agent_reregister_timeout);
+            self.recovered.insert(id.clone(), agent.info.clone());
         }
-        for (id, agent) in &state.unreachable {
+        self.recovered_count = self.recovered.len();
+        if self.recovered_count > 0 {
+            self.timers.set(Timer::Recovery, now + self.config.agent_reregister_timeout);
+        }
+        let admitted = state.admitted.iter().map(|(id, agent)| (id, &agent.wish));
+        let wishes = admitted.chain(state.unreachable.iter().map(|(id, agent)| (id, &agent.wish)));
+        let wishes = wishes.filter(|(_, wish)| **wish != Wish::default());
+        self.wishes = wishes.map(|(id, wish)| (id.clone(), wish.clone())).collect();
+        for (id, agent) in by_time(&state.unreachable, |agent| agent.since) {
             self.unreachable.insert(id.clone(), agent.since);
         }
-        for (id, since) in &state.gone {
+        for (id, since) in by_time(&state.gone, |since| *since) {
             self.gone.insert(id.clone(), *since);
+        }
+        for (id, framework) in &state.frameworks {
+            self.recover_framework(now, id, framework);
+        }
+        for (id, _) in by_time(&state.removed_frameworks, |at| *at) {
+            self.removed_frameworks.insert(id.clone(), ());
         }
         if !state.weights.is_empty() {
             // What was set later than the flag counts.
@@ -264,6 +323,13 @@ impl Master {
     }
 }
 
+/// The oldest first: who remembers some only forgets those first.
+fn by_time<K, V>(all: &BTreeMap<K, V>, since: impl Fn(&V) -> UnixTime) -> Vec<(&K, &V)> {
+    let mut all: Vec<_> = all.iter().collect();
+    all.sort_by_key(|(_, value)| since(value));
+    all
+}
+
 impl Machine for Master {
     type Input = Input;
     type Output = Output;
@@ -297,7 +363,10 @@ impl Machine for Master {
                 Timer::Batch => self.batch_due(turn),
                 Timer::Allocate => self.allocate(turn),
                 Timer::Ping(id) => self.ping_due(turn, &id),
-                Timer::Reregister(id) => self.mark_unreachable(turn, &id),
+                Timer::Reregister(id) => self.reregister_due(turn, &id),
+                Timer::Recovery => self.recovery_due(turn),
+                Timer::Removal => self.removal_due(turn),
+                Timer::RegistryGc => self.registry_gc_due(turn),
                 Timer::Recovered(id) => self.recovered_due(turn, &id),
                 Timer::Failover(id) => self.remove_framework(turn, &id),
                 Timer::Offer(id) => self.offer_due(turn, &id),

@@ -17,24 +17,38 @@ impl Master {
     pub(super) fn operator(&mut self, turn: &mut Turn<'_>, ask: Ask, request: OperatorRequest) {
         match request {
             OperatorRequest::Teardown { framework_id } => {
-                let answer = self.teardown_by_operator(turn, &framework_id);
-                turn.answer(ask, answer);
+                self.teardown_by_operator(turn, ask, &framework_id);
             }
             OperatorRequest::MarkAgentGone { agent_id } => self.mark_agent_gone(turn, ask, agent_id),
+            OperatorRequest::DeactivateAgent { agent_id } => self.deactivate_agent(turn, ask, agent_id),
+            OperatorRequest::ReactivateAgent { agent_id } => self.reactivate_agent(turn, ask, agent_id),
             OperatorRequest::UpdateWeights { weights } => self.update_weights(turn, ask, weights),
         }
     }
 
-    fn teardown_by_operator(&mut self, turn: &mut Turn<'_>, id: &FrameworkId) -> Answer {
-        let Some(framework) = self.frameworks.get_mut(id) else {
-            return Answer::Refused(Refusal::Invalid, "No framework found with specified ID".to_owned());
-        };
+    fn teardown_by_operator(&mut self, turn: &mut Turn<'_>, ask: Ask, id: &FrameworkId) {
+        if !self.frameworks.contains_key(id) && !self.subscribing.contains_key(id) {
+            let unknown = "No framework found with specified ID".to_owned();
+            return turn.answer(ask, Answer::Refused(Refusal::Invalid, unknown));
+        }
+        if self.tearing_down.len() >= limits::MAX_OPERATOR_REQUESTS {
+            return turn.answer(ask, Answer::Refused(Refusal::Unavailable, TOO_MANY.to_owned()));
+        }
         // The end of its stream tells one on HTTP; an actor would not know.
-        if framework.pid.as_ref().is_some_and(|pid| pid.stream_id().is_none()) {
+        if let Some(framework) = self.frameworks.get_mut(id)
+            && framework.pid.as_ref().is_some_and(|pid| pid.stream_id().is_none())
+        {
             framework.tell(turn, Event::Error("Framework has been removed".to_owned()));
         }
+        self.tearing_down.insert(id.clone(), ask);
         self.remove_framework(turn, id);
-        Answer::Done
+    }
+
+    /// The registry knows that a framework is over.
+    pub(super) fn framework_removed(&mut self, turn: &mut Turn<'_>, id: &FrameworkId) {
+        if let Some(ask) = self.tearing_down.remove(id) {
+            turn.answer(ask, Answer::Done);
+        }
     }
 
     fn update_weights(&mut self, turn: &mut Turn<'_>, ask: Ask, weights: BTreeMap<Role, u64>) {

@@ -7,7 +7,7 @@
 //! | that is unreachable | it is back, its framework is told its state (M-B-08) |
 //! | that its framework was told to have ended | it is an orphan: counted, and killed; an end is final |
 //! | whose id is used elsewhere by now | as above |
-//! | that is unknown | it is adopted: this master is new here |
+//! | that is unknown | it is adopted: this master is new here. Its framework is told its state: it may believe it lost |
 //!
 //! A task that the master knows and the agent does not name is asked about in the answer: the agent reports it.
 
@@ -70,14 +70,21 @@ impl Master {
             let why = Leaving::Removed("a new agent registered at the same address");
             self.start_leaving(turn, &other, why);
         }
+        self.cancel_removal(&id);
         if self.agents.contains_key(&id) {
-            self.known_agent_back(turn, &id, back);
+            return self.known_agent_back(turn, &id, back);
+        }
+        self.abandon(turn, &back.pid);
+        turn.link(back.pid.clone());
+        let info = Arc::new(back.info.clone());
+        self.deciding.insert(back.pid.clone(), id.clone());
+        self.reregistering.insert(id.clone(), back);
+        // One that the registry knows so is taken at once: a new master meets all its agents at a time.
+        let known = self.recovered.get(&id) == Some(&info) && !self.expiring.contains(&id);
+        if known {
+            self.agent_reachable(turn, info);
         } else {
-            self.abandon(&back.pid);
-            turn.link(back.pid.clone());
-            turn.apply(Operation::MarkAgentReachable { agent: Arc::new(back.info.clone()) });
-            self.deciding.insert(back.pid.clone(), id.clone());
-            self.reregistering.insert(id, back);
+            turn.apply(Operation::MarkAgentReachable { agent: info });
         }
     }
 
@@ -144,6 +151,9 @@ impl Master {
             .collect();
         let expected = self.executors_in_use(id);
         let Some(agent) = self.agents.get_mut(id) else { return };
+        if *agent.info != back.info {
+            turn.apply(Operation::UpdateAgent { agent: Arc::new(back.info.clone()) });
+        }
         // What the agent says may be older than a task on its way there: that task's executor is not over yet.
         for (key, executor) in &mut agent.executors {
             executor.doubtful = !named.contains(key);
@@ -177,7 +187,7 @@ impl Master {
         self.timers.cancel(&Timer::Reregister(id.clone()));
         self.allocator.remove_agent(id);
         turn.changed(Change::AgentUpdated(id.clone()));
-        self.settle(turn, id, back);
+        self.settle(turn, id, back, false);
     }
 
     /// The custom executors that tasks on an agent which have not ended need.
@@ -208,7 +218,7 @@ impl Master {
     }
 
     /// The registry knows that an agent is there which this master did not have.
-    pub(super) fn agent_reachable(&mut self, turn: &mut Turn<'_>, info: AgentInfo) {
+    pub(super) fn agent_reachable(&mut self, turn: &mut Turn<'_>, info: Arc<AgentInfo>) {
         let Some(id) = info.id.clone() else { return };
         if self.agents.contains_key(&id) {
             return; // It had to ask twice.
@@ -218,8 +228,7 @@ impl Master {
         let Some(back) = self.reregistering.remove(&id) else {
             // Its process has ended meanwhile: it is waited for, as if this master had just begun.
             self.recovered.insert(id.clone(), info);
-            self.timers.set(Timer::Recovered(id), turn.now + self.config.agent_reregister_timeout);
-            return;
+            return self.wait_for_recovered(turn, id);
         };
         self.deciding.remove(&back.pid);
         self.recovered.remove(&id);
@@ -233,11 +242,12 @@ impl Master {
         }
         self.bind(&id, back.pid.clone());
         turn.changed(Change::AgentAdded(id.clone()));
-        self.settle(turn, &id, back);
+        self.settle(turn, &id, back, true);
     }
 
-    /// Takes over what the agent runs and answers it. The allocator does not have the agent at this point.
-    fn settle(&mut self, turn: &mut Turn<'_>, id: &AgentId, back: Reregistration) {
+    /// Takes over what the agent runs and answers it. The allocator does not have the agent at this point. `returned`: nor did
+    /// this master, until now.
+    fn settle(&mut self, turn: &mut Turn<'_>, id: &AgentId, back: Reregistration, returned: bool) {
         let Reregistration { pid, info, executors, tasks, frameworks, .. } = back;
         tracing::info!(agent_id = %id, %pid, tasks = tasks.len(), "the agent is registered again");
         let mut over: BTreeSet<FrameworkId> = BTreeSet::new();
@@ -259,7 +269,7 @@ impl Master {
         for task in tasks {
             self.meet_framework(turn, &task.framework_id, FrameworkInfo::new(""), &mut over);
             named.insert((task.framework_id.clone(), task.task_id.clone()));
-            self.adopt_task(turn, id, task, &mut kill);
+            self.adopt_task(turn, id, task, returned, &mut kill);
         }
         if let Some(agent) = self.agents.get_mut(id) {
             for (key, orphan) in &kill.tasks {
@@ -268,6 +278,10 @@ impl Master {
         }
         let used = self.used_on(id);
         self.allocator.add_agent(id, info.resources.clone(), &used);
+        if self.agents.get(id).is_some_and(|agent| !agent.active()) {
+            self.allocator.set_agent_active(id, false);
+        }
+        self.carry_wish_out(turn, id);
         self.counters.count("slave_reregistrations");
         let Some(agent) = self.agents.get(id) else { return };
         let reconcile: Vec<_> = agent.tasks.iter().filter(|key| !named.contains(key)).cloned().collect();
@@ -330,7 +344,14 @@ impl Master {
         agent.executors.insert(key, ExecutorRecord { info: Arc::new(executor), role, doubtful: false });
     }
 
-    fn adopt_task(&mut self, turn: &mut Turn<'_>, agent_id: &AgentId, mut task: Task, kill: &mut Kill) {
+    fn adopt_task(
+        &mut self,
+        turn: &mut Turn<'_>,
+        agent_id: &AgentId,
+        mut task: Task,
+        returned: bool,
+        kill: &mut Kill,
+    ) {
         task.agent_id = agent_id.clone();
         let Some(framework) = self.frameworks.get_mut(&task.framework_id) else { return };
         let Some(agent) = self.agents.get_mut(agent_id) else { return };
@@ -364,13 +385,17 @@ impl Master {
         let record = TaskRecord { task: Arc::new(task), role, kill, unreachable_since: None };
         // What no update has told yet, updates will tell.
         let state = record.told();
-        if back && !state.is_terminal() {
+        // Its framework may have been told by another master that it is unreachable, or asked this one in vain.
+        let news = back || (returned && record.task.status_update_state.is_some());
+        if news && !state.is_terminal() {
             let mut status = TaskStatus::new(key.1.clone(), state, Source::Master)
                 .because(Reason::AgentReregistered, "Agent reregistered");
             status.agent_id = Some(agent_id.clone());
             status.executor_id = Some(record.task.executor_id.clone());
             status.timestamp = Some(turn.unix_time());
-            turn.changed(Change::TaskUpdated { task: record.task.clone(), status: status.clone() });
+            if back {
+                turn.changed(Change::TaskUpdated { task: record.task.clone(), status: status.clone() });
+            }
             framework.tell(turn, Event::Update(status));
         }
         turn.changed(match back {

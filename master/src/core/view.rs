@@ -1,6 +1,7 @@
 //! What the master may be asked by those who only look: the HTTP edge, tests, the simulator.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use protocol::messages::MasterInfo;
 use protocol::{AgentId, AgentInfo, FrameworkId, OfferId, Resources, Role, Scalar, TaskState, UnixTime};
@@ -11,6 +12,7 @@ use super::counters::Counters;
 use super::frameworks::Framework;
 use super::offers::OfferRecord;
 use super::{Master, MasterConfig};
+use crate::registry::Wish;
 use libactor::Time;
 
 impl Master {
@@ -55,13 +57,18 @@ impl Master {
     }
 
     /// Agents that the registry named when this master began and that have not come back yet.
-    pub fn recovered_agents(&self) -> &BTreeMap<AgentId, AgentInfo> {
+    pub fn recovered_agents(&self) -> &BTreeMap<AgentId, Arc<AgentInfo>> {
         &self.recovered
     }
 
     /// Agents that an operator has marked as gone, and since when; the oldest are forgotten.
     pub fn gone_agents(&self) -> impl Iterator<Item = (&AgentId, UnixTime)> {
         self.gone.iter().map(|(id, since)| (id, *since))
+    }
+
+    /// What an operator wants of an agent that is there or may come back; absent: nothing.
+    pub fn wish(&self, id: &AgentId) -> Option<&Wish> {
+        self.wishes.get(id)
     }
 
     /// Weights that were set, in thousandths; every other role weighs 1000.

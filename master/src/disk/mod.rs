@@ -1,8 +1,40 @@
 //! Where a replica keeps what it must not forget.
+//!
+//! [`Sled`] keeps it in a directory, [`Memory`] not at all. What was reported as [`DiskEvent::Persisted`] survives the end of the
+//! process and of the machine; what is damaged is found at the start, and then said ([`DiskError`]) with the way out,
+//! [`repair`]. Only an end of the journal that was never reported is cut, and that is logged.
+
+mod cursor;
+mod error;
+mod events;
+mod identity_file;
+mod journal;
+mod limits;
+mod mark;
+mod measure;
+mod memory;
+mod open;
+mod queue;
+mod record;
+mod repair;
+mod replay;
+mod shelf;
+mod snapshot_file;
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use libactor::Pid;
 
 use crate::replication::{Parcel, Persist, Snapshot};
+
+pub use error::DiskError;
+pub use identity_file::identity;
+pub use measure::{Load, Measured, measure};
+pub use memory::Memory;
+pub use repair::repair;
+pub use store::{Sled, directory};
 
 /// Keeps what a replica asks for. Nothing here waits: what takes time is done elsewhere, in the order of the calls, and
 /// reported as a [`DiskEvent`].

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use libactor::Time;
 use protocol::wire::common::VersionInfo;
 use serde::ser::SerializeMap;
 
@@ -27,6 +28,8 @@ pub(crate) struct About {
     pub(crate) version: VersionInfo,
     /// The flags in effect, by name.
     pub(crate) flags: BTreeMap<String, String>,
+    /// When the program began: it may be elected later, and more than once.
+    pub(crate) started_at: Time,
     /// Where the log is written, if to a file.
     pub(crate) log_file: Option<PathBuf>,
 }

@@ -54,11 +54,13 @@ impl FrameworkMetrics {
     /// The framework is not known any more.
     pub(crate) fn forget(&mut self, id: &FrameworkId) {
         if let Some(shown) = self.shown.remove(id) {
-            let roles = shown.roles.keys().map(role_name);
-            let all = shown.gauges.keys().map(|name| (*name).to_owned());
-            let own = ["subscribed", UNREACHABLE].map(str::to_owned);
-            all.chain(own).chain(roles).for_each(|name| self.node.remove(&format!("{}{name}", shown.prefix)));
+            shown.remove(&self.node);
         }
+    }
+
+    /// No framework is known any more.
+    pub(crate) fn forget_all(&mut self) {
+        std::mem::take(&mut self.shown).into_values().for_each(|shown| shown.remove(&self.node));
     }
 }
 
@@ -84,6 +86,13 @@ impl Shown {
             roles: BTreeMap::new(),
             prefix,
         }
+    }
+
+    fn remove(self, node: &Metrics) {
+        let roles = self.roles.keys().map(role_name);
+        let all = self.gauges.keys().map(|name| (*name).to_owned());
+        let own = ["subscribed", UNREACHABLE].map(str::to_owned);
+        all.chain(own).chain(roles).for_each(|name| node.remove(&format!("{}{name}", self.prefix)));
     }
 
     fn update(&mut self, node: &Metrics, framework: &Framework) {

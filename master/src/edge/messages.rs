@@ -50,7 +50,7 @@ pub(crate) fn agent(view: &AgentView, load: &Load) -> get_agents::Agent {
     get_agents::Agent {
         agent_info: agent_info(&view.info),
         active: view.active,
-        deactivated: Some(false),
+        deactivated: Some(view.deactivated),
         version: view.version.clone(),
         pid: Some(view.pid.to_string()),
         registered_time: Some(time(view.registered_at)),

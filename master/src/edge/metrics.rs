@@ -38,9 +38,10 @@ const COUNTS: [&str; 16] = [
 /// How a task has ended.
 type End = (TaskState, Source, Option<Reason>);
 
-/// The master's metrics on its node.
+/// The master's metrics on its node: of the machine that leads, and zeros where none does.
 pub(crate) struct MasterMetrics {
     node: Metrics,
+    started_at: Time,
     counters: BTreeMap<&'static str, (Counter, u64)>,
     ends: BTreeMap<End, (Counter, u64)>,
     /// Of [`COUNTS`].
@@ -55,7 +56,8 @@ pub(crate) struct MasterMetrics {
 }
 
 impl MasterMetrics {
-    pub(crate) fn new(node: &Metrics) -> Self {
+    /// Of a program that began at that time.
+    pub(crate) fn new(node: &Metrics, started_at: Time) -> Self {
         let gauge = |name: String| node.gauge(&name);
         let amounts = ["", "_revocable"].map(|suffix| {
             let of = |name: &str| {
@@ -69,6 +71,7 @@ impl MasterMetrics {
         };
         Self {
             node: node.clone(),
+            started_at,
             counters: BTreeMap::new(),
             ends: BTreeMap::new(),
             counts: COUNTS.into_iter().map(|name| gauge(format!("master/{name}"))).collect(),
@@ -85,6 +88,16 @@ impl MasterMetrics {
         if let Change::FrameworkForgotten(id) = change {
             self.frameworks.forget(id);
         }
+    }
+
+    /// The machine leads no more: another one may follow, and counts from nothing.
+    pub(crate) fn reset(&mut self) {
+        self.counters.values_mut().chain(self.ends.values_mut()).for_each(|shown| shown.1 = 0);
+        let amounts = self.amounts.iter().flatten().flatten();
+        let gauges = self.counts.iter().chain(amounts).chain(self.allocator.iter().flatten());
+        gauges.for_each(|gauge| gauge.set(0.0));
+        self.frameworks.forget_all();
+        self.set_at = None;
     }
 
     /// Shows what the machine has come to.
@@ -109,7 +122,7 @@ impl MasterMetrics {
             shown.0.add(value - shown.1);
             shown.1 = value;
         }
-        self.uptime.set(now.since(master.started_at()).as_secs_f64());
+        self.uptime.set(now.since(self.started_at).as_secs_f64());
         self.set_gauges(master, mirror.totals(master));
         self.frameworks.update(master);
     }

@@ -9,6 +9,7 @@
 //! | [`asks`] | questions to the machine that wait for an answer |
 //! | [`changes`], [`weights`] | the older endpoints that change something |
 //! | [`routes`] | which path goes where |
+//! | [`masters`] | what the replica's actor serves: who the masters are, the registry |
 //! | [`undelivered`], [`metrics`], [`framework_metrics`] | messages that could not be delivered; numbers for the node's metrics |
 
 pub(crate) mod about;
@@ -19,6 +20,7 @@ pub(crate) mod events;
 mod framework_metrics;
 pub(crate) mod leader;
 mod load;
+pub(crate) mod masters;
 mod messages;
 pub(crate) mod metrics;
 pub(crate) mod mirror;
@@ -44,12 +46,13 @@ use libactor::Node;
 use libactor::files::Files;
 use libactor::http::Readers;
 use libactor::shell::ShellHandle;
+use tokio::sync::watch;
 
 use crate::core::Input;
 use about::About;
 use asks::Asks;
 use events::Hub;
-use leader::Leader;
+use leader::{Gate, Leader};
 use pages::Pages;
 use streams::Streams;
 use view::{Feeder, MAX_WAITING, View};
@@ -60,11 +63,34 @@ const LOG: &str = "/master/log";
 /// Reads large bodies, in this process two at a time. Ours: each takes a thread, and memory some times its size.
 static LARGE_BODIES: Readers = Readers::new(2);
 
+/// What is the same in all actors `master` that follow one another on a node, whoever leads.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    pub(crate) node: Node,
+    pub(crate) about: Arc<About>,
+    /// Who leads, as far as is known.
+    pub(crate) leader: watch::Receiver<Leader>,
+    pub(crate) files: Files,
+}
+
+impl Site {
+    /// Of a node. The log is served, if there is a file of it.
+    pub(crate) fn new(node: &Node, about: About, leader: watch::Receiver<Leader>) -> Self {
+        let files = Files::new();
+        if let Some(log) = &about.log_file
+            && let Err(error) = files.attach(LOG, log)
+        {
+            tracing::warn!(%error, "the log is not served");
+        }
+        Self { node: node.clone(), about: Arc::new(about), leader, files }
+    }
+}
+
 /// What HTTP requests are answered with.
 pub(crate) struct Api {
     pub(crate) node: Node,
     pub(crate) feeder: Arc<Feeder>,
-    pub(crate) leader: Leader,
+    pub(crate) gate: Gate,
     pub(crate) about: Arc<About>,
     pub(crate) view: Arc<View>,
     pub(crate) pages: Arc<Pages>,
@@ -75,24 +101,25 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// Of a master on a node.
-    pub(crate) fn new(node: &Node, host: &str, about: About, most_watchers: usize) -> Arc<Self> {
-        let (about, feeder) = (Arc::new(about), Arc::new(Feeder::default()));
+    /// Of an actor `master` that leads, or stands by.
+    pub(crate) fn new(site: &Site, leads: bool, most_watchers: usize) -> Arc<Self> {
+        let Site { node, about, leader, files } = site.clone();
+        let feeder = Arc::new(Feeder::default());
         let view = Arc::new(View::new(feeder.clone(), || Input::Look, MAX_WAITING));
         let open = node.metrics().gauge("master/event_queue_http_requests");
         let watchers = node.metrics().gauge("master/operator_event_stream_subscribers");
         let shared = node.metrics().counter("master/http_cache_hits");
         Arc::new(Self {
-            node: node.clone(),
-            leader: Leader::Here(format!("{host}:{}", node.address().port())),
+            gate: Gate::new(leader, leads),
             pages: Arc::new(Pages::new(view.clone(), about.clone(), shared)),
             about,
             view,
             asks: Asks::new(feeder.clone(), open),
             streams: Arc::new(Streams::new(feeder.clone(), node.address(), node.http_limits().stream())),
-            hub: Hub::new(feeder.clone(), node, most_watchers, watchers),
-            files: Files::new(),
+            hub: Hub::new(feeder.clone(), &node, most_watchers, watchers),
+            files,
             feeder,
+            node,
         })
     }
 
@@ -101,17 +128,9 @@ impl Api {
         self.feeder.open(shell.clone());
     }
 
-    /// Serves the log, if there is a file of it.
-    pub(crate) fn attach_log(&self) {
-        if let Some(log) = &self.about.log_file
-            && let Err(error) = self.files.attach(LOG, log)
-        {
-            tracing::warn!(%error, "the log is not served");
-        }
-    }
-
-    /// The actor has ended: what waits for it waits no longer.
+    /// The actor leads no more, or has ended: what waits for it waits no longer.
     pub(crate) fn close(&self) {
+        self.gate.close();
         self.feeder.close();
         self.view.close();
         self.asks.close();

@@ -219,6 +219,7 @@ pub(crate) fn write_page(
 mod tests {
     use std::collections::BTreeMap;
 
+    use libactor::Time;
     use libactor::http::{HeaderMap, Method};
 
     use super::super::view::MAX_WAITING as MOST;
@@ -229,6 +230,7 @@ mod tests {
         let query = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Filter::of(&HttpRequest {
             method: Method::GET,
+            target: "/master/tasks".to_owned(),
             actor: "master".to_owned(),
             path: "/tasks".to_owned(),
             rest: String::new(),
@@ -245,7 +247,8 @@ mod tests {
         let view = Arc::new(View::new(Arc::default(), || Input::Look, MOST));
         // All that is asked for before the first `await` waits.
         let version = protocol::wire::common::VersionInfo::new("0.1.0");
-        let about = Arc::new(About { version, flags: BTreeMap::new(), log_file: None });
+        let about =
+            Arc::new(About { version, flags: BTreeMap::new(), started_at: Time::default(), log_file: None });
         let pages = Arc::new(Pages::new(view, about, metrics.counter("shared")));
         let key = |offset| (Page::Tasks, Filter { offset, ..Filter::default() });
         let bodies: Vec<_> = (0..MAX_WAITING).map(|offset| pages.body(key(offset)).unwrap()).collect();

@@ -25,9 +25,6 @@ const STREAM_ID: &str = "mesos-stream-id";
 
 /// Answers a request.
 pub(crate) async fn respond(api: Arc<Api>, request: HttpRequest) -> HttpResponse {
-    if let Some(redirect) = api.leader.redirect(PATH) {
-        return redirect;
-    }
     let format = match negotiate::request(request.method.as_str(), request.header("content-type")) {
         Ok(format) => format,
         Err(refusal) => return refuse(refusal),

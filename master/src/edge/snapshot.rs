@@ -21,14 +21,14 @@ pub struct Snapshot {
     pub info: Arc<MasterInfo>,
     /// The name of the cluster.
     pub cluster: Option<Arc<str>>,
-    /// When the master began.
+    /// When it began to lead.
     pub started_at: Time,
     /// When this was taken.
     pub taken_at: Time,
     /// Registered agents.
     pub agents: Shelf<AgentId, Arc<AgentView>>,
     /// Agents that the registry named when this master began and that have not come back yet.
-    pub recovered_agents: Arc<Vec<AgentInfo>>,
+    pub recovered_agents: Arc<Vec<Arc<AgentInfo>>>,
     /// How many agents do not answer.
     pub unreachable_agents: usize,
     /// Frameworks that are subscribed, disconnected or recovered.
@@ -56,6 +56,8 @@ pub struct AgentView {
     pub connected: bool,
     /// Whether its resources may be offered.
     pub active: bool,
+    /// Whether an operator wants it not to be.
+    pub deactivated: bool,
     /// When it registered.
     pub registered_at: Time,
     /// When it last registered again.
@@ -77,7 +79,7 @@ pub struct FrameworkView {
     pub info: Arc<FrameworkInfo>,
     /// Its scheduler's actor or stream; absent: it is disconnected.
     pub pid: Option<Pid>,
-    /// Known from agents alone.
+    /// Known from the registry or from agents: its scheduler has not subscribed at this master.
     pub recovered: bool,
     /// When it first subscribed.
     pub registered_at: Option<Time>,

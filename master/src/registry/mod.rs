@@ -13,7 +13,6 @@
 mod apply;
 pub mod codec;
 mod dump;
-mod in_memory;
 mod member;
 mod operation;
 #[cfg(test)]
@@ -27,7 +26,6 @@ use protocol::{AgentId, AgentInfo, FrameworkId, FrameworkInfo, Resources, Role, 
 use serde::{Deserialize, Serialize};
 
 pub use dump::json;
-pub use in_memory::{InMemory, Registry};
 pub use member::{ClusterId, DiskId, Leader, Member, MemberId};
 pub use operation::Operation;
 

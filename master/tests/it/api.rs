@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use master::core::MasterConfig;
-use master::{MasterHandle, Start};
+use master::{GroupHandle, MasterStart, Start};
 use protocol::messages::{AgentCall, AgentEvent};
 use protocol::{AgentInfo, Attributes, Source, StatusUpdate, TaskState, TaskStatus, Uuid};
 use serde_json::{Value, json};
@@ -17,22 +17,24 @@ use crate::shell::{Person, node};
 const SCHEDULER: &str = "/api/v1/scheduler";
 const OPERATOR: &str = "/api/v1";
 
-fn run(watchers: usize, test: impl AsyncFnOnce(SocketAddr, MasterHandle, Person<AgentEvent>)) {
-    let start = Start { max_event_subscribers: watchers, ..start() };
-    run_as(start, test);
+fn run(watchers: usize, test: impl AsyncFnOnce(SocketAddr, GroupHandle, Person<AgentEvent>)) {
+    run_as(|start| start.max_event_subscribers = watchers, test);
 }
 
-fn start() -> Start {
-    let config = MasterConfig { allocation_interval: Duration::from_millis(20), ..MasterConfig::default() };
-    Start::in_memory(config, 7)
-}
-
-fn run_as(start: Start, test: impl AsyncFnOnce(SocketAddr, MasterHandle, Person<AgentEvent>)) {
+fn run_as(
+    set: impl FnOnce(&mut MasterStart),
+    test: impl AsyncFnOnce(SocketAddr, GroupHandle, Person<AgentEvent>),
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
         let (here, there) = (node().await, node().await);
         here.set_delegate(master::NAME);
+        let config =
+            MasterConfig { allocation_interval: Duration::from_millis(20), ..MasterConfig::default() };
+        let mut start = Start::alone(&here, config, 7);
+        set(&mut start.master);
         let master = master::start(&here, start).expect("it starts");
+        assert!(master.leads().await);
         let agent = Person::<AgentEvent>::new(&there, "slave(1)");
         test(here.address(), master, agent).await;
         there.shutdown().await;
@@ -89,7 +91,7 @@ impl Scheduler {
 }
 
 /// Registers; the first ping is answered.
-async fn register(agent: &mut Person<AgentEvent>, master: &MasterHandle) {
+async fn register(agent: &mut Person<AgentEvent>, master: &GroupHandle) {
     let info = AgentInfo {
         hostname: "h1".to_owned(),
         port: 5051,
@@ -98,10 +100,10 @@ async fn register(agent: &mut Person<AgentEvent>, master: &MasterHandle) {
         id: None,
     };
     let call = AgentCall::Register { agent: info, version: "1".to_owned() };
-    agent.me.tell(master.pid(), call).expect("the call is sent");
+    agent.me.tell(&master.pid(), call).expect("the call is sent");
     assert!(matches!(agent.next().await, AgentEvent::Registered { .. }));
     assert!(matches!(agent.next().await, AgentEvent::Ping { .. }));
-    agent.me.tell(master.pid(), AgentCall::Pong).expect("the call is sent");
+    agent.me.tell(&master.pid(), AgentCall::Pong).expect("the call is sent");
 }
 
 #[test]
@@ -117,7 +119,7 @@ fn a_framework_lives_on_a_stream() {
         status.uuid = Some(Uuid::from_random(7));
         let framework_id = framework.id.expect("it is set");
         let update = StatusUpdate { framework_id, status, latest_state: TaskState::Running };
-        agent.me.tell(master.pid(), AgentCall::Update(update)).expect("the call is sent");
+        agent.me.tell(&master.pid(), AgentCall::Update(update)).expect("the call is sent");
         let update = loop {
             let event = scheduler.events.next().await.expect("the stream goes on");
             if event["type"] == "UPDATE" {
@@ -287,17 +289,19 @@ fn the_log_is_served() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("master.INFO");
     std::fs::write(&log, "It began.\n").expect("it is written");
-    run_as(Start { log_file: Some(log), ..start() }, async |node, _master, _agent| {
-        let read = get(node, "/files/read?path=/master/log&offset=3").await;
-        assert_eq!(read, json!({ "data": "began.\n", "offset": 3 }));
-        let body =
-            json!({ "type": "READ_FILE", "read_file": { "path": "/master/log", "offset": 0, "length": 2 } });
-        let (status, answer) = call(node, OPERATOR, &body).await;
-        let expected = json!({ "type": "READ_FILE", "read_file": { "size": 10, "data": "SXQ=" } });
-        assert_eq!((status, serde_json::from_str::<Value>(&answer).expect("JSON")), (200, expected));
-        let flags = get(node, "/state").await;
-        assert_eq!(flags["log_dir"], folder.path().to_string_lossy().into_owned());
-    });
+    run_as(
+        |start| start.log_file = Some(log),
+        async |node, _master, _agent| {
+            let read = get(node, "/files/read?path=/master/log&offset=3").await;
+            assert_eq!(read, json!({ "data": "began.\n", "offset": 3 }));
+            let body = json!({ "type": "READ_FILE", "read_file": { "path": "/master/log", "offset": 0, "length": 2 } });
+            let (status, answer) = call(node, OPERATOR, &body).await;
+            let expected = json!({ "type": "READ_FILE", "read_file": { "size": 10, "data": "SXQ=" } });
+            assert_eq!((status, serde_json::from_str::<Value>(&answer).expect("JSON")), (200, expected));
+            let flags = get(node, "/state").await;
+            assert_eq!(flags["log_dir"], folder.path().to_string_lossy().into_owned());
+        },
+    );
 }
 
 #[test]
@@ -326,6 +330,16 @@ fn what_is_not_there_yet_is_refused_by_name() {
                 "Agent 'x' not found",
             ),
             (
+                json!({ "type": "DEACTIVATE_AGENT", "deactivate_agent": { "agent_id": { "value": "x" } } }),
+                400,
+                "Unknown agent",
+            ),
+            (
+                json!({ "type": "REACTIVATE_AGENT", "reactivate_agent": { "agent_id": { "value": "x" } } }),
+                400,
+                "Agent is not deactivated",
+            ),
+            (
                 json!({ "type": "DRAIN_AGENT", "drain_agent": { "agent_id": { "value": "x" } } }),
                 400,
                 "Unknown agent",
@@ -340,6 +354,28 @@ fn what_is_not_there_yet_is_refused_by_name() {
             let (got, answer) = call(node, OPERATOR, &body).await;
             assert_eq!(got, status, "{body}: {answer}");
             assert!(answer.contains(text), "{body}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn operators_have_agents_not_offered() {
+    run(10, async |node, master, mut agent| {
+        register(&mut agent, &master).await;
+        let shown = async || {
+            let (_, text) = call(node, OPERATOR, &json!({ "type": "GET_AGENTS" })).await;
+            let answer: Value = serde_json::from_str(&text).expect("JSON");
+            answer["get_agents"]["agents"][0].clone()
+        };
+        let id = shown().await["agent_info"]["id"].clone();
+        for (kind, field, deactivated) in
+            [("DEACTIVATE_AGENT", "deactivate_agent", true), ("REACTIVATE_AGENT", "reactivate_agent", false)]
+        {
+            let body = json!({ "type": kind, field: { "agent_id": id } });
+            assert_eq!(call(node, OPERATOR, &body).await, (200, String::new()));
+            let now = shown().await;
+            assert_eq!((&now["deactivated"], &now["active"]), (&json!(deactivated), &json!(!deactivated)));
+            assert_eq!(get(node, "/slaves").await["slaves"][0]["deactivated"], json!(deactivated));
         }
     });
 }

@@ -159,6 +159,20 @@ pub(crate) fn operation_line(operation: &Operation) -> String {
         Operation::MarkAgentReachable { agent } => format!("apply reachable {}", id(agent)),
         Operation::RemoveAgent { agent_id } => format!("apply remove {agent_id}"),
         Operation::MarkAgentGone { agent_id, .. } => format!("apply gone {agent_id}"),
+        Operation::UpdateAgent { agent } => format!("apply update {}", id(agent)),
+        Operation::DeactivateAgent { agent_id } => format!("apply deactivate {agent_id}"),
+        Operation::ReactivateAgent { agent_id } => format!("apply reactivate {agent_id}"),
+        Operation::Prune { unreachable, gone } => {
+            format!("apply prune unreachable={unreachable:?} gone={gone:?}")
+        }
+        Operation::SubscribeFramework { framework, .. } => {
+            format!("apply subscribe {}", framework.id.as_ref().map(ToString::to_string).unwrap_or_default())
+        }
+        Operation::DisconnectFramework { framework_id, since } => {
+            let since = Time::from_nanos(since.0).since(Time::default() + START);
+            format!("apply disconnect {framework_id} since {}s", since.as_secs())
+        }
+        Operation::RemoveFramework { framework_id, .. } => format!("apply over {framework_id}"),
         Operation::UpdateWeights { weights } => format!("apply weights {weights:?}"),
         other => format!("apply {other:?}"),
     }

@@ -5,6 +5,7 @@ mod api;
 mod bounds;
 mod client;
 mod golden;
+mod group;
 mod lines;
 mod offers;
 mod script;

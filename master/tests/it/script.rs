@@ -2,9 +2,12 @@
 //!
 //! `s1`, `a1` ... are actors, `h1` ... streams of HTTP clients: `h1 subscribe`, then `call h1 0000 revive` (`call - 0000
 //! revive` without the header), and `operator teardown 0000`; answers are numbered in the order of asking. Identities that the master gives out are written without the master's own: `0000`, `S0`, `O0`.
-//! Time is `+15s`. What the registry is asked for is applied at once unless `hold` was said; `apply` applies the next.
+//! Time is `+15s`. What the registry is asked for is applied at once unless `hold` was said (until `flow`); `apply` applies the next, `apply all` all of them.
 //! `at_most 2 3 1` begins anew with a master that takes on two frameworks with three tasks each, and one agent;
 //! `remember 2 3` with one that remembers two frameworks that have ended, and three tasks of each.
+//! `failover` loses the master with what it was asking the registry for, and begins the next one with what the registry holds;
+//! identities that the n-th master gave out are `m1-0000` and so on from then on. `set limit=50 rate=1/600s` begins anew with
+//! other settings.
 //! `watch` shows from there on what those who watch are told, `heartbeats` the heartbeats.
 //! Agents answer pings unless `silent a1` was said, and such pings are not shown.
 
@@ -15,7 +18,7 @@ use libactor::{Machine, Pid, Time};
 use master::core::allocator::{AllocatorConfig, Hierarchical};
 use master::core::mirror::Mirror;
 use master::core::{Ask, Bounds, Input, Master, MasterConfig, Output};
-use master::registry::Operation;
+use master::registry::{Operation, State, codec};
 use protocol::Task;
 use protocol::messages::{AgentCall, AgentEvent, Event, SchedulerCall};
 
@@ -26,7 +29,12 @@ use crate::words::duration;
 pub(crate) struct Script {
     pub(crate) master: Master,
     pub(crate) now: Time,
+    config: MasterConfig,
+    /// What is durable.
+    registry: State,
     prefix: String,
+    /// Of the masters before this one.
+    former: Vec<String>,
     hold: bool,
     held: VecDeque<Operation>,
     silent: BTreeSet<String>,
@@ -41,8 +49,12 @@ pub(crate) const START: Duration = Duration::from_secs(1_000_000);
 
 /// A master for tests, with the real allocator.
 pub(crate) fn new_master(config: MasterConfig, now: Time) -> Master {
+    nth_master(config, now, 1)
+}
+
+fn nth_master(config: MasterConfig, now: Time, seed: u64) -> Master {
     let allocator = Hierarchical::new(AllocatorConfig::default(), 1);
-    Master::new(config, 1, now, Box::new(allocator))
+    Master::new(config, seed, now, Box::new(allocator))
 }
 
 /// The address of an actor of a script: those that begin with `x` are on another host.
@@ -52,6 +64,27 @@ pub(crate) fn pid(name: &str) -> Pid {
     }
     let host = if name.starts_with('x') { 2 } else { 1 };
     format!("{name}@10.0.0.{host}:5051").parse().expect("the name of an actor")
+}
+
+/// `rate=1/600s`, `limit=50` (percent), `reregister=60s`, `gc=900s`, `age=3600s`, `count=2`.
+fn settings(words: &[&str]) -> Result<MasterConfig, String> {
+    let mut config = MasterConfig::default();
+    let number = |text: &str| text.parse::<u32>().map_err(|_| "a number?".to_owned());
+    for word in words {
+        match word.split_once('=').ok_or("name=value?")? {
+            ("rate", rate) => {
+                let (permits, period) = rate.split_once('/').ok_or("1/600s?")?;
+                config.agent_removal_rate_limit = Some((number(permits)?, duration(period)?));
+            }
+            ("limit", percent) => config.recovery_agent_removal_limit = number(percent)?,
+            ("reregister", time) => config.agent_reregister_timeout = duration(time)?,
+            ("gc", time) => config.registry_gc_interval = duration(time)?,
+            ("age", time) => config.registry_max_agent_age = duration(time)?,
+            ("count", most) => config.registry_max_agent_count = number(most)? as usize,
+            (name, _) => return Err(format!("{name}?")),
+        }
+    }
+    Ok(config)
 }
 
 type Lines = Result<Vec<String>, String>;
@@ -65,7 +98,10 @@ impl Script {
             mirror: Mirror::of(&master),
             master,
             now,
+            config: MasterConfig::default(),
+            registry: State::default(),
             prefix,
+            former: Vec::new(),
             hold: false,
             held: VecDeque::new(),
             silent: BTreeSet::new(),
@@ -76,8 +112,31 @@ impl Script {
     }
 
     fn begin(&mut self, config: MasterConfig) {
-        self.master = new_master(config, self.now);
+        self.master = new_master(config.clone(), self.now);
+        self.config = config;
         self.mirror = Mirror::of(&self.master);
+    }
+
+    /// The next master.
+    fn failover(&mut self) -> Vec<String> {
+        self.held.clear();
+        let former = std::mem::take(&mut self.prefix);
+        self.former.push(former);
+        self.master = nth_master(self.config.clone(), self.now, 1 + self.former.len() as u64);
+        self.master.recover(self.now, &self.registry);
+        self.prefix = format!("{}-", self.master.info().id);
+        self.mirror = Mirror::of(&self.master);
+        self.master.check();
+        self.tick()
+    }
+
+    /// Registers the operation before the master hears of it.
+    fn apply(&mut self, operation: Operation) -> Vec<String> {
+        // Each goes through its bytes, as it would with several masters.
+        let bytes = codec::encode_operations(std::slice::from_ref(&operation));
+        assert_eq!(codec::decode_operations(&bytes).as_deref(), Ok(std::slice::from_ref(&operation)));
+        self.registry.apply(&operation);
+        self.input(Input::Applied { operation })
     }
 
     fn ask(&mut self) -> Ask {
@@ -93,9 +152,17 @@ impl Script {
         }
         let lines = match words.as_slice() {
             ["apply"] => {
-                let operation = self.held.pop_front().ok_or("nothing is held")?;
-                self.input(Input::Applied { operation })
+                let held = self.held.pop_front();
+                held.map_or(vec!["  nothing is held".to_owned()], |operation| self.apply(operation))
             }
+            ["apply", "all"] => {
+                let mut lines = Vec::new();
+                while let Some(operation) = self.held.pop_front() {
+                    lines.extend(self.apply(operation));
+                }
+                lines
+            }
+            ["failover"] => self.failover(),
             ["exit", name] => self.input(Input::Exited { pid: pid(name) }),
             ["show"] => self.show(),
             ["counters", names @ ..] => names
@@ -134,7 +201,13 @@ impl Script {
             }
             _ => return Err("what is that?".to_owned()),
         };
-        Ok(lines.into_iter().map(|line| line.replace(&self.prefix, "")).collect())
+        Ok(lines.into_iter().map(|line| self.shortened(line)).collect())
+    }
+
+    fn shortened(&self, line: String) -> String {
+        let line = line.replace(&self.prefix, "");
+        let former = self.former.iter().enumerate();
+        former.fold(line, |line, (index, prefix)| line.replace(prefix, &format!("m{}-", index + 1)))
     }
 
     /// Lines that say how what follows is to be taken.
@@ -144,6 +217,7 @@ impl Script {
         };
         match words {
             ["hold"] => self.hold = true,
+            ["flow"] => self.hold = false,
             ["watch"] => self.watch = true,
             ["heartbeats"] => self.heartbeats = true,
             ["silent", agent] => drop(self.silent.insert((*agent).to_owned())),
@@ -159,6 +233,7 @@ impl Script {
                     self.begin(MasterConfig { bounds, ..MasterConfig::default() });
                 }));
             }
+            ["set", rest @ ..] => return Some(settings(rest).map(|config| self.begin(config))),
             ["remember", rest @ ..] => {
                 return Some(numbers(rest).map(|most| {
                     self.begin(MasterConfig {
@@ -231,12 +306,13 @@ impl Script {
                 Output::Changed(_) => {}
                 Output::Link { pid } => lines.push(format!("link {}", short(&pid))),
                 Output::Unlink { pid } => lines.push(format!("unlink {}", short(&pid))),
+                Output::GiveUp { reason } => lines.push(format!("give up '{reason}'")),
                 Output::Apply { operation } => {
                     lines.push(operation_line(&operation));
                     if self.hold {
                         self.held.push_back(operation);
                     } else {
-                        lines.extend(self.input(Input::Applied { operation }));
+                        lines.extend(self.apply(operation));
                     }
                 }
             }
@@ -248,6 +324,7 @@ impl Script {
         let mut lines = Vec::new();
         for (id, agent) in self.master.agents() {
             let state = if agent.connected { "connected" } else { "disconnected" };
+            let state = if agent.deactivated { format!("{state} deactivated") } else { state.to_owned() };
             lines.push(format!("  agent {id} {state} used={} offered={}", agent.used, agent.offered));
             lines.extend(agent.orphans.keys().map(|(owner, task)| format!("    orphan {owner}/{task}")));
         }
@@ -278,6 +355,11 @@ impl Script {
     pub(crate) fn full(&self, word: &str) -> String {
         if let Some(literal) = word.strip_prefix('=') {
             return literal.to_owned();
+        }
+        for (index, prefix) in self.former.iter().enumerate() {
+            if let Some(rest) = word.strip_prefix(&format!("m{}-", index + 1)) {
+                return format!("{prefix}{rest}");
+            }
         }
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let short = (word.len() == 4 && digits(word)) || word.strip_prefix(['S', 'O']).is_some_and(digits);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use actix::{Actor, Context};
 use libactor::{Me, Node, NodeConfig, Pid, Receive};
 use master::core::MasterConfig;
-use master::{MasterHandle, Start};
+use master::{GroupHandle, Start};
 use protocol::messages::{AgentCall, AgentEvent, Call, Event, SchedulerCall};
 use protocol::{
     AgentInfo, Attributes, CommandInfo, Filters, FrameworkInfo, Operation, Source, StatusUpdate, TaskInfo,
@@ -58,19 +58,21 @@ pub(crate) async fn node() -> Node {
     Node::bind(config).await.expect("a free port")
 }
 
-fn run(test: impl AsyncFnOnce(Node, Node, MasterHandle)) {
+fn run(test: impl AsyncFnOnce(Node, Node, GroupHandle)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
         let (here, there) = (node().await, node().await);
-        let handle = master::start(&here, Start::in_memory(MasterConfig::default(), 7)).expect("it starts");
-        assert!(master::start(&here, Start::in_memory(MasterConfig::default(), 7)).is_err(), "one a node");
+        let start = || Start::alone(&here, MasterConfig::default(), 7);
+        let handle = master::start(&here, start()).expect("it starts");
+        assert!(master::start(&here, start()).is_err(), "one a node");
+        assert!(handle.leads().await);
         test(here.clone(), there.clone(), handle).await;
         there.shutdown().await;
         here.shutdown().await;
     });
 }
 
-fn agent_info() -> AgentInfo {
+pub(crate) fn agent_info() -> AgentInfo {
     AgentInfo {
         hostname: "h1".to_owned(),
         port: 5051,
@@ -88,13 +90,13 @@ fn a_task_goes_through() {
         let subscribe =
             Call::Subscribe { framework: FrameworkInfo::new("f"), suppressed_roles: BTreeSet::new() };
         let call = SchedulerCall { framework_id: None, call: subscribe };
-        scheduler.me.tell(master.pid(), call).expect("the call is sent");
+        scheduler.me.tell(&master.pid(), call).expect("the call is sent");
         let Event::Subscribed { framework_id, master: info, .. } = scheduler.next().await else {
             panic!("subscribed first");
         };
         assert_eq!(info.pid, master.pid().to_string());
         let register = AgentCall::Register { agent: agent_info(), version: "1".to_owned() };
-        agent.me.tell(master.pid(), register).expect("the call is sent");
+        agent.me.tell(&master.pid(), register).expect("the call is sent");
         let AgentEvent::Registered { agent_id, .. } = agent.next().await else { panic!("registered first") };
         assert!(matches!(agent.next().await, AgentEvent::Ping { connected: true }));
         let Event::Offers(offers) = scheduler.next().await else { panic!("offers") };
@@ -106,12 +108,12 @@ fn a_task_goes_through() {
             filters: Filters::default(),
         };
         let call = SchedulerCall { framework_id: Some(framework_id.clone()), call: accept };
-        scheduler.me.tell(master.pid(), call).expect("the call is sent");
+        scheduler.me.tell(&master.pid(), call).expect("the call is sent");
         assert!(matches!(agent.next().await, AgentEvent::RunTask { .. }));
         let mut status = TaskStatus::new("t1".into(), TaskState::Running, Source::Executor);
         status.uuid = Some(Uuid([1; 16]));
         let update = StatusUpdate { framework_id, status, latest_state: TaskState::Running };
-        agent.me.tell(master.pid(), AgentCall::Update(update)).expect("the call is sent");
+        agent.me.tell(&master.pid(), AgentCall::Update(update)).expect("the call is sent");
         assert!(
             matches!(scheduler.next().await, Event::Update(status) if status.state == TaskState::Running)
         );
@@ -140,7 +142,7 @@ fn the_end_of_a_scheduler_is_noticed() {
             let subscribe =
                 Call::Subscribe { framework: FrameworkInfo::new("f"), suppressed_roles: BTreeSet::new() };
             let call = SchedulerCall { framework_id: None, call: subscribe };
-            person.me.tell(master.pid(), call).expect("the call is sent");
+            person.me.tell(&master.pid(), call).expect("the call is sent");
         }
         assert!(matches!(other.next().await, Event::Subscribed { .. }));
         scheduler.me.stop();

@@ -150,11 +150,13 @@ impl Script {
         Ok(TaskInfo::with_executor(task_id, agent_id, resources, executor_info(executor)?))
     }
 
-    /// `teardown 0000`, `gone S0`, `weights r=2000 q=500`.
+    /// `teardown 0000`, `gone S0`, `deactivate S0`, `weights r=2000 q=500`.
     pub(crate) fn operator_request(&self, words: &[&str]) -> Result<OperatorRequest, String> {
         match words {
             ["teardown", id] => Ok(OperatorRequest::Teardown { framework_id: self.full(id).into() }),
             ["gone", id] => Ok(OperatorRequest::MarkAgentGone { agent_id: self.full(id).into() }),
+            ["deactivate", id] => Ok(OperatorRequest::DeactivateAgent { agent_id: self.full(id).into() }),
+            ["reactivate", id] => Ok(OperatorRequest::ReactivateAgent { agent_id: self.full(id).into() }),
             ["weights", list @ ..] => {
                 let one = |word: &&str| {
                     let (role, weight) = word.split_once('=')?;

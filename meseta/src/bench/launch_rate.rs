@@ -78,7 +78,8 @@ async fn in_directory(
     directory: &std::path::Path,
 ) -> Result<(Duration, Vec<Duration>), Box<dyn Error>> {
     let node = Node::bind(NodeConfig::default()).await?;
-    master::start(&node, master::Start::in_memory(master::core::MasterConfig::default(), 1))?;
+    let start = master::Start::alone(&node, master::core::MasterConfig::default(), 1);
+    master::start(&node, start)?.leads().await;
     let agent_node = Node::bind(NodeConfig::default()).await?;
     let info = AgentInfo {
         hostname: "localhost".into(),
@@ -88,8 +89,13 @@ async fn in_directory(
         id: None,
     };
     let config = AgentConfig::new(agent_node.pid("slave(1)"), info, protocol::wire::API_VERSION);
-    let agent =
-        start_agent(&agent_node, config, ProcessConfig::new(directory)?, node.address(), Default::default())?;
+    let agent = start_agent(
+        &agent_node,
+        config,
+        ProcessConfig::new(directory)?,
+        vec![node.address().into()],
+        Default::default(),
+    )?;
     let spec = JobSpec {
         name: "true".into(),
         command: CommandInfo::argv("true", ["true"]),

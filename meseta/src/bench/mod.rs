@@ -2,6 +2,7 @@
 //! benchmarks (B6, B7, B16, ...).
 
 mod launch_rate;
+mod masters;
 mod report;
 mod start;
 mod through_master;
@@ -36,6 +37,21 @@ pub struct Benchmark {
 /// All of them.
 pub const ALL: &[Benchmark] = &[
     Benchmark {
+        name: "B4",
+        summary: "agents register for the first time: durable before they are told",
+        run: masters::register,
+    },
+    Benchmark {
+        name: "B5",
+        summary: "agents with tasks register again with a new leader",
+        run: masters::come_back,
+    },
+    Benchmark {
+        name: "B5b",
+        summary: "kill -9 of the leading master, to the first new task RUNNING",
+        run: masters::fail_over,
+    },
+    Benchmark {
         name: "B6",
         summary: "tasks through the master: accept, agent, RUNNING, scheduler, acknowledgement; simulated agents",
         run: through_master::run,
@@ -49,6 +65,11 @@ pub const ALL: &[Benchmark] = &[
         name: "B8",
         summary: "the whole state of a large cluster over HTTP; /health and launches while others read it (B8b)",
         run: whole_state::run,
+    },
+    Benchmark {
+        name: "B10",
+        summary: "commits of the registry by three masters, durable",
+        run: masters::commit,
     },
     Benchmark {
         name: "B16",

@@ -81,8 +81,10 @@ enum Mark {
 
 async fn measure(agents: usize) -> Result<Measured, Box<dyn Error>> {
     let node = Node::bind(NodeConfig::default()).await?;
-    let start = master::Start::in_memory(master::core::MasterConfig::default(), 1);
-    let master = master::start(&node, start)?.pid().clone();
+    let start = master::Start::alone(&node, master::core::MasterConfig::default(), 1);
+    let master = master::start(&node, start)?;
+    master.leads().await;
+    let master = master.pid();
     // Every actor reports each task twice at most.
     let (marks, mut reports) = mpsc::channel(agents * (2 * TASKS_PER_AGENT + 1));
     let clock = Clock::real();

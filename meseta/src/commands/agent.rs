@@ -2,16 +2,15 @@
 
 use std::process::ExitCode;
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 
 use agent::containerizer::{LauncherKind, ProcessConfig, ProcessContainerizer};
 use agent::core::AgentConfig;
 use agent::edge::probe;
 use agent::shell::{AgentHandle, Start};
-use libactor::{Node, Pid};
+use libactor::Node;
+use libactor::detect::Address;
 use protocol::{AgentInfo, Attributes, Role};
-use tokio::sync::watch;
 
 use super::daemon::Shown;
 use super::{ADVERTISE_FLAGS, Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
@@ -23,7 +22,7 @@ use crate::work_dir::WorkDir;
 /// The command.
 pub const COMMAND: Command = Command {
     name: "agent",
-    synopsis: "--master=HOST:PORT --work_dir=DIR [flags]",
+    synopsis: "--master=HOST:PORT[,HOST:PORT...] --work_dir=DIR [flags]",
     summary: "run an agent",
     flags: FLAGS,
     hidden: false,
@@ -31,7 +30,13 @@ pub const COMMAND: Command = Command {
 };
 
 const FLAGS: &[Flag] = &[
-    Flag { name: "master", aliases: &[], kind: Kind::Text, default: None, help: "The master, host:port." },
+    Flag {
+        name: "master",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "The masters, host:port, separated by commas.",
+    },
     Flag {
         name: "work_dir",
         aliases: &[],
@@ -159,7 +164,7 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
     let flags = Flags::load("agent", FLAGS, Arguments::None, words, &surroundings)?;
     let listen = daemon::listen(&flags)?;
     let work_dir = flags.needed("work_dir")?;
-    let master = master_address(&flags)?;
+    let masters = masters(&flags)?;
     let work_dir = WorkDir::claim(Path::new(work_dir), "agent")?;
     let level = daemon::log(&flags, "agent", None)?;
     runtime::block_on(async {
@@ -174,7 +179,7 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         if let Some(root) = flags.text("cgroups_root") {
             containers.cgroups_root = root.to_owned();
         }
-        let handle = start(&node, config, containers, master, Shown::of(&flags, "agent"))?;
+        let handle = start(&node, config, containers, masters, Shown::of(&flags, "agent"))?;
         let ended = loop {
             tokio::select! {
                 biased;
@@ -199,12 +204,12 @@ pub fn start(
     node: &Node,
     config: AgentConfig,
     containers: ProcessConfig,
-    master: SocketAddr,
+    masters: Vec<Address>,
     shown: Shown,
 ) -> Result<AgentHandle, Failure> {
     let work_dir = containers.work_dir.clone();
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
-    let (_, master) = watch::channel(Some(Pid::new(master::NAME, master)));
+    let master = agent::shell::detect(node, masters)?;
     let seed = daemon::seed()?;
     let Shown { flags, log_file } = shown;
     let version = about::version();
@@ -241,15 +246,7 @@ fn settings(flags: &Flags, node: &Node, work_dir: &Path) -> Result<AgentConfig, 
     Ok(config)
 }
 
-/// Where the master is: `host:port`, `ip:port`, or `master@ip:port`.
-fn master_address(flags: &Flags) -> Result<SocketAddr, FlagError> {
-    let text = flags.needed("master")?;
-    let address = text.strip_prefix("master@").unwrap_or(text);
-    let found = address
-        .to_socket_addrs()
-        .map_err(|error| {
-            flags.refuse("master", format!("expected host:port of a master that can be found ({error})"))
-        })?
-        .next();
-    found.ok_or_else(|| flags.refuse("master", "no address belongs to that name"))
+/// Where the masters are: `host:port`, `ip:port`, or `master@ip:port`, several separated by commas.
+fn masters(flags: &Flags) -> Result<Vec<Address>, FlagError> {
+    Address::list(flags.needed("master")?).map_err(|error| flags.refuse("master", error.to_string()))
 }

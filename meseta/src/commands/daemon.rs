@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use libactor::Node;
 use libactor::http::HttpLimits;
 use master::core::MasterConfig;
+use master::group::MasterStart;
 use protocol::notation::ByteSize;
 
 use super::{Failure, HTTP_FLAGS};
@@ -100,16 +101,13 @@ pub fn hostname(flags: &Flags) -> String {
 }
 
 /// A master as the flags want it.
-///
-/// # Errors
-/// As [`seed`].
-pub fn master(flags: &Flags, component: &str, config: MasterConfig) -> Result<master::Start, Failure> {
-    let mut start = master::Start::in_memory(config, seed()?);
+pub fn master(flags: &Flags, component: &str, config: MasterConfig) -> MasterStart {
+    let mut start = MasterStart::new(config);
     Shown { flags: start.flags, log_file: start.log_file } = Shown::of(flags, component);
     start.version = about::version();
     let most = flags.parsed("max_operator_event_stream_subscribers");
     start.max_event_subscribers = most.unwrap_or(start.max_event_subscribers);
-    Ok(start)
+    start
 }
 
 /// What a daemon shows of how it was started.

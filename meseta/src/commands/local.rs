@@ -193,7 +193,9 @@ impl LocalCluster {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..MasterConfig::default()
         };
-        let handle = master::start(&master, daemon::master(flags, "local", config)?)?;
+        let handle = super::master::start_alone(&master, daemon::master(flags, "local", config))?;
+        handle.leads().await;
+        handle.leads().await;
         tracing::info!(directory = %directory.display(), "listening on {}", handle.pid());
         let mut cluster = Self { master, agents: Vec::new() };
         for index in 0..agents {
@@ -226,8 +228,8 @@ impl LocalCluster {
         };
         let config = AgentConfig::new(node.pid(super::agent::ACTOR), info, protocol::wire::API_VERSION);
         let containers = ProcessConfig::new(&work_dir)?;
-        let handle =
-            super::agent::start(&node, config, containers, self.master.address(), Shown::of(flags, "local"))?;
+        let masters = vec![self.master.address().into()];
+        let handle = super::agent::start(&node, config, containers, masters, Shown::of(flags, "local"))?;
         self.agents.push((node, handle, work_dir));
         Ok(())
     }

@@ -7,6 +7,7 @@ pub mod help;
 mod launch;
 mod local;
 mod master;
+mod masters;
 mod run;
 mod version;
 
@@ -44,6 +45,7 @@ pub const ALL: &[&Command] = &[
     &run::COMMAND,
     &master::COMMAND,
     &agent::COMMAND,
+    &masters::COMMAND,
     &bench::COMMAND,
     &version::COMMAND,
     &help::COMMAND,

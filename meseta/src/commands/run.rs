@@ -15,7 +15,7 @@ use crate::runtime;
 /// The command.
 pub const COMMAND: Command = Command {
     name: "run",
-    synopsis: "--master=HOST:PORT [flags] (--command=TEXT | [--] PROGRAM [ARGUMENT...])",
+    synopsis: "--master=HOST:PORT[,HOST:PORT...] [flags] (--command=TEXT | [--] PROGRAM [ARGUMENT...])",
     summary: "run a command as a task on a cluster, and exit with its status",
     flags: FLAGS,
     hidden: false,
@@ -23,7 +23,13 @@ pub const COMMAND: Command = Command {
 };
 
 const FLAGS: &[Flag] = &[
-    Flag { name: "master", aliases: &[], kind: Kind::Text, default: None, help: "The master, host:port." },
+    Flag {
+        name: "master",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "The masters, host:port, separated by commas.",
+    },
     Flag {
         name: "command",
         aliases: &[],

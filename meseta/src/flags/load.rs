@@ -11,6 +11,9 @@ use super::{Flag, Kind};
 /// Longest value of a flag that is read from a file, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
+/// Where a value stands that nobody gave.
+const DEFAULT_PLACE: &str = "default";
+
 /// Why flags were refused: one line that says what and how to mend it.
 #[derive(Debug, thiserror::Error)]
 pub enum FlagError {
@@ -100,6 +103,8 @@ pub enum Arguments {
     None,
     /// Everything from the first word that is no flag, or after `--`.
     Trailing,
+    /// Every word that is no flag, wherever it stands.
+    Anywhere,
 }
 
 /// The values of a command's flags.
@@ -136,7 +141,7 @@ impl Flags {
         }
         for flag in declared {
             if let Some(default) = flag.default {
-                flags.values.entry(flag.name).or_insert_with(|| (default.into(), "default".into()));
+                flags.values.entry(flag.name).or_insert_with(|| (default.into(), DEFAULT_PLACE.into()));
             }
         }
         Ok(flags)
@@ -159,6 +164,9 @@ impl Flags {
                     });
                 }
                 self.rest.push(word.clone());
+                if arguments == Arguments::Anywhere {
+                    continue;
+                }
                 self.rest.extend(words.cloned());
                 return Ok(());
             };
@@ -294,6 +302,11 @@ impl Flags {
     /// common asks for all of theirs.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(|(value, _)| value.as_str())
+    }
+
+    /// Whether somebody gave it: it has a value that is not its default.
+    pub fn given(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|(_, place)| place != DEFAULT_PLACE)
     }
 
     /// The value, or the error that it is missing.
@@ -468,5 +481,10 @@ mod tests {
         let words: Vec<String> = ["--port=1", "sleep", "--x", "1"].map(Into::into).into();
         let flags = Flags::load("run", FLAGS, Arguments::Trailing, &words, &Surroundings::default()).unwrap();
         assert_eq!(flags.rest, ["sleep", "--x", "1"]);
+        assert!(flags.given("port") && !flags.given("quiet") && !flags.given("work_dir"));
+        let words: Vec<String> = ["add", "--port=1", "x", "--", "--y"].map(Into::into).into();
+        let flags = Flags::load("run", FLAGS, Arguments::Anywhere, &words, &Surroundings::default()).unwrap();
+        assert_eq!(flags.text("port"), Some("1"));
+        assert_eq!(flags.rest, ["add", "x", "--y"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use protocol::notation::{ByteSize, Span};
+use protocol::notation::{ByteSize, Percent, Rate, Span};
 use protocol::resources::Resources;
 use protocol::{Attributes, resources::Scalar};
 
@@ -36,6 +36,10 @@ pub enum Kind {
     Duration,
     /// Such as `16MB`.
     Size,
+    /// Such as `1/10mins`.
+    Rate,
+    /// Such as `12.5%`.
+    Percent,
     /// Such as `cpus:4;mem:2048`.
     Resources,
     /// Such as `rack:r1`.
@@ -63,6 +67,8 @@ impl Kind {
             Kind::Port => text.parse::<u16>().map(drop).map_err(|_| "expected a port, 0 to 65535".into()),
             Kind::Duration => text.parse::<Span>().map(drop).map_err(|error| why(&error)),
             Kind::Size => text.parse::<ByteSize>().map(drop).map_err(|error| why(&error)),
+            Kind::Rate => text.parse::<Rate>().map(drop).map_err(|error| why(&error)),
+            Kind::Percent => text.parse::<Percent>().map(drop).map_err(|error| why(&error)),
             Kind::Resources => Resources::parse(text).map(drop).map_err(|error| why(&error)),
             Kind::Attributes => text.parse::<Attributes>().map(drop).map_err(|error| why(&error)),
             Kind::OneOf(choices) if choices.contains(&text) => Ok(()),
@@ -79,6 +85,8 @@ impl Kind {
             Kind::Port => "=PORT",
             Kind::Duration => "=DURATION",
             Kind::Size => "=SIZE",
+            Kind::Rate => "=N/DURATION",
+            Kind::Percent => "=PERCENT",
             Kind::Resources => "=RESOURCES",
             Kind::Attributes => "=ATTRIBUTES",
             Kind::OneOf(_) => "=CHOICE",

@@ -17,6 +17,9 @@ pub use agent::{AgentCall, AgentEvent};
 pub use executor::{ExecutorCall, ExecutorCallKind, ExecutorEvent};
 pub use scheduler::{Call, Event, MasterInfo, ReconcileTask, Request, SchedulerCall};
 
+/// The name of the actors that know which master leads: one beside each master.
+pub const MASTERS: &str = "masters";
+
 #[cfg(test)]
 mod tests {
     use serde::Serialize;

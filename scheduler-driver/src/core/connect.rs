@@ -1,102 +1,125 @@
-//! Finding the leading master and staying subscribed.
+//! Following the leading master and staying subscribed.
 
 use std::time::Duration;
 
+use libactor::detect::Leader;
 use libactor::{Pid, Time};
 use protocol::messages::{Call, SchedulerCall};
 
 use super::{Callback, Output, Phase, Session};
-use crate::limits::{MAX_ATTEMPT, MAX_BACKOFF, MIN_ATTEMPT, MIN_BACKOFF, RESOLVE_TIMEOUT};
+use crate::limits::{MAX_ATTEMPT, MAX_BACKOFF, MIN_ATTEMPT, MIN_BACKOFF, PATIENCE};
 
 impl Session {
     pub(super) fn start(&mut self, now: Time, out: &mut Vec<Output>) {
         if self.phase == Phase::Idle {
-            self.attempt(now, out);
+            self.follow(now, out);
         }
     }
 
-    /// Tries the next master.
-    pub(super) fn attempt(&mut self, now: Time, out: &mut Vec<Output>) {
-        let index = self.next;
-        self.next = (self.next + 1) % self.masters.len();
-        self.phase = Phase::Resolving { index, until: now + RESOLVE_TIMEOUT };
-        out.push(Output::Resolve { index, address: self.masters[index].clone() });
-    }
-
-    pub(super) fn resolved(
-        &mut self,
-        now: Time,
-        index: usize,
-        result: Result<Vec<Pid>, String>,
-        out: &mut Vec<Output>,
-    ) {
-        if !matches!(self.phase, Phase::Resolving { index: wanted, .. } if wanted == index) {
+    /// Who leads has changed: what the earlier master said is void, and the new one is asked at once.
+    pub(super) fn detected(&mut self, now: Time, leader: Option<Leader>, out: &mut Vec<Output>) {
+        if self.leader == leader {
             return;
         }
-        let pids = match result {
-            Ok(pids) if !pids.is_empty() => pids,
-            Ok(_) => return self.attempt_failed(now, out),
-            Err(error) => {
-                tracing::warn!(master = %self.masters[index], %error, "the master's address was not found");
-                return self.attempt_failed(now, out);
-            }
-        };
-        // A name may stand for several addresses: each round tries another one.
-        let master = pids[self.round() as usize % pids.len()].clone();
-        let until = now + doubled(MIN_ATTEMPT, self.round(), MAX_ATTEMPT);
-        self.asked.insert(master.clone());
-        out.push(Output::Link { pid: master.clone() });
-        let call =
-            Call::Subscribe { framework: self.framework.clone(), suppressed_roles: self.suppressed.clone() };
-        out.push(Output::Send {
-            to: master.clone(),
-            call: SchedulerCall { framework_id: self.framework.id.clone(), call },
-        });
-        self.phase = Phase::Subscribing { master, until };
+        self.unlink(out);
+        self.leader = leader;
+        if matches!(self.phase, Phase::Idle | Phase::Failing | Phase::Ended { .. }) {
+            return;
+        }
+        let subscribed = self.phase == Phase::Subscribed;
+        self.follow(now, out);
+        if subscribed {
+            self.disconnected(out);
+        }
     }
 
-    /// The master that was tried is not found, silent or gone: the next one, after a wait if all were tried.
-    pub(super) fn attempt_failed(&mut self, now: Time, out: &mut Vec<Output>) {
-        self.attempts = self.attempts.saturating_add(1);
-        if (self.attempts as usize).is_multiple_of(self.masters.len()) {
-            let masters = self.masters.len();
-            if self.attempts as usize == masters {
-                tracing::warn!(masters, "no master answers as the leader: trying on");
-            } else {
-                tracing::debug!(masters, "still no master answers as the leader");
-            }
-            self.wait(now, self.round().saturating_sub(1));
-        } else {
+    fn follow(&mut self, now: Time, out: &mut Vec<Output>) {
+        self.attempts = 0;
+        if self.leader.is_some() {
             self.attempt(now, out);
+        } else {
+            self.phase = Phase::Seeking { until: Some(now + PATIENCE) };
         }
+    }
+
+    fn disconnected(&mut self, out: &mut Vec<Output>) {
+        self.callbacks.forget_offers();
+        self.push(Callback::Disconnected, out);
+    }
+
+    /// Asks the leader.
+    pub(super) fn attempt(&mut self, now: Time, out: &mut Vec<Output>) {
+        let Some(Leader { pid: to, .. }) = self.leader.clone() else { return };
+        if !std::mem::replace(&mut self.linked, true) {
+            out.push(Output::Link { pid: to.clone() });
+        }
+        let call =
+            Call::Subscribe { framework: self.framework.clone(), suppressed_roles: self.suppressed.clone() };
+        let call = SchedulerCall { framework_id: self.framework.id.clone(), call };
+        out.push(Output::Send { to, call });
+        self.phase = Phase::Subscribing { until: now + doubled(MIN_ATTEMPT, self.attempts, MAX_ATTEMPT) };
+    }
+
+    /// The leader is silent or gone: again after a wait. If it leads no more, that is detected meanwhile.
+    pub(super) fn attempt_failed(&mut self, now: Time) {
+        self.attempts = self.attempts.saturating_add(1);
+        if self.attempts == 1 {
+            self.complain();
+        }
+        self.wait(now, self.attempts - 1);
+    }
+
+    /// Nobody has been detected for a while.
+    pub(super) fn lose_patience(&mut self) {
+        self.complain();
+        self.phase = Phase::Seeking { until: None };
+    }
+
+    /// Says that it takes long, once until the next subscription.
+    fn complain(&mut self) {
+        if std::mem::replace(&mut self.complained, true) {
+            return;
+        }
+        let leader = self.leader.as_ref().map(|leader| leader.pid.to_string());
+        tracing::warn!(leader, "no master answers as the leader: trying on");
     }
 
     pub(super) fn exited(&mut self, now: Time, pid: &Pid, out: &mut Vec<Output>) {
-        self.asked.remove(pid);
-        match &self.phase {
-            Phase::Subscribed { master } if master == pid => {
+        if self.leader.as_ref().is_none_or(|leader| leader.pid != *pid) {
+            return;
+        }
+        self.linked = false;
+        match self.phase {
+            Phase::Subscribed => {
                 tracing::info!(master = %pid, "the master is gone");
-                self.callbacks.forget_offers();
                 self.attempts = 0;
                 self.wait(now, 0);
-                self.push(Callback::Disconnected, out);
+                self.disconnected(out);
             }
-            Phase::Subscribing { master, .. } if master == pid => self.attempt_failed(now, out),
-            _ => {}
+            Phase::Subscribing { .. } => self.attempt_failed(now),
+            Phase::Idle
+            | Phase::Seeking { .. }
+            | Phase::Waiting { .. }
+            | Phase::Failing
+            | Phase::Ended { .. } => {}
         }
     }
 
-    /// Waits before the next attempt: between half of the round's backoff and all of it.
-    fn wait(&mut self, now: Time, round: u32) {
-        let longest = doubled(MIN_BACKOFF, round, MAX_BACKOFF);
+    /// Nothing more of the leader is of interest.
+    pub(super) fn unlink(&mut self, out: &mut Vec<Output>) {
+        if let Some(leader) = &self.leader
+            && std::mem::take(&mut self.linked)
+        {
+            out.push(Output::Unlink { pid: leader.pid.clone() });
+        }
+    }
+
+    /// Waits before the next attempt: between half of the backoff and all of it.
+    fn wait(&mut self, now: Time, times: u32) {
+        let longest = doubled(MIN_BACKOFF, times, MAX_BACKOFF);
         let half = u64::try_from(longest.as_nanos() / 2).expect("a backoff is short");
         let delay = Duration::from_nanos(half + self.random.below(half + 1));
         self.phase = Phase::Waiting { until: now + delay };
-    }
-
-    /// How many times all masters were tried since the last subscription.
-    fn round(&self) -> u32 {
-        self.attempts / u32::try_from(self.masters.len()).expect("the list is short")
     }
 }
 

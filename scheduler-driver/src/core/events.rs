@@ -19,7 +19,7 @@ impl Session {
         }
         // A refusal may come in place of the subscription.
         if let Event::Error(message) = event {
-            if self.asked.contains(&from) {
+            if self.asks(&from) {
                 self.fail(message);
             }
             return;
@@ -44,7 +44,14 @@ impl Session {
         self.push(callback, out);
     }
 
-    /// Whoever answers a subscription leads, also if the answer comes late and another master is being tried.
+    /// Whether a master is the leader and has been asked.
+    fn asks(&self, master: &Pid) -> bool {
+        let asked =
+            matches!(self.phase, Phase::Subscribing { .. } | Phase::Waiting { .. } | Phase::Subscribed);
+        asked && self.linked && self.leader.as_ref().is_some_and(|leader| leader.pid == *master)
+    }
+
+    /// The leader has answered, maybe late. A second answer to a repeated question changes nothing.
     fn subscribed(
         &mut self,
         from: Pid,
@@ -52,9 +59,7 @@ impl Session {
         master: MasterInfo,
         out: &mut Vec<Output>,
     ) {
-        let seeking =
-            matches!(self.phase, Phase::Subscribing { .. } | Phase::Waiting { .. } | Phase::Resolving { .. });
-        if !seeking || !self.asked.contains(&from) {
+        if !self.asks(&from) || self.phase == Phase::Subscribed {
             return;
         }
         if self.framework.id.as_ref().is_some_and(|known| *known != framework_id) {
@@ -62,12 +67,9 @@ impl Session {
         }
         tracing::info!(master = %from, framework = %framework_id, "subscribed");
         self.framework.id = Some(framework_id.clone());
-        for pid in std::mem::take(&mut self.asked).into_iter().filter(|pid| *pid != from) {
-            out.push(Output::Unlink { pid });
-        }
-        self.asked.insert(from.clone());
         self.attempts = 0;
-        self.phase = Phase::Subscribed { master: from };
+        self.complained = false;
+        self.phase = Phase::Subscribed;
         let callback = match std::mem::replace(&mut self.registered, true) {
             false => Callback::Registered { framework_id, master },
             true => Callback::Reregistered { master },

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use libactor::Pid;
+use libactor::detect::Leader;
 use protocol::messages::{Event, MasterInfo, ReconcileTask, Request, SchedulerCall};
 use protocol::{
     AgentId, ExecutorId, Filters, FrameworkId, KillPolicy, Offer, OfferId, Operation, Role, TaskId,
     TaskStatus, Uuid,
 };
 
-use super::MasterAddress;
 use crate::Status;
 
 /// Facts and requests.
@@ -18,12 +18,10 @@ use crate::Status;
 pub enum Input {
     /// The driver was started.
     Start,
-    /// The look-up that [`Output::Resolve`] asked for has come to something.
-    Resolved {
-        /// Which of the masters, by its place in the list.
-        index: usize,
-        /// Where it may be, best first; or why that is not known.
-        result: Result<Vec<Pid>, String>,
+    /// The leading master is known, has changed, or is unknown. Another epoch is another lead, also of the same actor.
+    MasterDetected {
+        /// Its actor, and the epoch it leads in.
+        master: Option<Leader>,
     },
     /// A master speaks.
     Master {
@@ -138,13 +136,6 @@ pub enum DriverCall {
 /// Imperatives.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Find out where a master is and report [`Input::Resolved`].
-    Resolve {
-        /// Its place in the list.
-        index: usize,
-        /// Its address.
-        address: MasterAddress,
-    },
     /// Report [`Input::Exited`] once when this actor is gone.
     Link {
         /// Which.

@@ -1,18 +1,22 @@
 //! The session of a scheduler with the leading master, as plain data.
 //!
 //! ```text
-//!          Start            Resolved             Subscribed
-//!  Idle ────────► Resolving ────────► Subscribing ────────► Subscribed
-//!                  ▲     │ not found    │ silent, gone           │ master gone: Disconnected
-//!                  │     ▼              ▼                        ▼
-//!                  └─── Waiting ◄────────────────────────────────┘
+//!          Start            leader detected            Subscribed
+//!  Idle ────────► Seeking ───────────────► Subscribing ────────────► Subscribed
+//!                    ▲                      ▲        │ silent, gone      │ master gone: Disconnected
+//!                    │                      │        ▼                   ▼
+//!                    │                      └───── Waiting ◄─────────────┘
+//!                    │                                │
+//!                    └──────── none leads ────────────┴── from Subscribed: Disconnected
 //!
+//!  any of these ── another leader, or another epoch: from Subscribed Disconnected ──► Subscribing
 //!  any ── Stop, Abort, a panic ──► Ended          any ── Error of the master ──► Failing ──► Ended
 //! ```
 //!
-//! The masters of the list are tried in turn: the first at once, the next as soon as one is silent or gone, and after a
-//! whole round without success there is a wait that doubles. Whoever answers leads. A subscription always carries
-//! the framework's id, once there is one, and the suppressed roles.
+//! Who leads is detected elsewhere ([`libactor::detect`]) and told: the session follows. A new leader is asked at once; one that is
+//! silent or gone is asked again after waits that double. Nobody else is listened to. Another epoch is another lead, also of the
+//! same master: it has forgotten who was subscribed. A subscription always carries the framework's id, once there is one, and the
+//! suppressed roles.
 //!
 //! Callbacks go out one at a time; the next one waits for [`Input::CallbackReturned`]. An update is acknowledged when its
 //! callback has returned, unless the framework acknowledges by itself. What waits for a slow scheduler is bounded:
@@ -28,7 +32,6 @@
 //! Calls made without a master are dropped, with three exceptions: suppressed and revived roles are remembered, tasks to be launched
 //! are reported lost (or dropped, to a framework that can tell), and a stop is a stop.
 
-mod address;
 mod calls;
 mod connect;
 mod events;
@@ -39,10 +42,10 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use libactor::detect::Leader;
 use libactor::{Machine, Pid, Random, Time};
 use protocol::{FrameworkInfo, Role, TaskId, Uuid};
 
-pub use address::{MasterAddress, MasterAddressError};
 pub use input::{Callback, DriverCall, Input, Output};
 
 use crate::Status;
@@ -56,8 +59,6 @@ use queue::CallbackQueue;
 pub struct SessionConfig {
     /// Who subscribes; with an id: a framework that was there before.
     pub framework: FrameworkInfo,
-    /// Where to look for the leading master; not empty.
-    pub masters: Vec<MasterAddress>,
     /// Whether an update is acknowledged when its callback has returned.
     pub implicit_acknowledgements: bool,
     /// Roles for which no offers are wanted at first.
@@ -70,17 +71,18 @@ pub struct SessionConfig {
 #[derive(Clone, Debug)]
 pub struct Session {
     framework: FrameworkInfo,
-    masters: Vec<MasterAddress>,
+    /// As detected.
+    leader: Option<Leader>,
+    /// Whether the end of the leader's actor will be reported.
+    linked: bool,
     implicit_acknowledgements: bool,
     suppressed: BTreeSet<Role>,
     random: Random,
     phase: Phase,
-    /// Attempts since the last subscription.
+    /// Attempts in a row that the leader did not answer.
     attempts: u32,
-    /// The next of `masters` to try.
-    next: usize,
-    /// Masters that a subscription was sent to and that have not exited since.
-    asked: BTreeSet<Pid>,
+    /// Whether the log says already that no master answers.
+    complained: bool,
     /// Whether `Registered` was delivered.
     registered: bool,
     callbacks: CallbackQueue,
@@ -91,12 +93,21 @@ pub struct Session {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
     Idle,
-    Resolving { index: usize, until: Time },
-    Subscribing { master: Pid, until: Time },
-    Subscribed { master: Pid },
-    Waiting { until: Time },
+    /// Nobody leads; `until` it is time to say so.
+    Seeking {
+        until: Option<Time>,
+    },
+    Subscribing {
+        until: Time,
+    },
+    Subscribed,
+    Waiting {
+        until: Time,
+    },
     Failing,
-    Ended { status: Status },
+    Ended {
+        status: Status,
+    },
 }
 
 /// The callback that has not returned yet.
@@ -111,22 +122,18 @@ enum Running {
 }
 
 impl Session {
-    /// A session that was not started.
-    ///
-    /// # Panics
-    /// If there are no masters.
+    /// A session that was not started, and knows no master.
     pub fn new(config: SessionConfig) -> Self {
-        assert!(!config.masters.is_empty(), "a session has masters to try");
         Self {
             framework: config.framework,
-            masters: config.masters,
+            leader: None,
+            linked: false,
             implicit_acknowledgements: config.implicit_acknowledgements,
             suppressed: config.suppressed_roles,
             random: Random::new(config.seed),
             phase: Phase::Idle,
             attempts: 0,
-            next: 0,
-            asked: BTreeSet::new(),
+            complained: false,
             registered: false,
             callbacks: CallbackQueue::default(),
             running: None,
@@ -140,19 +147,20 @@ impl Session {
             Phase::Idle => Status::NotStarted,
             Phase::Failing => Status::Aborted,
             Phase::Ended { status } => status,
-            Phase::Resolving { .. }
-            | Phase::Subscribing { .. }
-            | Phase::Subscribed { .. }
-            | Phase::Waiting { .. } => Status::Running,
+            Phase::Seeking { .. } | Phase::Subscribing { .. } | Phase::Subscribed | Phase::Waiting { .. } => {
+                Status::Running
+            }
         }
     }
 
     /// The master that it is subscribed at.
     pub fn master(&self) -> Option<&Pid> {
-        match &self.phase {
-            Phase::Subscribed { master } => Some(master),
-            _ => None,
-        }
+        self.leader.as_ref().filter(|_| self.phase == Phase::Subscribed).map(|leader| &leader.pid)
+    }
+
+    /// The master that was detected: the only one that is listened to.
+    pub fn leader(&self) -> Option<&Leader> {
+        self.leader.as_ref()
     }
 
     /// Who subscribes; the id is set once it is known.
@@ -183,9 +191,7 @@ impl Session {
 
     /// Ends the session.
     fn end(&mut self, status: Status, out: &mut Vec<Output>) {
-        for pid in std::mem::take(&mut self.asked) {
-            out.push(Output::Unlink { pid });
-        }
+        self.unlink(out);
         self.callbacks.clear();
         self.phase = Phase::Ended { status };
         out.push(Output::Terminate { status, error: self.error.clone() });
@@ -215,7 +221,7 @@ impl Machine for Session {
         }
         match input {
             Input::Start => self.start(now, out),
-            Input::Resolved { index, result } => self.resolved(now, index, result, out),
+            Input::MasterDetected { master } => self.detected(now, master, out),
             Input::Master { from, event } => self.master_speaks(from, event, out),
             Input::Exited { pid } => self.exited(now, &pid, out),
             Input::Call(call) => self.call(now, call, out),
@@ -234,10 +240,9 @@ impl Machine for Session {
 
     fn deadline(&self) -> Option<Time> {
         match self.phase {
-            Phase::Resolving { until, .. } | Phase::Subscribing { until, .. } | Phase::Waiting { until } => {
-                Some(until)
-            }
-            Phase::Idle | Phase::Subscribed { .. } | Phase::Failing | Phase::Ended { .. } => None,
+            Phase::Seeking { until } => until,
+            Phase::Subscribing { until } | Phase::Waiting { until } => Some(until),
+            Phase::Idle | Phase::Subscribed | Phase::Failing | Phase::Ended { .. } => None,
         }
     }
 
@@ -247,8 +252,9 @@ impl Machine for Session {
         }
         match self.phase {
             Phase::Waiting { .. } => self.attempt(now, out),
-            Phase::Resolving { .. } | Phase::Subscribing { .. } => self.attempt_failed(now, out),
-            Phase::Idle | Phase::Subscribed { .. } | Phase::Failing | Phase::Ended { .. } => {}
+            Phase::Subscribing { .. } => self.attempt_failed(now),
+            Phase::Seeking { .. } => self.lose_patience(),
+            Phase::Idle | Phase::Subscribed | Phase::Failing | Phase::Ended { .. } => {}
         }
     }
 
@@ -260,8 +266,10 @@ impl Machine for Session {
             .filter(|callback| matches!(callback, Callback::Update(status) if status.uuid.is_some()))
             .count();
         assert_eq!(tracked, self.callbacks.tracked_updates(), "every waiting update is known by its uuid");
-        if let Phase::Subscribed { master } = &self.phase {
-            assert!(self.asked.contains(master), "the master is linked");
+        assert!(!self.linked || self.leader.is_some(), "only the leader is linked to");
+        assert!(!matches!(self.phase, Phase::Seeking { .. }) || self.leader.is_none(), "a leader is asked");
+        if self.phase == Phase::Subscribed {
+            assert!(self.linked, "the master is linked");
             assert!(self.framework.id.is_some(), "a subscribed framework has an id");
         } else {
             assert!(

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use libactor::detect::Leader;
 use libactor::{Machine, Pid, Time};
 use protocol::messages::{Call, Event, MasterInfo, SchedulerCall};
 use protocol::{
@@ -57,22 +58,17 @@ struct Script {
 }
 
 impl Script {
-    /// `session masters=2 explicit id=f partition_aware roles=a,b suppressed=a`
+    /// `session explicit id=f partition_aware roles=a,b suppressed=a`
     fn session(&mut self, words: &[&str]) {
         let mut framework = FrameworkInfo::new("test");
         let mut config = SessionConfig {
             framework: framework.clone(),
-            masters: vec!["10.0.0.1:5050".parse().unwrap()],
             implicit_acknowledgements: true,
             suppressed_roles: BTreeSet::new(),
             seed: 1,
         };
         for word in words {
             match word.split_once('=').unwrap_or((word, "")) {
-                ("masters", count) => {
-                    let list = |number| format!("10.0.0.{number}:5050").parse().unwrap();
-                    config.masters = (1..=count.parse::<u32>().unwrap()).map(list).collect();
-                }
                 ("explicit", _) => config.implicit_acknowledgements = false,
                 ("id", id) => framework.id = Some(id.into()),
                 ("partition_aware", _) => {
@@ -120,13 +116,10 @@ fn input(words: &[&str]) -> Input {
     let from_master = |event| Input::Master { from: pid(words[1]), event };
     match words[0] {
         "start" => Input::Start,
-        "resolved" => {
-            let index = words[1].parse().unwrap();
-            let result = match words[2] {
-                "error" => Err("no such host".into()),
-                pids => Ok(pids.split(',').map(pid).collect()),
-            };
-            Input::Resolved { index, result }
+        "detected" => {
+            let epoch = words.get(2).map_or(1, |epoch| epoch.parse().unwrap());
+            let master = (words[1] != "none").then(|| Leader { pid: pid(words[1]), epoch });
+            Input::MasterDetected { master }
         }
         "subscribed" => from_master(Event::Subscribed {
             framework_id: words[2].into(),
@@ -201,7 +194,6 @@ fn driver_call(words: &[&str]) -> DriverCall {
 
 fn describe(output: &Output) -> String {
     match output {
-        Output::Resolve { index, address } => format!("resolve {index} {address}"),
         Output::Link { pid } => format!("link {}", short(pid)),
         Output::Unlink { pid } => format!("unlink {}", short(pid)),
         Output::Send { to, call } => {
@@ -286,10 +278,10 @@ fn random_inputs_keep_the_invariants() {
     const LINES: [&str; 30] = [
         "start",
         "start",
-        "resolved 0 m1",
-        "resolved 1 m2",
-        "resolved 0 m1,m2",
-        "resolved 1 error",
+        "detected m1 1",
+        "detected m1 2",
+        "detected m2 3",
+        "detected none",
         "subscribed m1 f",
         "subscribed m2 f",
         "offers m1 o1 o2",
@@ -320,7 +312,6 @@ fn random_inputs_keep_the_invariants() {
         let mut random = Random::new(seed);
         let mut session = Session::new(SessionConfig {
             framework: FrameworkInfo::new("test"),
-            masters: vec!["10.0.0.1:5050".parse().unwrap(), "10.0.0.2:5050".parse().unwrap()],
             implicit_acknowledgements: seed % 2 == 0,
             suppressed_roles: BTreeSet::new(),
             seed,

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
+use libactor::detect::{self, AnnouncerHandle, Leads};
 use libactor::{Me, Node, NodeConfig, Pid, Receive};
-use scheduler_driver::protocol::messages::{Call, Event, MasterInfo, SchedulerCall};
+use scheduler_driver::protocol::messages::{Call, Event, MASTERS, MasterInfo, SchedulerCall};
 use scheduler_driver::protocol::{
     Attributes, CommandInfo, FrameworkId, FrameworkInfo, Offer, OfferId, Resources, Role, Source, TaskInfo,
     TaskState, TaskStatus, Uuid,
@@ -20,6 +21,7 @@ struct Master {
     node: Node,
     me: Me,
     calls: mpsc::Receiver<(Pid, SchedulerCall)>,
+    announcer: AnnouncerHandle,
 }
 
 struct MasterActor(mpsc::Sender<(Pid, SchedulerCall)>);
@@ -50,11 +52,17 @@ impl Master {
             },
         )
         .unwrap();
-        Self { node, me: me.recv().unwrap(), calls }
+        let announcer = detect::announce(&node, MASTERS, leads(1, &node)).unwrap();
+        Self { node, me: me.recv().unwrap(), calls, announcer }
     }
 
     fn address(&self) -> String {
         self.node.address().to_string()
+    }
+
+    /// What it says of who leads.
+    async fn say(&self, epoch: u64, leader: &Node) {
+        self.announcer.announce(leads(epoch, leader)).await.unwrap();
     }
 
     /// The next call.
@@ -87,6 +95,10 @@ impl Master {
         self.tell(&driver, Event::Subscribed { framework_id: "f".into(), master, resubscribed: false });
         driver
     }
+}
+
+fn leads(epoch: u64, leader: &Node) -> Leads {
+    Leads { epoch, leader: Some(leader.pid("master")), members: Vec::new() }
 }
 
 async fn node() -> Node {
@@ -296,6 +308,7 @@ fn a_refusal_is_an_error_and_an_end() {
 fn a_driver_follows_the_leader_with_its_identity_and_its_suppressed_roles() {
     run(async {
         let (mut first, mut second) = (Master::start().await, Master::start().await);
+        second.say(1, &first.node).await;
         let (scheduler, mut seen) = Reporter::new();
         let own = node().await;
         let masters = format!("master@{},{}", first.address(), second.address());
@@ -309,8 +322,10 @@ fn a_driver_follows_the_leader_with_its_identity_and_its_suppressed_roles() {
         assert_eq!(seen.recv().await, Some(Seen::Registered));
         driver.suppress_offers([]);
         assert!(matches!(first.call().await.1.call, Call::Suppress { .. }));
-        first.node.shutdown().await;
+        // The first one does not know yet that it was deposed: what it says has no effect.
+        second.say(2, &second.node).await;
         assert_eq!(seen.recv().await, Some(Seen::Disconnected));
+        first.tell(&pid, Event::Update(update("t", TaskState::Running, 1)));
         // Tasks launched now are lost.
         let task = TaskInfo::command("t", "a".into(), Resources::default(), CommandInfo::shell("true"));
         let (from, framework, suppressed) = second.subscription().await;
@@ -325,9 +340,17 @@ fn a_driver_follows_the_leader_with_its_identity_and_its_suppressed_roles() {
         };
         second.tell(&from, Event::Subscribed { framework_id: "f".into(), master, resubscribed: true });
         assert_eq!(seen.recv().await, Some(Seen::Reregistered));
+        // Another epoch is another lead, also of the same master.
+        second.say(3, &second.node).await;
+        assert_eq!(seen.recv().await, Some(Seen::Disconnected));
+        assert_eq!(second.subscribe().await, from);
+        assert_eq!(seen.recv().await, Some(Seen::Reregistered));
+        // The master's process is gone.
+        second.node.shutdown().await;
+        assert_eq!(seen.recv().await, Some(Seen::Disconnected));
         driver.abort();
         assert_eq!(driver.ended().await, Status::Aborted);
-        second.node.shutdown().await;
+        first.node.shutdown().await;
         own.shutdown().await;
     });
 }

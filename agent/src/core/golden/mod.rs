@@ -69,6 +69,10 @@ impl World {
         self.now = until;
     }
 
+    fn note(&mut self, text: &str) {
+        writeln!(self.trace, "{text}").unwrap();
+    }
+
     fn print(&mut self, out: Vec<Output>, after: Option<Duration>) {
         for output in out {
             if let Output::Launch(spec) = &output {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use libactor::Pid;
+use libactor::detect::Leader;
 use protocol::messages::{AgentEvent, ExecutorCall, ExecutorCallKind};
 use protocol::{
     Capability, CommandInfo, ContainerId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Source,
@@ -18,9 +19,16 @@ pub(super) fn command(world: &mut World, line: &str) {
     match words.as_slice() {
         ["advance", duration] => world.advance(seconds(duration)),
         ["detect", "none"] => world.feed(Input::MasterDetected { master: None }),
-        ["detect", name] => world.feed(Input::MasterDetected { master: Some(pid(name)) }),
+        ["detect", name, epoch @ ..] => {
+            let epoch = epoch.first().map_or(1, |epoch| epoch.parse().unwrap());
+            world.feed(Input::MasterDetected { master: Some(Leader { pid: pid(name), epoch }) });
+        }
         ["exited", name] => world.feed(Input::Exited { pid: pid(name) }),
         ["leave"] => world.feed(Input::Leave),
+        ["counted"] => {
+            let ignored = world.agent.counters().ignored_master_messages;
+            world.note(&format!("messages of masters ignored: {ignored}"));
+        }
         ["launched", container, "error", rest @ ..] => {
             let container_id = container_id(world, container);
             world.feed(Input::Launched { container_id, result: Err(rest.join(" ")) });

@@ -1,3 +1,4 @@
+use libactor::detect::Leader;
 use libactor::{Machine, Pid, Time};
 use protocol::messages::{AgentCall, AgentEvent, ExecutorCallKind};
 use protocol::{AgentInfo, CommandInfo, Source, TaskInfo, TaskState, TaskStatus, Uuid};
@@ -25,7 +26,7 @@ impl World {
         let agent = Agent::new(AgentConfig::new(own, info, ""), 1, Time::default());
         let mut world =
             Self { agent, master: master.clone(), launched: None, forgotten: Vec::new(), next: 0 };
-        world.feed(Input::MasterDetected { master: Some(master) });
+        world.feed(Input::MasterDetected { master: Some(Leader { pid: master, epoch: 1 }) });
         world.master(AgentEvent::Registered { agent_id: "S".into(), ping_timeout: Default::default() });
         world
     }
@@ -149,8 +150,7 @@ fn all_rings_together_are_bounded() {
 #[test]
 fn a_task_stays_with_its_run() {
     let mut world = World::new();
-    world.feed(Input::MasterDetected { master: None });
-    world.feed(Input::MasterDetected { master: Some(world.master.clone()) });
+    world.feed(Input::Exited { pid: world.master.clone() });
     let (task_id, old) = world.run("F", "e");
     world.feed(Input::Launched { container_id: old.unwrap(), result: Err("no".into()) });
     let (other, _) = world.run("F", "e");

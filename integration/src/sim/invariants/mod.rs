@@ -7,9 +7,18 @@
 //! | `states.rs` | tasks move legally, and what has ended stays ended |
 //! | `updates.rs` | every update reaches its framework at least once, and a task's updates in order |
 //! | `views.rs` | once all is calm, framework, master, agent and processes agree |
+//! | `leads.rs` | one leader a term |
+//! | `ledger.rs` | registries agree, by the index that is applied and their bytes |
+//! | `kept.rs` | what was acknowledged is in the registry of every later leader |
+//! | `masters.rs` | once all is calm, one master leads, and all others have its registry |
 //!
-//! The checkers judge by what is sent and delivered where they can, so that they do not share a machine's errors.
+//! That nobody heeds a master that was deposed is seen where it would be heeded: by the hosts of agents and frameworks, and in
+//! `offers.rs`. The checkers judge by what is sent and delivered where they can, so that they do not share a machine's errors.
 
+mod kept;
+mod leads;
+mod ledger;
+mod masters;
 mod offers;
 mod resources;
 mod states;
@@ -21,6 +30,10 @@ use libactor::sim::Seen;
 
 use super::{Cluster, Message};
 
+pub use kept::Kept;
+pub use leads::Leads;
+pub use ledger::Ledger;
+pub use masters::Agreement;
 pub use offers::Offers;
 pub use resources::WithinTotal;
 pub use states::States;
@@ -33,8 +46,23 @@ pub trait Invariant {
     fn seen(&mut self, _now: Time, _seen: &Seen<'_, Message>) {}
 
     /// Looks at the whole cluster, between events.
-    fn always(&self, _cluster: &Cluster) {}
+    fn always(&mut self, _cluster: &Cluster) {}
 
-    /// Looks at the whole cluster when the faults have been off for long.
-    fn converged(&self, _cluster: &Cluster) {}
+    /// Looks at the whole cluster when the faults are off: what has not come to rest.
+    ///
+    /// # Errors
+    /// What that is. After long enough there must be none.
+    fn converged(&self, _cluster: &Cluster) -> Result<(), String> {
+        Ok(())
+    }
 }
+
+/// Leaves with the text unless something holds.
+macro_rules! ensure {
+    ($holds:expr, $($text:tt)+) => {
+        if !$holds {
+            return Err(format!($($text)+));
+        }
+    };
+}
+use ensure;

@@ -2,15 +2,15 @@
 
 use super::Invariant;
 use crate::sim::Cluster;
+use crate::sim::master::MasterHost;
 
 /// Offered and used resources of every agent.
 #[derive(Debug, Default)]
 pub struct WithinTotal;
 
 impl Invariant for WithinTotal {
-    fn always(&self, cluster: &Cluster) {
-        let Some(master) = cluster.master() else { return };
-        for agent in master.agents() {
+    fn always(&mut self, cluster: &Cluster) {
+        for agent in cluster.leading().flat_map(MasterHost::agents) {
             let taken = agent.offered.clone() + agent.used.clone();
             assert!(
                 agent.total.contains(&taken),

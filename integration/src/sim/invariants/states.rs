@@ -9,11 +9,20 @@ use protocol::{TaskId, TaskState, TaskStatus, Uuid};
 
 use super::Invariant;
 use crate::sim::Message;
+use crate::sim::framework::Heeds;
 
 /// What frameworks were told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct States {
+    heeds: Heeds,
     tasks: BTreeMap<TaskId, Told>,
+}
+
+impl States {
+    /// Nothing yet.
+    pub fn new(heeds: Heeds) -> Self {
+        Self { heeds, tasks: BTreeMap::new() }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -28,8 +37,9 @@ struct Told {
 impl Invariant for States {
     fn seen(&mut self, _now: Time, seen: &Seen<'_, Message>) {
         match seen {
-            Seen::Delivered { message, .. } => {
-                let Some(Event::Update(status)) = message.event() else { return };
+            Seen::Delivered { from, to, message } => {
+                let heeds = self.heeds.borrow();
+                let Some(Event::Update(status)) = message.told(from, to, &heeds) else { return };
                 let told = self.tasks.entry(status.task_id.clone()).or_default();
                 match status.uuid {
                     Some(uuid) => told.by_agent(uuid, status),

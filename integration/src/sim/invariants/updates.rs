@@ -7,12 +7,14 @@ use libactor::{Pid, Time};
 use protocol::messages::{AgentCall, AgentEvent, Call, Event, SchedulerCall};
 use protocol::{FrameworkId, TaskId, Uuid};
 
-use super::Invariant;
+use super::{Invariant, ensure};
+use crate::sim::framework::Heeds;
 use crate::sim::{Cluster, Message};
 
 /// Updates on their way from agents to frameworks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Updates {
+    heeds: Heeds,
     streams: BTreeMap<TaskId, Stream>,
     /// Updates that the master has acknowledged in the place of their frameworks.
     unheard: Vec<(FrameworkId, TaskId)>,
@@ -66,8 +68,9 @@ impl Invariant for Updates {
                     self.unheard.push((framework_id.clone(), task_id.clone()));
                 }
             }
-            Seen::Delivered { message, .. } => {
-                if let Some(Event::Update(status)) = message.event()
+            Seen::Delivered { from, to, message } => {
+                let told = message.told(from, to, &self.heeds.borrow()).cloned();
+                if let Some(Event::Update(status)) = told
                     && let Some(uuid) = status.uuid
                 {
                     self.delivered(&status.task_id, uuid);
@@ -86,11 +89,11 @@ impl Invariant for Updates {
         }
     }
 
-    fn converged(&self, cluster: &Cluster) {
+    fn converged(&self, cluster: &Cluster) -> Result<(), String> {
         // A framework that knows how a task has ended is not bothered with how it came there.
         for (framework_id, task_id) in &self.unheard {
             let settled = !cluster.is_current(framework_id) || cluster.knows_end(task_id);
-            assert!(settled, "an update of {task_id} is acknowledged, but not by its framework");
+            ensure!(settled, "an update of {task_id} is acknowledged, but not by its framework");
         }
         let owed = |sent: &Sent| {
             let settled = self.settled.contains(&sent.uuid);
@@ -99,13 +102,19 @@ impl Invariant for Updates {
         for (task_id, stream) in &self.streams {
             for sent in stream.sent.iter().filter(|sent| owed(sent)) {
                 let came = stream.delivered.contains(&sent.uuid) || cluster.knows_end(task_id);
-                assert!(came, "update {} of {task_id} has never reached its framework", sent.uuid);
+                ensure!(came, "update {} of {task_id} has never reached its framework", sent.uuid);
             }
         }
+        Ok(())
     }
 }
 
 impl Updates {
+    /// Nothing yet.
+    pub fn new(heeds: Heeds) -> Self {
+        Self { heeds, streams: BTreeMap::new(), unheard: Vec::new(), settled: BTreeSet::new() }
+    }
+
     fn delivered(&mut self, task_id: &TaskId, uuid: Uuid) {
         let stream = self.streams.entry(task_id.clone()).or_default();
         let place = stream.sent.iter().position(|sent| sent.uuid == uuid);

@@ -107,7 +107,8 @@ fn what_no_update_has_told_yet_is_not_told_by_reconciliation() {
     let framework = FrameworkInfo { id: Some("F".into()), ..FrameworkInfo::new("f") };
     let call = |call| SchedulerCall { framework_id: Some("F".into()), call };
     let subscribe = call(Call::Subscribe { framework, suppressed_roles: BTreeSet::new() });
-    feed(&mut master, Input::Scheduler { from: scheduler.clone(), call: subscribe });
+    let out = feed(&mut master, Input::Scheduler { from: scheduler.clone(), call: subscribe });
+    feed(&mut master, Input::Applied { operation: operations(&out).remove(0) });
     let task = Task {
         name: String::new(),
         task_id: "t".into(),

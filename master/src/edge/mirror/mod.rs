@@ -195,10 +195,9 @@ impl Mirror {
         }
         if touched.elsewhere {
             self.snapshot.unreachable_agents = master.unreachable_agent_count();
-            // They only ever grow fewer.
-            if self.snapshot.recovered_agents.len() != master.recovered_agents().len() {
-                self.snapshot.recovered_agents =
-                    Arc::new(master.recovered_agents().values().cloned().collect());
+            let (before, now) = (self.snapshot.recovered_agents.iter(), master.recovered_agents().values());
+            if before.len() != now.len() || before.zip(now.clone()).any(|(a, b)| !Arc::ptr_eq(a, b)) {
+                self.snapshot.recovered_agents = Arc::new(now.cloned().collect());
             }
         }
     }
@@ -219,6 +218,7 @@ pub(crate) fn agent_view(agent: &Agent) -> AgentView {
         version: agent.version.clone(),
         connected: agent.connected,
         active: agent.active(),
+        deactivated: agent.deactivated,
         registered_at: agent.registered_at,
         reregistered_at: agent.reregistered_at,
         used: agent.used.clone(),

@@ -24,9 +24,7 @@ pub(super) async fn answer(api: &Api, call: &Call) -> HttpResponse {
         | Type::DestroyVolumes
         | Type::GrowVolume
         | Type::ShrinkVolume => on_agent(api, agent_of(call), NO_SUCH_AGENT, name).await,
-        Type::DrainAgent | Type::DeactivateAgent | Type::ReactivateAgent => {
-            on_agent(api, agent_of(call), "Unknown agent", name).await
-        }
+        Type::DrainAgent => on_agent(api, agent_of(call), "Unknown agent", name).await,
         Type::StartMaintenance => {
             machines(&call.start_maintenance.clone().unwrap_or_default().machines, name)
         }
@@ -53,9 +51,7 @@ fn agent_of(call: &Call) -> AgentId {
     let grow = call.grow_volume.as_ref().and_then(|call| call.agent_id.as_ref());
     let shrink = call.shrink_volume.as_ref().and_then(|call| call.agent_id.as_ref());
     let drain = call.drain_agent.as_ref().map(|call| &call.agent_id);
-    let deactivate = call.deactivate_agent.as_ref().map(|call| &call.agent_id);
-    let reactivate = call.reactivate_agent.as_ref().map(|call| &call.agent_id);
-    let all = [reserve, unreserve, create, destroy, grow, shrink, drain, deactivate, reactivate];
+    let all = [reserve, unreserve, create, destroy, grow, shrink, drain];
     let named = all.into_iter().flatten().next();
     named.map_or_else(|| AgentId::from(""), |id| AgentId::from(id.value.as_str()))
 }

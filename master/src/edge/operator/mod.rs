@@ -33,9 +33,6 @@ pub(crate) const PATH: &str = "/api/v1";
 
 /// Answers a request. The order of what is judged is Mesos's.
 pub(crate) async fn respond(api: Arc<Api>, request: HttpRequest) -> HttpResponse {
-    if let Some(redirect) = api.leader.redirect(PATH) {
-        return redirect;
-    }
     let format = match negotiate::request(request.method.as_str(), request.header("content-type")) {
         Ok(format) => format,
         Err(refusal) => return refuse(refusal),
@@ -95,6 +92,14 @@ async fn answer(api: &Arc<Api>, call: Call, format: Format) -> HttpResponse {
             let id = call.mark_agent_gone.unwrap_or_default().agent_id;
             ask(api, OperatorRequest::MarkAgentGone { agent_id: id.value.into() }).await
         }
+        Type::DeactivateAgent => {
+            let id = call.deactivate_agent.unwrap_or_default().agent_id;
+            ask(api, OperatorRequest::DeactivateAgent { agent_id: id.value.into() }).await
+        }
+        Type::ReactivateAgent => {
+            let id = call.reactivate_agent.unwrap_or_default().agent_id;
+            ask(api, OperatorRequest::ReactivateAgent { agent_id: id.value.into() }).await
+        }
         Type::Unknown
         | Type::ReserveResources
         | Type::UnreserveResources
@@ -108,8 +113,6 @@ async fn answer(api: &Arc<Api>, call: Call, format: Format) -> HttpResponse {
         | Type::StartMaintenance
         | Type::StopMaintenance
         | Type::DrainAgent
-        | Type::DeactivateAgent
-        | Type::ReactivateAgent
         | Type::GetQuota
         | Type::UpdateQuota
         | Type::SetQuota

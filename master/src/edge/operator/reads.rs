@@ -133,7 +133,8 @@ fn frameworks<F: Fields>(fields: &mut F, snapshot: &Snapshot) -> io::Result<()> 
 fn agents<F: Fields>(fields: &mut F, snapshot: &Snapshot) -> io::Result<()> {
     let registered = snapshot.agents.values().map(|view| messages::agent(view, snapshot.load(&view.id)));
     fields.list("agents", 1, registered)?;
-    fields.list("recovered_agents", 2, snapshot.recovered_agents.iter().map(messages::agent_info))
+    let recovered = snapshot.recovered_agents.iter().map(|agent| messages::agent_info(agent));
+    fields.list("recovered_agents", 2, recovered)
 }
 
 fn roles<F: Fields>(fields: &mut F, snapshot: &Snapshot) -> io::Result<()> {

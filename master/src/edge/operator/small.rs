@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use libactor::Time;
 use libactor::files::FileInfo;
 use libactor::http::{HttpResponse, StatusCode};
 use protocol::UnixTime;
@@ -57,11 +58,11 @@ async fn of_snapshot(api: &Api, call: &Call, format: Format) -> HttpResponse {
         let r#type = Some(response::Type::GetWeights.into());
         return ok(&Response { r#type, get_weights, ..Response::default() }, format);
     }
-    let started = UnixTime(snapshot.started_at.as_nanos()).as_secs_f64();
+    let seconds = |time: Time| Some(UnixTime(time.as_nanos()).as_secs_f64());
     let get_master = response::GetMaster {
         master_info: Some(messages::master_info(&snapshot.info)),
-        start_time: Some(started),
-        elected_time: Some(started),
+        start_time: seconds(api.about.started_at),
+        elected_time: seconds(snapshot.started_at),
     };
     let r#type = Some(response::Type::GetMaster.into());
     ok(&Response { r#type, get_master: Some(get_master), ..Response::default() }, format)

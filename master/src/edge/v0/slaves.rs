@@ -31,8 +31,9 @@ impl Serialize for Page<'_> {
 /// Agents that are waited for.
 pub(crate) fn recovered<'a>(snapshot: &'a Snapshot, filter: &'a Filter) -> impl Serialize + 'a {
     List(move || {
-        let named = |agent: &&protocol::AgentInfo| agent.id.as_ref().is_none_or(|id| filter.agent(id));
-        snapshot.recovered_agents.iter().filter(named).map(wire_json::recovered_agent)
+        let agents = snapshot.recovered_agents.iter().map(|agent| &**agent);
+        let named = agents.filter(|agent| agent.id.as_ref().is_none_or(|id| filter.agent(id)));
+        named.map(wire_json::recovered_agent)
     })
 }
 
@@ -69,7 +70,7 @@ impl Slave<'_> {
         map.serialize_entry("reserved_resources", &Object(shown))?;
         map.serialize_entry("unreserved_resources", &Summary(&info.resources.filtered(unreserved)))?;
         map.serialize_entry("active", &agent.active)?;
-        map.serialize_entry("deactivated", &false)?;
+        map.serialize_entry("deactivated", &agent.deactivated)?;
         map.serialize_entry("version", &agent.version)?;
         map.serialize_entry("capabilities", &CAPABILITIES)
     }

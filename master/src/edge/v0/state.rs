@@ -20,7 +20,7 @@ impl Serialize for Page<'_> {
         let info = &snapshot.info;
         let mut map = serializer.serialize_map(None)?;
         write_version(&about.version, &mut map)?;
-        map.serialize_entry("start_time", &seconds(Some(snapshot.started_at)))?;
+        map.serialize_entry("start_time", &seconds(Some(about.started_at)))?;
         map.serialize_entry("elected_time", &seconds(Some(snapshot.started_at)))?;
         map.serialize_entry("id", &info.id)?;
         map.serialize_entry("pid", &info.pid)?;
@@ -48,7 +48,7 @@ impl Serialize for Page<'_> {
     }
 }
 
-/// Who leads: this master, as long as there is no other.
+/// Who leads: this master, or it would have sent on who asks.
 #[derive(serde::Serialize)]
 struct Leader<'a> {
     id: &'a protocol::MasterId,

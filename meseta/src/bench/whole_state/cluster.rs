@@ -40,8 +40,10 @@ impl Cluster {
     pub(super) async fn start(size: Size) -> Result<Self, Box<dyn Error>> {
         let node =
             Node::bind(NodeConfig { delegate: Some(master::NAME.into()), ..NodeConfig::default() }).await?;
-        let start = master::Start::in_memory(master::core::MasterConfig::default(), 1);
-        let master = master::start(&node, start)?.pid().clone();
+        let start = master::Start::alone(&node, master::core::MasterConfig::default(), 1);
+        let master = master::start(&node, start)?;
+        master.leads().await;
+        let master = master.pid();
         let (marks, mut reports) = mpsc::channel(size.agents);
         for index in 0..size.agents {
             let (asked, marks) = (master.clone(), marks.clone());

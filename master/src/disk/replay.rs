@@ -1,0 +1,238 @@
+//! What a journal's values mean: the log, Raft's state, who it is. Pure; what is wrong is found here.
+
+use std::collections::VecDeque;
+
+use super::error::Fault;
+use super::journal::{Contents, Key, Value, join};
+use super::record::{Part, decode};
+use crate::replication::{Entry, HardState, Identity, SnapshotPosition};
+
+/// A record that is kept: where, and up to which index its entries go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) sequence: u64,
+    pub(super) values: u16,
+    /// 0: it has none.
+    pub(super) last_index: u64,
+}
+
+impl Extent {
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> + use<> {
+        let sequence = self.sequence;
+        (0..self.values).map(move |part| (sequence, part))
+    }
+}
+
+/// What the records say, one after the other.
+#[derive(Debug, PartialEq)]
+pub(super) struct Replayed {
+    pub(super) identity: Identity,
+    pub(super) hard_state: HardState,
+    /// Of the snapshot that counts.
+    pub(super) snapshot: SnapshotPosition,
+    /// The log behind it.
+    pub(super) entries: Vec<Entry>,
+    /// The records that are kept.
+    pub(super) extents: VecDeque<Extent>,
+    /// Values that mean nothing any more.
+    pub(super) void: Vec<Key>,
+    /// The number of the next record.
+    pub(super) next: u64,
+    /// Why and where its tail was cut, if it was.
+    pub(super) cut: Option<Cut>,
+}
+
+/// A tail that was cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// The first record that is gone.
+    pub(super) sequence: u64,
+    /// The last index that is left.
+    pub(super) index: u64,
+    pub(super) why: String,
+}
+
+/// One record as it was found.
+struct Found {
+    sequence: u64,
+    values: u16,
+    parts: Result<Vec<Part>, String>,
+}
+
+/// Reads what a journal held; `None`: nothing.
+pub(super) fn replay(contents: Contents) -> Result<Option<Replayed>, Fault> {
+    let mark = contents.mark;
+    let mut found = find(&contents.values)?;
+    let mut void: Vec<Key> = Vec::new();
+    let first = first_record(&found);
+    void.extend(
+        contents
+            .values
+            .iter()
+            .take_while(|value| value.sequence < first)
+            .map(|value| (value.sequence, value.part)),
+    );
+    found.retain(|record| record.sequence >= first);
+    if found.is_empty() {
+        return if mark == 0 {
+            Ok(None)
+        } else {
+            Err(Fault::Damaged(format!("its journal is empty, and had {mark} records")))
+        };
+    }
+    let cut = check(&mut found, first, mark)?;
+    if let Some((sequence, _)) = cut {
+        void.extend(
+            contents
+                .values
+                .iter()
+                .filter(|value| value.sequence >= sequence)
+                .map(|value| (value.sequence, value.part)),
+        );
+    }
+    let next = found.last().map_or(first, |record| record.sequence + 1);
+    let mut reading = Reading::default();
+    for record in found {
+        reading.record(record)?;
+    }
+    reading.end(void, next, cut).map(Some)
+}
+
+/// Puts values together to records.
+fn find(values: &[Value]) -> Result<Vec<Found>, Fault> {
+    let mut found = Vec::new();
+    for values in values.chunk_by(|a, b| a.sequence == b.sequence) {
+        let sequence = values[0].sequence;
+        let parts = match join(sequence, values).map(|record| decode(&record)) {
+            Ok(Ok(parts)) => Ok(parts),
+            Err(what) | Ok(Err(Fault::Damaged(what))) => Err(what),
+            Ok(Err(newer)) => return Err(newer),
+        };
+        found.push(Found { sequence, values: u16::try_from(values.len()).unwrap_or(u16::MAX), parts });
+    }
+    Ok(found)
+}
+
+/// The first record that means something, as the newest one that names it says.
+fn first_record(found: &[Found]) -> u64 {
+    let parts = found.iter().filter_map(|record| record.parts.as_ref().ok()).flatten();
+    let named = parts.filter_map(|part| match part {
+        Part::First(sequence) => Some(*sequence),
+        _ => None,
+    });
+    named.max().unwrap_or(1)
+}
+
+/// Looks for what is missing or bad. A bad tail that was never durable is taken off, and told.
+fn check(found: &mut Vec<Found>, first: u64, mark: u64) -> Result<Option<(u64, String)>, Fault> {
+    let bad = |sequence: u64, why: &str| format!("record {sequence} of its journal is bad: {why}");
+    let good = found.iter().rposition(|record| record.parts.is_ok());
+    let tail = found.split_off(good.map_or(0, |last| last + 1));
+    let mut expected = first;
+    for record in found.iter() {
+        if record.sequence != expected {
+            let (from, to) = (expected, record.sequence - 1);
+            return Err(Fault::Damaged(format!("the records {from} to {to} of its journal are missing")));
+        }
+        if let Err(why) = &record.parts {
+            return Err(Fault::Damaged(format!("{}; good ones follow", bad(record.sequence, why))));
+        }
+        expected += 1;
+    }
+    let cut = tail.into_iter().next().map(|record| (record.sequence, record.parts.err().unwrap_or_default()));
+    if let Some((sequence, why)) = cut.as_ref().filter(|(sequence, _)| *sequence <= mark) {
+        return Err(Fault::Damaged(format!("{}, and it was durable", bad(*sequence, why))));
+    }
+    if expected <= mark {
+        let last = expected - 1;
+        return Err(Fault::Damaged(format!(
+            "its journal ends with record {last}, and was durable up to {mark}"
+        )));
+    }
+    match &cut {
+        Some((sequence, why)) if found.is_empty() => {
+            Err(Fault::Damaged(format!("{}, and no other is there", bad(*sequence, why))))
+        }
+        _ => Ok(cut),
+    }
+}
+
+/// The state that records add up to.
+#[derive(Default)]
+struct Reading {
+    identity: Option<Identity>,
+    hard_state: Option<HardState>,
+    snapshot: Option<SnapshotPosition>,
+    log: VecDeque<Entry>,
+    extents: VecDeque<Extent>,
+}
+
+impl Reading {
+    fn record(&mut self, record: Found) -> Result<(), Fault> {
+        let sequence = record.sequence;
+        let mut extent = Extent { sequence, values: record.values, last_index: 0 };
+        for part in record.parts.expect("bad records were taken off, or refused") {
+            match part {
+                Part::Identity(identity) => self.identity = Some(identity),
+                Part::HardState(hard_state) => self.hard_state = Some(hard_state),
+                Part::Snapshot { position, replaces_log } => {
+                    if replaces_log {
+                        self.log.clear();
+                    }
+                    self.snapshot = Some(position);
+                }
+                Part::First(_) => {}
+                Part::Entries(entries) => {
+                    extent.last_index = entries.last().map_or(0, |entry| entry.index).max(extent.last_index);
+                    self.entries(entries)
+                        .map_err(|fault| fault.map(|what| format!("record {sequence}: {what}")))?;
+                }
+            }
+        }
+        self.extents.push_back(extent);
+        Ok(())
+    }
+
+    fn entries(&mut self, entries: Vec<Entry>) -> Result<(), Fault> {
+        let Some(first) = entries.first().map(|entry| entry.index) else { return Ok(()) };
+        while self.log.back().is_some_and(|last| last.index >= first) {
+            self.log.pop_back();
+        }
+        if let Some(last) = self.log.back().filter(|last| last.index + 1 != first) {
+            let last = last.index;
+            return Err(Fault::Damaged(format!("entry {first} follows entry {last} in its log")));
+        }
+        self.log.extend(entries);
+        Ok(())
+    }
+
+    fn end(self, void: Vec<Key>, next: u64, cut: Option<(u64, String)>) -> Result<Replayed, Fault> {
+        let missing = |what: &str| Fault::Damaged(format!("no record of its journal holds {what}"));
+        let identity = self.identity.ok_or_else(|| missing("who it is"))?;
+        let mut hard_state = self.hard_state.ok_or_else(|| missing("its term"))?;
+        let snapshot = self.snapshot.ok_or_else(|| missing("its snapshot's name"))?;
+        let mut entries = Vec::from(self.log);
+        let last = entries.last().map_or(0, |entry| entry.index).max(snapshot.index);
+        entries.retain(|entry| entry.index > snapshot.index);
+        if let Some(first) =
+            entries.first().map(|entry| entry.index).filter(|first| *first != snapshot.index + 1)
+        {
+            let index = snapshot.index;
+            let what =
+                format!("its snapshot goes up to entry {index}, and its log begins with entry {first}");
+            return Err(Fault::Damaged(what));
+        }
+        if hard_state.commit > last {
+            let commit = hard_state.commit;
+            let what = format!("its log ends with entry {last}, and entry {commit} was committed");
+            return Err(Fault::Damaged(match cut {
+                Some((sequence, why)) => format!("{what}; record {sequence} of its journal is bad: {why}"),
+                None => what,
+            }));
+        }
+        // What a snapshot holds is committed.
+        hard_state.commit = hard_state.commit.max(snapshot.index);
+        let cut = cut.map(|(sequence, why)| Cut { sequence, index: last, why });
+        Ok(Replayed { identity, hard_state, snapshot, entries, extents: self.extents, void, next, cut })
+    }
+}

@@ -1,0 +1,149 @@
+//! Compares what a master was started with to what its cluster says, once somebody leads: the cluster's word counts.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use libactor::Node;
+use master::group::{GroupHandle, MembersAnswer};
+use master::registry::MemberId;
+use master::replication::{Disposition, MembersRequest, Status};
+
+use super::super::masters::line::{Lines, replica_at};
+use super::advice;
+use super::member::{Begin, Plan, listed};
+use crate::flags::Flags;
+
+/// How long the replica beside us may take to say what it knows.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits until somebody leads, and warns of what differs.
+pub async fn when_led(node: Node, handle: GroupHandle, flags: Flags, plan: Plan) {
+    let mut standing = handle.standing();
+    if standing.wait_for(|standing| *standing != Disposition::Leaderless).await.is_err() {
+        return;
+    }
+    let lines = Lines::on(&node);
+    let asked = lines.ask(&handle.replica(), MembersRequest::Status, PATIENCE).await;
+    if let Ok(MembersAnswer::Status(status)) = asked {
+        let address = status.masters.iter().find(|member| member.id == status.id);
+        let resolved = match address {
+            Some(member) => replica_at(&member.address).await.ok().map(|pid| pid.address()),
+            None => None,
+        };
+        for difference in differences(&flags, &plan, &status, node.address(), resolved) {
+            tracing::warn!("{difference}");
+        }
+    }
+    lines.close().await;
+}
+
+/// What is to be said to the operator. `own` is where this master is reached, `resolved` the address that the cluster has for it,
+/// looked up.
+pub fn differences(
+    flags: &Flags,
+    plan: &Plan,
+    status: &Status,
+    own: SocketAddr,
+    resolved: Option<SocketAddr>,
+) -> Vec<String> {
+    let members: BTreeMap<MemberId, String> =
+        status.masters.iter().map(|member| (member.id, member.address.clone())).collect();
+    let mut said = Vec::new();
+    if let Begin::Founder(peers) = &plan.begin
+        && *peers != members
+    {
+        said.push(format!(
+            "the flag '--peers={}' is not heeded: the masters of this cluster are {}, which 'meseta masters add' and \
+             'meseta masters remove' change",
+            listed(peers),
+            listed(&members)
+        ));
+    }
+    said.extend(advice::quorum(flags, members.len()));
+    if !matches!(plan.begin, Begin::Founder(_)) {
+        said.extend(advice::even(members.len()));
+    }
+    let id = status.id;
+    if let Some(address) = members.get(&id)
+        && resolved != Some(own)
+    {
+        said.push(format!(
+            "this master is reached at {own}, and the others look for it at {address}: start it with --ip and --port (or \
+             --advertise_ip and --advertise_port) that lead there, or 'meseta masters replace {id} {id}={own}' once its \
+             work directory is new"
+        ));
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use master::replication::{MasterRole, MasterStatus};
+
+    use super::super::FLAGS;
+    use super::*;
+    use crate::flags::{Arguments, Surroundings};
+
+    fn said(words: &[&str], members: &[&str], resolved: &str) -> Vec<String> {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        let flags = Flags::load("master", FLAGS, Arguments::None, &words, &Surroundings::default()).unwrap();
+        let plan = Plan::of(&flags, 5050).unwrap();
+        let member = |(at, address): (usize, &&str)| MasterStatus {
+            id: MemberId(at as u64 + 1),
+            address: (*address).to_owned(),
+            role: MasterRole::Follower,
+            matched: None,
+            active: None,
+        };
+        let status = Status {
+            cluster: None,
+            id: MemberId(1),
+            term: 1,
+            leader: None,
+            commit: 1,
+            applied: 1,
+            log: (1, 1),
+            snapshot: (0, 0),
+            masters: members.iter().enumerate().map(member).collect(),
+            change: None,
+        };
+        differences(&flags, &plan, &status, "10.0.0.1:5050".parse().unwrap(), resolved.parse().ok())
+    }
+
+    #[test]
+    fn what_agrees_is_not_mentioned_and_what_does_not_is_told_once_each() {
+        let (three, two) = (["a:5050", "b:5050", "c:5050"], ["a:5050", "b:5050"]);
+        let peers = "--peers=3=c:5050,1=a:5050,2=b:5050";
+        let own = "10.0.0.1:5050";
+        assert_eq!(said(&["--id=1", peers], &three, own), [""; 0]);
+        assert_eq!(said(&[], &three[..1], own), [""; 0]);
+        for (words, members, resolved, expected) in [
+            (
+                &["--id=1", peers][..],
+                &two[..],
+                own,
+                "the masters of this cluster are 1=a:5050,2=b:5050, which",
+            ),
+            (
+                &["--quorum=2"],
+                &three,
+                own,
+                "'--quorum=2' is not needed: a majority of the 3 members, which is 2",
+            ),
+            (
+                &["--quorum=3"],
+                &three,
+                own,
+                "'--quorum=3' is not heeded: a majority of the 3 members, which is 2",
+            ),
+            (&[], &two, own, "2 masters survive the loss of 0"),
+            (&[], &three, "10.0.0.9:5050", "reached at 10.0.0.1:5050, and the others look for it at a:5050"),
+            (&[], &three, "", "reached at 10.0.0.1:5050, and the others look for it at a:5050"),
+        ] {
+            let said = said(words, members, resolved);
+            assert_eq!(said.len(), 1, "{words:?}: {said:?}");
+            assert!(said[0].contains(expected), "{words:?}: {said:?}");
+        }
+    }
+}
