@@ -183,6 +183,10 @@ fn appended(message: &RaftMessage) -> Result<Vec<eraftpb::Entry>, Odd> {
     if message.entries.len() > MAX_ENTRIES_PER_MESSAGE {
         return Err("too many entries");
     }
+    // Raft takes term 0 for that of whatever it does not have, and commits what is not there.
+    if (message.log_term == 0) != (message.index == 0) {
+        return Err("a place without its term");
+    }
     let (mut index, mut term) = (message.index, message.log_term);
     for entry in &message.entries {
         index += 1;

@@ -57,9 +57,11 @@ pub const SNAPSHOT_ELECTIONS: u64 = 8;
 pub const CATCH_UP_ELECTIONS: u64 = 1200;
 /// A change of members that is proposed is to be applied within so many election timeouts.
 pub const CHANGE_ELECTIONS: u64 = 120;
+/// A master that was let go has so many election timeouts to hear of it from the log, before it is told.
+pub const LET_GO_ELECTIONS: u64 = 4;
 /// The next leader is to lead within so many election timeouts.
 pub const TRANSFER_ELECTIONS: u64 = 6;
 /// A new master votes when it lacks at most so many entries.
 pub const CATCH_UP_ENTRIES: u64 = 64;
 /// While a follower pulls a snapshot the next one waits, until the log is so many times longer than it should be.
-pub const PATIENCE_WITH_PULLERS: u64 = 4;
+pub const PATIENCE_WITH_PULLERS: u64 = 8;

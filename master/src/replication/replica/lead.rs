@@ -155,6 +155,13 @@ impl Replica {
 
     /// Where it stands now, if that has changed.
     pub(super) fn say_where_it_stands(&mut self, out: &mut Vec<Output>) {
+        let raft = &self.node.raft;
+        let announced = self.lead.as_ref().is_some_and(|lead| lead.announced);
+        let lead = self.state.leader.as_ref().map_or(0, |leader| leader.term);
+        let stood = (raft.term, raft.leader_id, announced, lead);
+        if std::mem::replace(&mut self.stood, stood) == stood && !std::mem::take(&mut self.restand) {
+            return;
+        }
         let disposition = self.stands();
         if disposition != self.disposition {
             self.disposition = disposition.clone();

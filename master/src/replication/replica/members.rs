@@ -212,7 +212,10 @@ impl Replica {
                 let last = self.node.raft.raft_log.last_index();
                 let progress = self.node.raft.prs().get(id.0);
                 let near = progress.is_some_and(|progress| {
-                    progress.state == ProgressState::Replicate && progress.matched + CATCH_UP_ENTRIES >= last
+                    // While nothing is proposed raft goes on probing one that has all.
+                    progress.state != ProgressState::Snapshot
+                        && progress.matched > 0
+                        && progress.matched + CATCH_UP_ENTRIES >= last
                 });
                 let id = *id;
                 if near && self.answers(id) {

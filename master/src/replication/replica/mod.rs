@@ -63,11 +63,17 @@ pub struct Replica {
     snapshots: Snapshots,
     lead: Option<Lead>,
     disposition: Disposition,
+    /// What that was made of: the term, the leader, whether the own lead is announced, the term of the last lead applied.
+    stood: (u64, u64, bool, u64),
+    /// The members have changed since.
+    restand: bool,
     watchers: BTreeSet<Pid>,
     told: Leads,
     peers: BTreeMap<MemberId, Peer>,
     /// Who was told lately that it is not wanted, and when.
     refused: BTreeMap<Pid, u64>,
+    /// Masters that were let go in this life, and when.
+    let_go: BTreeMap<MemberId, u64>,
     /// Who says that this one is not wanted, since a leader was heard last.
     unwanted_by: BTreeSet<MemberId>,
     /// Whether a leader was heard in this life.
@@ -208,10 +214,13 @@ impl Replica {
             snapshots: Snapshots { begun: applied.0, ..Snapshots::default() },
             lead: None,
             disposition: Disposition::Leaderless,
+            stood: (0, 0, false, 0),
+            restand: true,
             watchers: BTreeSet::new(),
             told: Leads { epoch: 0, leader: None, members: Vec::new() },
             peers: BTreeMap::new(),
             refused: BTreeMap::new(),
+            let_go: BTreeMap::new(),
             unwanted_by: BTreeSet::new(),
             heard_a_leader: false,
             last_leader: None,

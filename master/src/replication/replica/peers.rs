@@ -9,7 +9,9 @@ use crate::registry::{DiskId, MemberId, Operation, VERSION};
 use crate::replication::NAME;
 use crate::replication::convert;
 use crate::replication::input::Output;
-use crate::replication::limits::{MAX_MEMBERS, MAX_MESSAGES_PER_PARCEL, MAX_REASON_BYTES, MAX_REFUSED};
+use crate::replication::limits::{
+    LET_GO_ELECTIONS, MAX_MEMBERS, MAX_MESSAGES_PER_PARCEL, MAX_REASON_BYTES, MAX_REFUSED,
+};
 use crate::replication::message::{Body, Parcel, RaftMessage};
 
 impl Replica {
@@ -40,6 +42,7 @@ impl Replica {
         let mut gone: Vec<MemberId> = self.peers.keys().copied().collect();
         gone.retain(|id| !self.state.masters.contains_key(id) && self.state.former_masters.contains_key(id));
         for id in gone {
+            self.let_go.insert(id, self.ticks);
             if let Some(Peer { pid: Some(pid), linked: true, .. }) = self.peers.remove(&id) {
                 out.push(Output::Unlink { pid });
             }
@@ -56,6 +59,7 @@ impl Replica {
                 *peer = Peer { address: member.address.clone(), resolve_at: self.ticks, ..Peer::default() };
             }
         }
+        self.restand = true;
         self.resolve_peers(out);
     }
 
@@ -107,6 +111,10 @@ impl Replica {
             return self.on_not_wanted(parcel.from, &reason, out);
         }
         if let Some(reason) = self.why_not_wanted(&parcel) {
+            // Who was removed just now hears of it from the log, and ends well.
+            if self.let_go.get(&parcel.from).is_some_and(|since| !self.passed(*since, LET_GO_ELECTIONS)) {
+                return;
+            }
             return self.complain(&from, &reason, Some(parcel.from), out);
         }
         if !self.peers.contains_key(&parcel.from) && self.peers.len() >= MAX_MEMBERS * 2 {
@@ -160,7 +168,9 @@ impl Replica {
             if message.msg_type == MessageType::MsgHeartbeat && message.commit > last {
                 return self.something_is_lost(MemberId(message.from), message.commit, out);
             }
-            self.lost_since = None;
+            if message.msg_type != MessageType::MsgAppend {
+                self.lost_since = None;
+            }
             self.heard_a_leader = true;
             self.last_leader = Some(MemberId(message.from));
             self.unwanted_by.clear();

