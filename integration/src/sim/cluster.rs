@@ -17,7 +17,7 @@ use super::agent::{AgentHost, AgentSetup, Terminated};
 use super::executor::ExecutorHost;
 use super::finder::Masters;
 use super::fleet::Fleet;
-use super::framework::{FrameworkHost, FrameworkSetup, Heeds, Memory};
+use super::framework::{FrameworkHost, FrameworkSetup, Heeds, Memory, Season};
 use super::invariants::{Agreement, Invariant, Kept, Leads, Offers, States, Updates, Views, WithinTotal};
 use super::master::MasterHost;
 use super::operator::{self, Operator};
@@ -61,8 +61,7 @@ pub struct Cluster {
     heeds: Heeds,
     invariants: Rc<RefCell<Vec<Box<dyn Invariant>>>>,
     start: Time,
-    /// Frameworks kill what they have from here on.
-    end_at: Rc<Cell<Time>>,
+    season: Rc<Cell<Season>>,
     patient: bool,
     phase: Phase,
 }
@@ -94,7 +93,7 @@ impl Cluster {
                 Box::new(Views),
             ])),
             start,
-            end_at: Rc::new(Cell::new(start + START + FAULTS + BUSY + REST)),
+            season: Rc::default(),
             patient: random.chance(PATIENT_THOUSANDTHS),
             phase: Phase::Faults,
         };
@@ -102,9 +101,10 @@ impl Cluster {
         cluster.world.observe(Box::new(move |now, seen| {
             invariants.borrow_mut().iter_mut().for_each(|invariant| invariant.seen(now, seen));
         }));
-        let operator = random.chance(300).then(|| start + START + FAULTS);
+        let meddled = random.chance(300);
         cluster.set_clocks(&mut random);
-        cluster.fleet.start(&mut cluster.world, operator);
+        let season = meddled.then(|| cluster.season.clone());
+        cluster.fleet.start(&mut cluster.world, season);
         for number in 1..=1 + random.below(3) {
             cluster.add_agent(number, &mut random);
         }
@@ -180,8 +180,7 @@ impl Cluster {
             masters: Masters::Among(self.fleet.masters()),
             http: random.chance(400),
             implicit_acknowledgements: random.chance(500),
-            quiet_at: self.start + START + FAULTS + BUSY,
-            end_at: self.end_at.clone(),
+            season: self.season.clone(),
             terminated: self.terminated.clone(),
             memory: memory.clone(),
             heeds: self.heeds.clone(),
@@ -209,10 +208,13 @@ impl Cluster {
     /// # Panics
     /// If something does not hold.
     pub fn run(&mut self) {
+        self.run_until(self.start + START + FAULTS);
+        self.season.set(Season::Busy);
         self.run_until(self.start + START + FAULTS + BUSY);
+        self.season.set(Season::Quiet);
         self.come_to_rest(REST);
         self.phase = Phase::Rested;
-        self.end_at.set(self.world.now());
+        self.season.set(Season::End);
         self.run_until(self.world.now() + LOOK);
         self.phase = Phase::Ended;
         self.come_to_rest(END);

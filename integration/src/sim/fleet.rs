@@ -1,6 +1,6 @@
 //! The masters of a simulated cluster: their machines, disks and processes, and what happens to them besides faults.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -15,6 +15,7 @@ use protocol::Uuid;
 use super::Message;
 use super::agent::Terminated;
 use super::disk::{Disk, Speed};
+use super::framework::Season;
 use super::invariants::Ledger;
 use super::master::{MasterHost, MasterSetup, Standby};
 use super::operator::{self, Operator, OperatorSetup, Place};
@@ -71,8 +72,8 @@ impl Fleet {
         }
     }
 
-    /// Puts them into the world. `meddled`: until when an operator asks the leader for this and that.
-    pub fn start(&mut self, world: &mut World<Message>, meddled: Option<Time>) {
+    /// Puts them into the world. `meddled`: when an operator asks the leader for this and that, if ever.
+    pub fn start(&mut self, world: &mut World<Message>, meddled: Option<Rc<Cell<Season>>>) {
         let slow = self.random.chance(300);
         let small = self.random.chance(600);
         for place in &self.places {
@@ -99,7 +100,7 @@ impl Fleet {
                 ended: self.ended.clone(),
             };
             world.add(&place.pid, Box::new(move |life| Box::new(ReplicaHost::new(setup.clone(), life))));
-            let setup = MasterSetup::new(master.clone(), place.pid.clone(), meddled);
+            let setup = MasterSetup::new(master.clone(), place.pid.clone(), meddled.clone());
             world.add(&master, Box::new(move |life| Box::new(Standby::new(setup.clone(), life))));
         }
         let setup = OperatorSetup {

@@ -58,16 +58,28 @@ pub struct FrameworkSetup {
     pub http: bool,
     /// Whether it leaves acknowledging to the driver.
     pub implicit_acknowledgements: bool,
-    /// It launches nothing from here on.
-    pub quiet_at: Time,
-    /// It kills what it has from here on.
-    pub end_at: Rc<Cell<Time>>,
+    /// What it is to do now.
+    pub season: Rc<Cell<Season>>,
     /// Told when it decides to end.
     pub terminated: Terminated,
     /// What survives.
     pub memory: Rc<RefCell<Memory>>,
     /// Told which master it listens to.
     pub heeds: Heeds,
+}
+
+/// The parts of a run, as those know it who make work. A shared word and no time of day: clocks differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Season {
+    /// There are faults, and operators who meddle.
+    #[default]
+    Storm,
+    /// There are none.
+    Busy,
+    /// Nothing new is launched.
+    Quiet,
+    /// What lives is killed.
+    End,
 }
 
 /// Which master each scheduler listens to: what others say is not told.
@@ -128,6 +140,10 @@ impl FrameworkHost {
 
     fn millis(&mut self, most: u64) -> Duration {
         Duration::from_millis(self.random.below(most + 1))
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.setup.season.get() >= Season::Quiet
     }
 
     fn detected(&mut self, now: Time, news: News, cx: &mut Context<Message>) {
@@ -258,7 +274,7 @@ impl FrameworkHost {
         for offers in groups.into_values() {
             let offer_ids: Vec<OfferId> = offers.iter().map(|offer| offer.id.clone()).collect();
             let live = self.live().len();
-            if now >= self.setup.quiet_at || live >= MAX_LIVE || self.random.chance(300) {
+            if self.is_quiet() || live >= MAX_LIVE || self.random.chance(300) {
                 let refuse = self.random.below(60);
                 let filters = Filters { refuse: Duration::from_secs(refuse) };
                 self.call(now, DriverCall::Decline { offer_ids, filters }, cx);
@@ -272,7 +288,7 @@ impl FrameworkHost {
             let filters = Filters { refuse: Duration::from_secs(self.random.below(10)) };
             self.call(now, DriverCall::Accept { offer_ids, operations, filters }, cx);
         }
-        if now >= self.setup.quiet_at {
+        if self.is_quiet() {
             self.call(now, DriverCall::Suppress { roles: BTreeSet::new() }, cx);
         }
     }
@@ -354,13 +370,13 @@ impl FrameworkHost {
         let again = now + self.millis(20_000);
         self.timers.set(Timer::Acts, again);
         let live = self.live();
-        if now >= self.setup.end_at.get() {
+        if self.setup.season.get() == Season::End {
             for (task_id, _) in live {
                 self.call(now, DriverCall::Kill { task_id, kill_policy: None }, cx);
             }
             return;
         }
-        if now >= self.setup.quiet_at {
+        if self.is_quiet() {
             return;
         }
         match self.random.below(100) {
@@ -423,7 +439,7 @@ impl FrameworkHost {
                 self.reconcile(now, cx);
             }
             Timer::Revives => {
-                if now < self.setup.quiet_at {
+                if !self.is_quiet() {
                     self.call(now, DriverCall::Revive { roles: BTreeSet::new() }, cx);
                 }
             }

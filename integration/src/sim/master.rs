@@ -1,6 +1,8 @@
 //! The half of a master's process that the others speak to: the master machine while its replica leads, else a standby.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use master::replication::Disposition;
 use protocol::{AgentId, FrameworkId, Resources, Role, TaskId, TaskState};
 
 use super::Message;
+use super::framework::Season;
 use super::message::Group;
 use super::streams::Streams;
 
@@ -27,17 +30,17 @@ pub struct MasterSetup {
     /// The actor of its replica.
     replica: Pid,
     config: MasterConfig,
-    /// Until when an operator meddles.
-    operator: Option<Time>,
+    /// Whether an operator meddles, in a storm.
+    meddled: Option<Rc<Cell<Season>>>,
 }
 
 impl MasterSetup {
-    /// The master at this address, and its replica. `operator`: until when one meddles.
-    pub fn new(pid: Pid, replica: Pid, operator: Option<Time>) -> Self {
+    /// The master at this address, and its replica. `meddled`: an operator does, in a storm.
+    pub fn new(pid: Pid, replica: Pid, meddled: Option<Rc<Cell<Season>>>) -> Self {
         let agent_reregister_timeout = Duration::from_secs(120);
         let config =
             MasterConfig { pid: pid.to_string(), agent_reregister_timeout, ..MasterConfig::default() };
-        Self { pid, replica, config, operator }
+        Self { pid, replica, config, meddled }
     }
 }
 
@@ -105,8 +108,8 @@ pub struct MasterHost {
     mirror: Mirror,
     turns: u64,
     streams: Streams,
-    /// When an operator meddles next, and until when.
-    operator: Option<(Time, Time)>,
+    /// When an operator meddles next.
+    operator: Option<Time>,
     random: Random,
     /// Operations that are not durable yet, in order.
     applying: VecDeque<Operation>,
@@ -148,7 +151,7 @@ impl MasterHost {
         machine.recover(now, state);
         let mirror = Mirror::of(&machine);
         let streams = Streams::new(setup.pid.clone());
-        let operator = setup.operator.map(|until| (now + between_meddlings(&mut random), until));
+        let operator = setup.meddled.as_ref().map(|_| now + between_meddlings(&mut random));
         Self { setup, term, machine, mirror, turns: 0, streams, operator, random, applying: VecDeque::new() }
     }
 
@@ -190,9 +193,12 @@ impl MasterHost {
 
     /// An operator asks for something at random.
     fn meddle(&mut self, now: Time, cx: &mut Context<Message>) {
-        let Some((at, until)) = self.operator.filter(|(at, _)| *at <= now) else { return };
-        let next = at + between_meddlings(&mut self.random);
-        self.operator = (next < until).then_some((next, until));
+        let Some(at) = self.operator.filter(|at| *at <= now) else { return };
+        let storm = self.setup.meddled.as_ref().is_some_and(|season| season.get() == Season::Storm);
+        self.operator = storm.then(|| at + between_meddlings(&mut self.random));
+        if !storm {
+            return;
+        }
         let request = match self.random.below(12) {
             0..4 => {
                 let role = Role::from(["*", "a", "b"][self.random.below(3) as usize]);
@@ -316,8 +322,7 @@ impl Host for MasterHost {
     }
 
     fn deadline(&self) -> Option<Time> {
-        let meddles = self.operator.map(|(at, _)| at);
-        [self.machine.deadline(), meddles].into_iter().flatten().min()
+        [self.machine.deadline(), self.operator].into_iter().flatten().min()
     }
 
     fn tick(&mut self, now: Time, cx: &mut Context<Message>) {

@@ -181,7 +181,10 @@ impl Operator {
             }
             ReplicaAnswer::Refused(why) => {
                 cx.note(format!("refused: {:?}: {why}", doing.request));
-                if self.sticks() || why.contains("another change is under way") {
+                if why.contains("nothing is to be replaced") && self.is_back() {
+                    self.doing = None;
+                    self.rest(now);
+                } else if self.sticks() || why.contains("another change is under way") {
                     self.next = now + PAUSE;
                 } else {
                     self.doing = None;
@@ -190,6 +193,18 @@ impl Operator {
             }
             ReplicaAnswer::Status(_) | ReplicaAnswer::Registry(_) => panic!("nobody has asked for this"),
         }
+    }
+
+    /// Whether the master that got another disk is known by it: what it was asked for is done, though the answer was lost.
+    fn is_back(&self) -> bool {
+        let Some(Doing { request: MembersRequest::Replace { old, new, .. }, .. }) = &self.doing else {
+            return false;
+        };
+        let registry = self.setup.ledger.borrow().newest();
+        let known = registry.and_then(|registry| registry.masters.get(new)?.disk);
+        let mut places = self.setup.places.iter();
+        let place = places.find(|place| place.id == *new);
+        old == new && known.is_some() && place.map(|place| place.disk.identity().disk) == known
     }
 
     /// Whether what was begun must be brought to its end: a master that was begun to be taken in, or whose disk is gone.

@@ -8,7 +8,7 @@ use integration::sim::Message;
 use integration::sim::agent::Terminated;
 use integration::sim::drill::SchedulerDrill;
 use integration::sim::finder::Masters;
-use integration::sim::framework::{FrameworkHost, FrameworkSetup, Memory};
+use integration::sim::framework::{FrameworkHost, FrameworkSetup, Memory, Season};
 use libactor::Pid;
 use libactor::sim::{Fault, Ingredients, Network, Plan, World};
 use protocol::FrameworkInfo;
@@ -20,6 +20,7 @@ struct Drill {
     master: Pid,
     frameworks: Vec<(Pid, Rc<RefCell<Memory>>)>,
     terminated: Terminated,
+    season: Rc<Cell<Season>>,
 }
 
 fn drill(seed: u64, keep: usize) -> Drill {
@@ -28,7 +29,7 @@ fn drill(seed: u64, keep: usize) -> Drill {
     let start = world.now();
     let master: Pid = "master@10.0.0.1:5050".parse().unwrap();
     world.add(&master, Box::new(move |life| Box::new(SchedulerDrill::new(life))));
-    let terminated = Terminated::default();
+    let (terminated, season) = (Terminated::default(), Rc::<Cell<Season>>::default());
     let mut frameworks = Vec::new();
     for number in 1..=FRAMEWORKS {
         let pid: Pid = format!("scheduler@10.0.2.{number}:6000").parse().unwrap();
@@ -38,8 +39,7 @@ fn drill(seed: u64, keep: usize) -> Drill {
             masters: Masters::Always(master.clone()),
             http: false,
             implicit_acknowledgements: seed.is_multiple_of(2),
-            quiet_at: start + Duration::from_secs(300),
-            end_at: Rc::new(Cell::new(start + Duration::from_secs(400))),
+            season: season.clone(),
             terminated: terminated.clone(),
             memory: memory.clone(),
             heeds: Default::default(),
@@ -66,12 +66,17 @@ fn drill(seed: u64, keep: usize) -> Drill {
         Duration::from_secs(300),
         &ingredients,
     ));
-    Drill { world, master, frameworks, terminated }
+    Drill { world, master, frameworks, terminated, season }
 }
 
 impl Drill {
     fn run(&mut self) {
-        for _ in 0..700 {
+        for second in 0..700 {
+            match second {
+                300 => self.season.set(Season::Quiet),
+                400 => self.season.set(Season::End),
+                _ => {}
+            }
             self.world.run_for(Duration::from_secs(1));
             for process in std::mem::take(&mut *self.terminated.borrow_mut()) {
                 self.world.inflict(Fault::Restart { process });

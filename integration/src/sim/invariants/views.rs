@@ -152,9 +152,12 @@ fn nothing_lives(
     running: &BTreeSet<(FrameworkId, TaskId)>,
 ) -> Held {
     let current = |key: &&(FrameworkId, TaskId)| cluster.is_current(&key.0);
-    ensure!(masters.keys().find(current).is_none(), "nothing lives at the master");
-    ensure!(agents.keys().find(current).is_none(), "nothing lives on an agent");
-    ensure!(running.iter().find(current).is_none(), "nothing runs");
+    let left = masters.keys().find(current);
+    ensure!(left.is_none(), "{left:?} lives at the master");
+    let left = agents.keys().find(current);
+    ensure!(left.is_none(), "{left:?} lives on an agent");
+    let left = running.iter().find(current);
+    ensure!(left.is_none(), "{left:?} runs");
     for (pid, agent) in cluster.agents() {
         let machine = agent.machine();
         let all_current = machine.frameworks().keys().all(|id| cluster.is_current(id));
