@@ -7,35 +7,91 @@ use std::time::Duration;
 use libactor::Node;
 use master::group::{GroupHandle, MembersAnswer};
 use master::registry::MemberId;
-use master::replication::{Disposition, MembersRequest, Status};
+use master::replication::{Disposition, MembersRequest, ReplicaAnswer, Status};
 
+use tokio::time::timeout;
+
+use super::super::Failure;
 use super::super::masters::line::{Lines, replica_at};
 use super::advice;
 use super::member::{Begin, Plan, listed};
 use crate::flags::Flags;
 
-/// How long the replica beside us may take to say what it knows.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a master that might be the same one has to answer.
+const TWIN_ANSWERS: Duration = Duration::from_secs(2);
+/// A change of leaders takes less than this: only what lasts longer is worth a warning.
+const WITHOUT_LEADER: Duration = Duration::from_secs(2);
 
-/// Waits until somebody leads, and warns of what differs.
+/// Says who leads, at each change, and at the first what differs.
 pub async fn when_led(node: Node, handle: GroupHandle, flags: Flags, plan: Plan) {
     let mut standing = handle.standing();
-    if standing.wait_for(|standing| *standing != Disposition::Leaderless).await.is_err() {
-        return;
-    }
-    let lines = Lines::on(&node);
-    let asked = lines.ask(&handle.replica(), MembersRequest::Status, PATIENCE).await;
-    if let Ok(MembersAnswer::Status(status)) = asked {
-        let address = status.masters.iter().find(|member| member.id == status.id);
-        let resolved = match address {
-            Some(member) => replica_at(&member.address).await.ok().map(|pid| pid.address()),
-            None => None,
-        };
-        for difference in differences(&flags, &plan, &status, node.address(), resolved) {
-            tracing::warn!("{difference}");
+    let mut said = Disposition::Leaderless;
+    let mut compared = false;
+    loop {
+        let now = standing.borrow_and_update().clone();
+        let wait = if now == Disposition::Leaderless { WITHOUT_LEADER } else { Duration::ZERO };
+        if let Ok(changed) = timeout(wait, standing.changed()).await {
+            match changed {
+                Ok(()) => continue,
+                Err(_) => return,
+            }
+        }
+        match &now {
+            _ if now == said && compared => {}
+            Disposition::Leading => tracing::info!("this master leads"),
+            Disposition::Following { leader } => tracing::info!("{leader} leads"),
+            Disposition::Leaderless => tracing::warn!("no master leads, as far as this one knows"),
+        }
+        if now != Disposition::Leaderless && !compared {
+            compared = true;
+            compare(&node, &handle, &flags, &plan).await;
+        }
+        said = now;
+        if standing.changed().await.is_err() {
+            return;
         }
     }
+}
+
+async fn compare(node: &Node, handle: &GroupHandle, flags: &Flags, plan: &Plan) {
+    let ReplicaAnswer::Status(status) = handle.ask(MembersRequest::Status).await else { return };
+    let members = status.masters.iter().map(|member| (&member.id, &member.address));
+    let cluster = status.cluster.map(|cluster| cluster.to_string());
+    tracing::info!(cluster, members = listed(members), "in touch with the cluster");
+    let own = status.masters.iter().find(|member| member.id == status.id);
+    let resolved = match own {
+        Some(member) => replica_at(&member.address).await.ok().map(|pid| pid.address()),
+        None => None,
+    };
+    for difference in differences(flags, plan, &status, node.address(), resolved) {
+        tracing::warn!("{difference}");
+    }
+}
+
+/// Whether another process is this master already, where the others look for it: two that vote as one could elect two leaders.
+///
+/// # Errors
+/// It is.
+pub async fn refuse_twin(node: &Node, id: MemberId, address: Option<&String>) -> Result<(), Failure> {
+    let Some(address) = address else { return Ok(()) };
+    let Ok(there) = replica_at(address).await else { return Ok(()) };
+    if there.address() == node.address() {
+        return Ok(());
+    }
+    let lines = Lines::default();
+    let answer = lines.ask(&there, MembersRequest::Status, TWIN_ANSWERS).await;
     lines.close().await;
+    match answer {
+        Ok(MembersAnswer::Status(status)) if status.id == id => {
+            let own = node.address();
+            Err(format!(
+                "master {id} runs already, at {address}, and this one is at {own}: each master needs its own --id and its \
+                 own work directory, which is no copy of another's"
+            )
+            .into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is to be said to the operator. `own` is where this master is reached, `resolved` the address that the cluster has for it,
