@@ -117,7 +117,10 @@ impl Kept {
             let admitted = state.admitted.get(id).map(|agent| &agent.wish);
             if let Some(wish) = admitted.or_else(|| state.unreachable.get(id).map(|agent| &agent.wish)) {
                 let agrees = wish.deactivated == *deactivated;
-                assert!(agrees, "agent {id} is to be deactivated ({deactivated}), and the registry has {wish:?}");
+                assert!(
+                    agrees,
+                    "agent {id} is to be deactivated ({deactivated}), and the registry has {wish:?}"
+                );
             }
         }
         for id in &self.gone {
