@@ -111,7 +111,9 @@ impl Replica {
             self.let_go_of_the_others(out);
         }
         let me = self.id().0;
-        if holds(&before, me) && !holds(&self.members, me) {
+        // It may have been another disk's removal, which a new disk of this number reads of in the log.
+        let mine = self.state.former_masters.get(&self.id()) == Some(&Some(self.identity.disk));
+        if mine && holds(&before, me) && !holds(&self.members, me) {
             let message = format!(
                 "This master, number {me}, was removed from the cluster. Its work directory can be deleted."
             );

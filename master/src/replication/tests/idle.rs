@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::group::Group;
+use super::group::{Group, blank};
 use super::host::address;
 use crate::registry::MemberId;
 use crate::replication::{MasterRole, MembersRequest, ReplicaAnswer};
@@ -49,4 +49,24 @@ fn a_newcomer_that_does_not_come_can_be_let_go_at_once() {
     assert!(matches!(&answer, ReplicaAnswer::Refused(why) if why.contains("removed")), "{answer:?}");
     group.run(1);
     (1..=3).for_each(|id| assert_eq!(group.replica(id).status().masters.len(), 3));
+}
+
+#[test]
+fn a_new_disk_that_reads_of_the_removal_of_the_old_one_stays() {
+    for seed in 0..4 {
+        let mut group = Group::new(seed, 3, 0, NEVER);
+        let leader = group.await_leader(&[]);
+        group.run(5);
+        let lost = 1 + leader % 3;
+        group.crash(lost);
+        group.wipe(lost, blank(lost, 2));
+        let (id, address) = (MemberId(lost), address(lost));
+        let replaces = group.ask(leader, MembersRequest::Replace { old: id, new: id, address });
+        group.run(2);
+        group.restart(lost);
+        let answer = group.await_answer(&replaces, 60);
+        assert!(matches!(answer, ReplicaAnswer::Done), "seed {seed}: {answer:?}");
+        group.run(1);
+        (1..=3).for_each(|id| assert_eq!(voters(&group, id), [1, 2, 3], "seed {seed}"));
+    }
 }
