@@ -77,18 +77,19 @@ fn run_master(words: &[String]) -> Result<ExitCode, Failure> {
         let Begun { recovered, storage, events, .. } = begun;
         let (seed, log_is_a_file) = (daemon::seed()?, flags.text("log_dir").is_some());
         let handle = group::start(&node, Start { replica, recovered, storage, events, master, seed })?;
-        let comparing =
-            tokio::task::spawn_local(compare::when_led(node.clone(), handle.clone(), flags, plan));
         let ended = tokio::select! {
             biased;
             ended = handle.ended() => ended,
+            message = compare::when_led(&node, &handle, &flags, &plan) => {
+                tracing::error!("{message}");
+                Ended { message, failed: true }
+            }
             signal = signals.next() => {
                 tracing::info!(signal, "ending");
                 hand_over(&handle).await;
                 Ended { message: String::new(), failed: false }
             }
         };
-        comparing.abort();
         node.shutdown().await;
         match ended.failed {
             // The log has it; where that is a file it is said here too.
