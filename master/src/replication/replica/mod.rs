@@ -102,8 +102,8 @@ struct Waiting {
     number: u64,
     /// The Ready of raft that it stands for; 0: none.
     ready: u64,
-    /// Whether a new term is in it.
-    new_term: bool,
+    /// Whether nothing leaves before it: a new term is in it, or the end of a change of members.
+    holds: bool,
     /// What must not leave before.
     messages: Vec<Message>,
 }

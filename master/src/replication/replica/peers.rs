@@ -89,6 +89,7 @@ impl Replica {
         if let Some((id, peer)) = gone {
             peer.linked = false;
             peer.resolve_at = self.ticks;
+            peer.heard = None;
             let id = id.0;
             self.node.report_unreachable(id);
             self.node.report_snapshot(id, SnapshotStatus::Failure);
