@@ -188,7 +188,7 @@ impl FrameworkHost {
                 Output::Link { pid } => cx.link(&pid),
                 Output::Unlink { pid } => cx.unlink(&pid),
                 Output::Send { to, call } if self.setup.http => {
-                    let message = self.stream.send(call);
+                    let message = self.stream.send(call, self.random.next_u64());
                     cx.send(&to, message);
                 }
                 Output::Send { to, call } => cx.send(&to, Message::Scheduler(call)),
@@ -473,7 +473,7 @@ impl Host for FrameworkHost {
         }
         match message {
             Message::Event(event) => self.master_says(now, from, event, cx),
-            Message::StreamBegins(id) => self.stream.begins(id),
+            Message::StreamBegins { id, request } => self.stream.begins(id, request),
             Message::StreamEvent { stream_id, event } => {
                 if self.stream.is(&stream_id) {
                     self.master_says(now, from, event, cx);

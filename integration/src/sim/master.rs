@@ -307,8 +307,8 @@ impl Host for MasterHost {
             Message::HttpWho => return cx.send(&from, Message::HttpRedirect(Some(self.setup.pid.clone()))),
             Message::Scheduler(call) => vec![Input::Scheduler { from, call }],
             Message::Agent(call) => vec![Input::Agent { from, call }],
-            Message::HttpCall { stream_id, call } => {
-                self.streams.call(from, stream_id, call, &mut self.random, cx)
+            Message::HttpCall { stream_id, request, call } => {
+                self.streams.call(from, stream_id, (request, call), &mut self.random, cx)
             }
             other => panic!("{other:?} is nothing for a master"),
         };

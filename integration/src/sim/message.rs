@@ -22,6 +22,8 @@ pub enum Message {
     HttpCall {
         /// `Mesos-Stream-Id`.
         stream_id: Option<String>,
+        /// The connection that it comes on: one each.
+        request: u64,
         /// What it asks.
         call: SchedulerCall,
     },
@@ -32,7 +34,12 @@ pub enum Message {
     /// A client over HTTP is told to ask this master (307), or another one later (503).
     HttpRedirect(Option<Pid>),
     /// A subscription over HTTP has got its stream.
-    StreamBegins(String),
+    StreamBegins {
+        /// Which.
+        id: String,
+        /// On the connection of that subscription.
+        request: u64,
+    },
     /// As [`Message::Event`], on a stream.
     StreamEvent {
         /// On which.
@@ -172,7 +179,7 @@ impl fmt::Debug for Message {
             Message::Event(message) => message.fmt(f),
             Message::HttpCall { call, .. } => write!(f, "http {:?}", call.call),
             Message::HttpAnswer(answer) => write!(f, "http {answer:?}"),
-            Message::StreamBegins(id) => write!(f, "stream {id} begins"),
+            Message::StreamBegins { id, .. } => write!(f, "stream {id} begins"),
             Message::StreamEvent { event, .. } => write!(f, "stream {event:?}"),
             Message::StreamEnds(id) => write!(f, "stream {id} ends"),
             Message::Agent(message) => message.fmt(f),

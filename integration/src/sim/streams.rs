@@ -38,7 +38,7 @@ impl Streams {
         &mut self,
         from: Pid,
         stream_id: Option<String>,
-        call: SchedulerCall,
+        (request, call): (u64, SchedulerCall),
         random: &mut Random,
         cx: &mut Context<Message>,
     ) -> Vec<Input> {
@@ -51,7 +51,7 @@ impl Streams {
         let id = format!("{:032x}", random.next_u128());
         let stream = Pid::stream(&id, self.master.address());
         self.clients.insert(stream.clone(), from.clone());
-        cx.send(&from, Message::StreamBegins(id));
+        cx.send(&from, Message::StreamBegins { id, request });
         let subscribe = Input::Scheduler { from: stream, call };
         closed.insert(if random.chance(500) { 0 } else { closed.len() }, subscribe);
         closed
@@ -142,20 +142,26 @@ impl Streams {
 #[derive(Debug, Default)]
 pub struct Stream {
     id: Option<String>,
+    /// The connection of the last subscription.
+    request: Option<u64>,
 }
 
 impl Stream {
-    /// A call, as it is sent. A subscription gives the stream up.
-    pub fn send(&mut self, call: SchedulerCall) -> Message {
+    /// A call, as it is sent, on a connection of its own. A subscription gives the stream up.
+    pub fn send(&mut self, call: SchedulerCall, request: u64) -> Message {
         if matches!(call.call, Call::Subscribe { .. }) {
             self.id = None;
+            self.request = Some(request);
         }
-        Message::HttpCall { stream_id: self.id.clone(), call }
+        Message::HttpCall { stream_id: self.id.clone(), request, call }
     }
 
-    /// A subscription has got a stream: from now on it is this one.
-    pub fn begins(&mut self, id: String) {
-        self.id = Some(id);
+    /// A subscription has got a stream: from now on it is this one. What was asked for on a connection that was given up, or
+    /// by an earlier life, reaches nobody.
+    pub fn begins(&mut self, id: String, request: u64) {
+        if self.request == Some(request) {
+            self.id = Some(id);
+        }
     }
 
     /// Whether it reads this stream.

@@ -132,7 +132,7 @@ impl Master {
                 assert_eq!(counted, live as u64, "framework {id}: its tasks in {state} are counted");
             }
             let timed = self.timers.is_set(&Timer::Failover(id.clone()));
-            let away = framework.away_until.is_some() && !self.awaits_subscriber(id);
+            let away = framework.away_until.is_some() && !self.expects_subscriber(id);
             assert_eq!(timed, away, "framework {id}: a disconnected one has a time to be back");
             assert!(
                 framework.pid.is_none() || framework.away_until.is_none(),

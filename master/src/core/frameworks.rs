@@ -169,7 +169,7 @@ impl Master {
         self.allocator.update_framework(&id, demand);
         self.timers.cancel(&Timer::Heartbeat(id.clone()));
         self.remove_offers_of_framework(turn, &id, false);
-        if self.awaits_subscriber(&id) {
+        if self.expects_subscriber(&id) {
             // Another one takes its place as soon as the registry knows.
             turn.changed(Change::FrameworkState(id));
         } else if timeout == Duration::ZERO {

@@ -157,7 +157,7 @@ impl Master {
     }
 
     /// Whether a scheduler is about to be subscribed.
-    pub(super) fn awaits_subscriber(&self, id: &FrameworkId) -> bool {
+    pub(super) fn expects_subscriber(&self, id: &FrameworkId) -> bool {
         self.subscribing.get(id).is_some_and(|waiting| waiting.pid().is_some())
     }
 
@@ -180,7 +180,7 @@ impl Master {
 
     /// Has the failover clock of a framework run whose scheduler is away.
     pub(super) fn set_failover(&mut self, id: &FrameworkId) {
-        let awaited = self.awaits_subscriber(id);
+        let awaited = self.expects_subscriber(id);
         if let Some(framework) = self.frameworks.get(id)
             && framework.pid.is_none()
             && !awaited
@@ -322,3 +322,6 @@ impl Master {
         self.frameworks.insert(framework.id.clone(), framework);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ mod identity_file;
 mod journal;
 mod limits;
 mod mark;
+mod measure;
 mod memory;
 mod open;
 mod queue;
@@ -30,6 +31,7 @@ use crate::replication::{Parcel, Persist, Snapshot};
 
 pub use error::DiskError;
 pub use identity_file::identity;
+pub use measure::{Load, Measured, measure};
 pub use memory::Memory;
 pub use repair::repair;
 pub use store::{Sled, directory};

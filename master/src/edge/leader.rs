@@ -74,3 +74,61 @@ pub(crate) fn moved(address: &str, target: &str) -> HttpResponse {
 pub(crate) fn nobody() -> HttpResponse {
     HttpResponse::text(StatusCode::SERVICE_UNAVAILABLE, "No leader elected")
 }
+
+#[cfg(test)]
+mod tests {
+    use libactor::http::{HeaderMap, HttpBody, Method};
+
+    use super::*;
+
+    fn asked(target: &str) -> HttpRequest {
+        HttpRequest {
+            method: Method::POST,
+            target: target.to_owned(),
+            actor: "master".to_owned(),
+            path: String::new(),
+            rest: String::new(),
+            query: Default::default(),
+            headers: HeaderMap::new(),
+            body: Default::default(),
+            peer: "127.0.0.1:1".parse().unwrap(),
+        }
+    }
+
+    fn said(response: HttpResponse) -> (u16, String) {
+        let location = response.headers.get("location").map(|value| value.to_str().unwrap().to_owned());
+        let text = match response.body {
+            HttpBody::Full(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+            _ => String::new(),
+        };
+        (response.status.as_u16(), location.unwrap_or(text))
+    }
+
+    #[test]
+    fn what_is_for_the_leader_is_sent_on() {
+        let target = "/master/state?limit=1&note=a%20b";
+        let request = asked(target);
+        let (own, other) = ("10.0.0.1:5050".to_owned(), "10.0.0.2:5050".to_owned());
+        let (tell, known) = watch::channel(Leader::Nobody);
+        let standby = Gate::new(known.clone(), false);
+        let nobody = (503, "No leader elected".to_owned());
+        assert_eq!(said(standby.redirect(&request).unwrap()), nobody);
+        assert_eq!(said(standby.respond()), nobody);
+        tell.send_replace(Leader::Elsewhere(other.clone()));
+        assert_eq!(said(standby.redirect(&request).unwrap()), (307, format!("//{other}{target}")));
+        assert_eq!(said(standby.respond()), (307, format!("//{other}")));
+        // Elected, and not at work yet.
+        tell.send_replace(Leader::Here(own.clone()));
+        let begins = (503, "Master has not finished recovery".to_owned());
+        assert_eq!(said(standby.redirect(&request).unwrap()), begins);
+        assert_eq!(said(standby.respond()), (307, format!("//{own}")));
+        let leading = Gate::new(known, true);
+        assert!(leading.redirect(&request).is_none());
+        assert_eq!(said(leading.respond()), (307, format!("//{own}")));
+        leading.close();
+        assert_eq!(said(leading.redirect(&request).unwrap()), begins);
+        // What can't be a header's value leads nowhere, and breaks nothing.
+        tell.send_replace(Leader::Elsewhere("a\nb".to_owned()));
+        assert_eq!(said(standby.redirect(&request).unwrap()), (307, String::new()));
+    }
+}

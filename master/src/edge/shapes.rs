@@ -189,6 +189,47 @@ fn pages_are_as_recorded() {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
+/// A master that has just begun shows whom it waits for.
+#[test]
+fn who_is_waited_for_is_shown() {
+    let mut world = World::new(1);
+    world.add_agent("cpus:4;mem:1024");
+    world.add_framework(FrameworkInfo {
+        failover_timeout: std::time::Duration::from_secs(60),
+        ..FrameworkInfo::new("f")
+    });
+    world.fail_over(2);
+    let snapshot = world.mirror.snapshot(&world.master, world.now);
+    let about = About {
+        version: VersionInfo::new("0.1.0"),
+        flags: BTreeMap::new(),
+        started_at: Time::default(),
+        log_file: None,
+    };
+    let shown = |page| {
+        let mut written = Vec::new();
+        write_page(&mut written, &snapshot, &about, page, &Filter::default()).expect("it is written");
+        serde_json::from_slice::<serde_json::Value>(&written).expect("JSON")
+    };
+    let id = world.agents[0].info.id.as_ref().expect("it is registered").as_str();
+    let agents = shown(Page::Operator(operator::Read::Agents, Format::Json));
+    assert_eq!(agents["get_agents"]["agents"], serde_json::json!([]));
+    assert_eq!(agents["get_agents"]["recovered_agents"][0]["id"]["value"], id);
+    for page in [Page::State, Page::Slaves] {
+        let shown = shown(page);
+        assert_eq!(
+            (&shown["slaves"], &shown["recovered_slaves"][0]["id"]["value"]),
+            (&serde_json::json!([]), &id.into())
+        );
+    }
+    let frameworks = shown(Page::Operator(operator::Read::Frameworks, Format::Json));
+    let framework = &frameworks["get_frameworks"]["frameworks"][0];
+    assert_eq!(framework["framework_info"]["name"], "f");
+    assert_eq!((&framework["recovered"], &framework["connected"]), (&true.into(), &false.into()));
+    let framework = &shown(Page::Frameworks)["frameworks"][0];
+    assert_eq!((&framework["recovered"], &framework["active"]), (&true.into(), &false.into()));
+}
+
 #[test]
 fn both_formats_say_the_same() {
     let snapshot = snapshot();

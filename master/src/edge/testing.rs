@@ -12,10 +12,13 @@ use protocol::{
 use super::mirror::Mirror;
 use crate::core::allocator::{AllocatorConfig, Hierarchical};
 use crate::core::{Input, Master, MasterConfig, Output};
+use crate::registry::State;
 
 /// All of it.
 pub(crate) struct World {
     pub(crate) master: Master,
+    /// What outlives it.
+    registry: State,
     pub(crate) mirror: Mirror,
     pub(crate) now: Time,
     pub(crate) agents: Vec<FakeAgent>,
@@ -54,7 +57,19 @@ impl World {
         let master = Master::new(config, seed, now, allocator);
         let mirror = Mirror::new(&master, now);
         let (agents, frameworks) = (Vec::new(), Vec::new());
-        Self { master, mirror, now, agents, frameworks, peers: 0, uuids: 0, tasks: 0 }
+        let registry = State::default();
+        Self { master, registry, mirror, now, agents, frameworks, peers: 0, uuids: 0, tasks: 0 }
+    }
+
+    /// The next master begins with what the registry holds.
+    pub(crate) fn fail_over(&mut self, seed: u64) {
+        let allocator = Box::new(Hierarchical::new(AllocatorConfig::default(), seed));
+        self.master = Master::new(self.master.config().clone(), seed, self.now, allocator);
+        self.master.recover(self.now, &self.registry);
+        self.mirror = Mirror::new(&self.master, self.now);
+        for framework in &mut self.frameworks {
+            framework.offers.clear();
+        }
     }
 
     pub(crate) fn input(&mut self, input: Input) {
@@ -74,7 +89,10 @@ impl World {
         for output in out {
             match output {
                 Output::Changed(change) => self.mirror.note(&change),
-                Output::Apply { operation } => self.input(Input::Applied { operation }),
+                Output::Apply { operation } => {
+                    self.registry.apply(&operation);
+                    self.input(Input::Applied { operation });
+                }
                 Output::ToAgent { to, event } => self.agent_hears(&to, event),
                 Output::ToScheduler { to, event } => self.framework_hears(&to, event),
                 Output::Link { .. }

@@ -62,6 +62,10 @@ impl GroupEdge {
     /// Says who leads, where that is another one than before.
     fn say_who_leads(&mut self, replica: &Replica) {
         let disposition = replica.disposition();
+        let as_before = *disposition == *self.standing.borrow();
+        if as_before && *disposition != Disposition::Leaderless {
+            return;
+        }
         let known = match disposition {
             Disposition::Leading => Leader::Here(self.own.clone()),
             Disposition::Following { leader } => Leader::Elsewhere(leader.address().to_string()),

@@ -85,11 +85,10 @@ impl GroupHandle {
         answer.unwrap_or_else(|why| ReplicaAnswer::Refused(why.to_string()))
     }
 
-    /// Ends the master and its replica: those who are linked to it are told.
+    /// Ends the replica, and with it the master: those who are linked to them are told.
     pub fn stop(&self) {
         // `false` means that it has ended already.
         let _ = self.node.stop(replication::NAME);
-        let _ = self.node.stop(NAME);
     }
 }
 

@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use libactor::{Counter, Gauge, Metrics, Time};
 
+use crate::registry::codec;
 use crate::replication::{Disposition, Replica};
 
 /// Times that are kept for the spread of `registrar/state_store_ms`. Source: Mesos keeps its window's; ours.
 const KEPT: usize = 1000;
 /// Between two looks at the replica, unless who leads has changed. Ours.
 const EVERY: Duration = Duration::from_millis(250);
+/// Agents and frameworks of a registry that is encoded to know its size. Ours: it takes less than a millisecond.
+const SIZED: usize = 1000;
+/// Between two such looks. Ours.
+const SIZED_EVERY: Duration = Duration::from_secs(10);
 /// What is shown of the spread: what so many of ten thousand took at most.
 const QUANTILES: [(&str, usize); 8] = [
     ("min", 0),
@@ -128,6 +133,8 @@ pub(super) struct ReplicaMetrics {
     ensemble: Gauge,
     leader_changes: Counter,
     shown_at: Option<Time>,
+    /// The size of a small registry without a snapshot, and when it was looked at.
+    sized: Option<(Time, u64)>,
 }
 
 impl ReplicaMetrics {
@@ -143,6 +150,7 @@ impl ReplicaMetrics {
             ensemble: metrics.gauge("registrar/log/ensemble_size"),
             leader_changes: metrics.counter("masters/leader_changes"),
             shown_at: None,
+            sized: None,
         }
     }
 
@@ -167,8 +175,26 @@ impl ReplicaMetrics {
         self.commit.set(status.commit as f64);
         self.applied.set(status.applied as f64);
         self.log_entries.set((last + 1).saturating_sub(first) as f64);
-        self.size.set(status.snapshot.1 as f64);
+        let size = self.size_of(replica, status.snapshot.1, now);
+        self.size.set(size as f64);
         self.ensemble.set(status.masters.len() as f64);
+    }
+
+    /// The size of the newest snapshot; before there is one, that of what would be in it, unless to know it takes long.
+    fn size_of(&mut self, replica: &Replica, snapshot: u64, now: Time) -> u64 {
+        let state = replica.state();
+        let known = state.admitted.len() + state.unreachable.len() + state.frameworks.len();
+        if snapshot > 0 || known > SIZED {
+            return snapshot;
+        }
+        match self.sized {
+            Some((before, bytes)) if now.since(before) < SIZED_EVERY => bytes,
+            _ => {
+                let bytes = codec::encode_state(state).len() as u64;
+                self.sized = Some((now, bytes));
+                bytes
+            }
+        }
     }
 }
 

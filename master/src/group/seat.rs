@@ -22,7 +22,7 @@ use crate::edge::metrics::MasterMetrics;
 use crate::edge::{Api, Site};
 use crate::registry::{Operation, State};
 use crate::replication;
-use crate::shell::{self, Begin, Begun, GiveUp};
+use crate::shell::{self, Begin, Begun, GiveUp, NAME};
 
 /// Who has the name.
 pub(super) struct Seat {
@@ -105,7 +105,7 @@ impl Seat {
         tokio::task::spawn_local(replicated::apply(committed.clone(), shell));
         let took: Duration = clock.now().since(begun_at);
         self.store.fetched(took);
-        tracing::info!(term, agents = state.admitted.len(), ?took, "this master leads");
+        tracing::info!(term, agents = state.admitted.len(), ?took, "the master machine has begun");
         self.leading.send_replace(Some(api.clone()));
         self.lead = Some(Lead { term, api, proposals, committed });
     }
@@ -141,11 +141,11 @@ impl Seat {
         }
     }
 
-    /// No lead is any more, and none follows.
+    /// No lead is any more, and none follows: nobody has the name.
     pub(super) fn end(&mut self) {
-        if let Some(term) = self.lead.as_ref().map(|lead| lead.term) {
-            self.deposed(term);
-        }
+        self.leave();
+        // `false` means that it has ended already.
+        let _ = self.site.node.stop(NAME);
     }
 
     fn leave(&mut self) {

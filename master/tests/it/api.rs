@@ -330,6 +330,16 @@ fn what_is_not_there_yet_is_refused_by_name() {
                 "Agent 'x' not found",
             ),
             (
+                json!({ "type": "DEACTIVATE_AGENT", "deactivate_agent": { "agent_id": { "value": "x" } } }),
+                400,
+                "Unknown agent",
+            ),
+            (
+                json!({ "type": "REACTIVATE_AGENT", "reactivate_agent": { "agent_id": { "value": "x" } } }),
+                400,
+                "Agent is not deactivated",
+            ),
+            (
                 json!({ "type": "DRAIN_AGENT", "drain_agent": { "agent_id": { "value": "x" } } }),
                 400,
                 "Unknown agent",
@@ -344,6 +354,28 @@ fn what_is_not_there_yet_is_refused_by_name() {
             let (got, answer) = call(node, OPERATOR, &body).await;
             assert_eq!(got, status, "{body}: {answer}");
             assert!(answer.contains(text), "{body}: {answer}");
+        }
+    });
+}
+
+#[test]
+fn operators_have_agents_not_offered() {
+    run(10, async |node, master, mut agent| {
+        register(&mut agent, &master).await;
+        let shown = async || {
+            let (_, text) = call(node, OPERATOR, &json!({ "type": "GET_AGENTS" })).await;
+            let answer: Value = serde_json::from_str(&text).expect("JSON");
+            answer["get_agents"]["agents"][0].clone()
+        };
+        let id = shown().await["agent_info"]["id"].clone();
+        for (kind, field, deactivated) in
+            [("DEACTIVATE_AGENT", "deactivate_agent", true), ("REACTIVATE_AGENT", "reactivate_agent", false)]
+        {
+            let body = json!({ "type": kind, field: { "agent_id": id } });
+            assert_eq!(call(node, OPERATOR, &body).await, (200, String::new()));
+            let now = shown().await;
+            assert_eq!((&now["deactivated"], &now["active"]), (&json!(deactivated), &json!(!deactivated)));
+            assert_eq!(get(node, "/slaves").await["slaves"][0]["deactivated"], json!(deactivated));
         }
     });
 }

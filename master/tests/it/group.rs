@@ -123,7 +123,7 @@ fn what_is_for_the_leader_is_sent_on_to_it_and_the_rest_is_answered_by_all() {
             let elected = f64::from(u8::from(at == leader));
             assert_eq!(group.metric(at, "master/elected"), elected);
             assert_eq!(group.metric(at, "registrar/log/recovered"), 1.0);
-            for path in ["/state", "/master/state.json?jsonp=x%2Ey", "/tasks?limit=7&order=asc", "/weights"] {
+            for path in ["/state", "/master/state.json?jsonp=x%2ey", "/tasks?limit=7&order=asc", "/weights"] {
                 let answer = head(node, path).await;
                 if at == leader {
                     assert_eq!(answer, (200, None), "{path}");
@@ -219,6 +219,9 @@ fn one_that_is_alone_leads_at_once_and_says_when_it_has_ended() {
         master.stop();
         let ended = ended.await.expect("it ends");
         assert!(!ended.failed, "{ended:?}");
+        while group.nodes[0].has_actor(master::NAME) {
+            tokio::task::yield_now().await;
+        }
         assert!(master.snapshot().await.is_none());
     });
 }

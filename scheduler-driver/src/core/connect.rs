@@ -75,7 +75,11 @@ impl Session {
         self.phase = Phase::Seeking { until: None };
     }
 
-    fn complain(&self) {
+    /// Says that it takes long, once until the next subscription.
+    fn complain(&mut self) {
+        if std::mem::replace(&mut self.complained, true) {
+            return;
+        }
         let leader = self.leader.as_ref().map(|leader| leader.pid.to_string());
         tracing::warn!(leader, "no master answers as the leader: trying on");
     }

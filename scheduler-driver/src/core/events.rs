@@ -68,6 +68,7 @@ impl Session {
         tracing::info!(master = %from, framework = %framework_id, "subscribed");
         self.framework.id = Some(framework_id.clone());
         self.attempts = 0;
+        self.complained = false;
         self.phase = Phase::Subscribed;
         let callback = match std::mem::replace(&mut self.registered, true) {
             false => Callback::Registered { framework_id, master },

@@ -81,6 +81,8 @@ pub struct Session {
     phase: Phase,
     /// Attempts in a row that the leader did not answer.
     attempts: u32,
+    /// Whether the log says already that no master answers.
+    complained: bool,
     /// Whether `Registered` was delivered.
     registered: bool,
     callbacks: CallbackQueue,
@@ -131,6 +133,7 @@ impl Session {
             random: Random::new(config.seed),
             phase: Phase::Idle,
             attempts: 0,
+            complained: false,
             registered: false,
             callbacks: CallbackQueue::default(),
             running: None,

@@ -1,11 +1,14 @@
 //! What the tests of the disk share.
 
+mod crash;
 mod damage;
 mod model;
+mod mounts;
 mod pieces;
 mod plain;
 mod refusals;
 mod rules;
+mod speed;
 
 use std::path::Path;
 use std::sync::Arc;

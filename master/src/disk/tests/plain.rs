@@ -38,3 +38,27 @@ fn what_was_written_is_there_in_the_next_life() {
     let files = std::fs::read_dir(directory.join("snapshots")).unwrap().count();
     assert_eq!(files, 1);
 }
+
+#[test]
+fn who_it_is_and_its_vote_outlive_the_log_that_they_were_written_with() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut disk, begun) = open(root.path()).unwrap();
+    let hard_state = HardState { term: 3, vote: 2, commit: 5 };
+    let identity = Identity { cluster: Some(cluster()), ..begun.identity };
+    disk.persist(Persist {
+        entries: entries(2..=5, 1),
+        hard_state: Some(hard_state),
+        identity: Some(identity.clone()),
+        ..Persist::default()
+    });
+    disk.persist(Persist { entries: entries(6..=7, 1), ..Persist::default() });
+    disk.save(snapshot(7, 1));
+    disk.sled.compact(8);
+    drop(disk);
+    for _ in 0..2 {
+        let (_disk, found) = open(root.path()).unwrap();
+        assert_eq!(found.hard_state, HardState { commit: 7, ..hard_state });
+        assert_eq!((found.identity, found.snapshot), (identity.clone(), snapshot(7, 1)));
+        assert_eq!(found.entries, []);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use libactor::Random;
+use libactor::{Machine, Random};
 use protocol::messages::{AgentCall, Call};
 use protocol::{Capability, Filters, FrameworkInfo, TaskState};
 
@@ -35,6 +35,7 @@ fn seen(snapshot: &Snapshot) -> String {
 }
 
 fn check(world: &mut World) {
+    world.master.check();
     let fresh = Mirror::new(&world.master, world.now);
     let expected = seen(&fresh.snapshot);
     let shown = seen(&world.mirror.snapshot(&world.master, world.now));
@@ -58,7 +59,7 @@ fn check(world: &mut World) {
 fn step(world: &mut World, random: &mut Random) {
     let agent = random.below(world.agents.len() as u64) as usize;
     let framework = random.below(world.frameworks.len() as u64) as usize;
-    match random.below(24) {
+    match random.below(25) {
         0..=5 => {
             let executor = random.chance(300).then_some("e1");
             world.launch(framework, "cpus:0.5;mem:32", executor);
@@ -101,7 +102,21 @@ fn step(world: &mut World, random: &mut Random) {
             let request = OperatorRequest::UpdateWeights { weights };
             world.input(Input::Operator { ask: Ask(2), request });
         }
-        22 => world.pass(1),
+        22 if random.chance(200) => {
+            let agent_id = world.agent_id(agent);
+            let request = match random.chance(500) {
+                true => OperatorRequest::DeactivateAgent { agent_id },
+                false => OperatorRequest::ReactivateAgent { agent_id },
+            };
+            world.input(Input::Operator { ask: Ask(3), request });
+        }
+        22 if random.chance(100) => {
+            world.fail_over(random.next_u64());
+            for framework in 0..world.frameworks.len() {
+                world.resubscribe(framework);
+            }
+        }
+        22 | 23 => world.pass(1),
         _ => world.pass(random.below(2000)),
     }
 }

@@ -14,8 +14,7 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::edge::about::About;
 use crate::edge::leader::Leader;
-use crate::replication::{Input, NAME};
-use crate::shell::NAME as MASTER;
+use crate::replication::Input;
 
 /// In place of a replica: shows what is proposed.
 struct Ears(mpsc::Sender<(u64, Vec<Operation>)>);
@@ -91,7 +90,7 @@ impl World {
         let (end, _) = watch::channel(None);
         let seat = Seat::new(site, MasterConfig::default(), 10, 7, store, lead, end).unwrap();
         let (ears, proposed) = mpsc::channel(100);
-        let (_, replica) = machines::spawn(&node, NAME, Ears(ears), Nothing, |_| {}).unwrap();
+        let (_, replica) = machines::spawn(&node, replication::NAME, Ears(ears), Nothing, |_| {}).unwrap();
         let (tell, told) = mpsc::channel(100);
         let mut agent = None;
         let make = |me: Me| {
@@ -118,7 +117,7 @@ impl World {
             id: None,
         };
         let call = AgentCall::Register { agent, version: "1".to_owned() };
-        self.agent.tell(&self.node.pid(MASTER), call).unwrap();
+        self.agent.tell(&self.node.pid(NAME), call).unwrap();
     }
 
     fn metric(&self, name: &str) -> f64 {
@@ -146,12 +145,12 @@ fn leads_in_quick_succession_have_nothing_of_one_another() {
         let (2, first) = world.proposed.recv().await.unwrap() else { panic!("the lead of term 2 proposes") };
         assert_eq!(world.metric("registrar/queued_operations"), 1.0);
         // The agent is linked to the machine of that lead; within one step there are three more.
-        world.agent.link(&world.node.pid(MASTER));
+        world.agent.link(&world.node.pid(NAME));
         world.seat.deposed(2);
         world.lead(3, &State::default());
         world.seat.deposed(3);
         world.lead(4, &later);
-        assert!(world.node.has_actor(MASTER));
+        assert!(world.node.has_actor(NAME));
         assert_eq!(world.metric("registrar/queued_operations"), 0.0);
         world.seat.deposed(2);
         // What was on its way to those that are over: dropped.

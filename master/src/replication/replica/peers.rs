@@ -118,7 +118,10 @@ impl Replica {
             }
             return self.complain(&from, &reason, Some(parcel.from), out);
         }
-        if !self.peers.contains_key(&parcel.from) && self.peers.len() >= MAX_MEMBERS * 2 {
+        // Who is not known may be newer than what is applied here, but then it knows the cluster.
+        let new = !self.peers.contains_key(&parcel.from);
+        let stranger = parcel.cluster.is_none() && self.identity.cluster.is_some();
+        if new && (stranger || self.peers.len() >= MAX_MEMBERS * 2) {
             return;
         }
         let ticks = self.ticks;

@@ -144,7 +144,7 @@ impl ReplicaHost {
         }
         if self.replica.applied() != self.applied && !self.replica.ended() {
             self.applied = self.replica.applied();
-            if self.applied % 32 == 0 {
+            if self.applied.is_multiple_of(32) {
                 self.ledger.borrow_mut().applied(&self.replica);
             }
         }

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
+use std::fs::File;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -23,13 +25,15 @@ use crate::commands::seed;
 use crate::runtime;
 
 const MASTERS: u64 = 3;
+/// Writes that say what the disk allows.
+const SYNCS: usize = 500;
 /// Nothing has come for this long: something is lost, and the figure would be a lie.
 const STALLED: Duration = Duration::from_secs(60);
 /// Room for what the disk reports.
 const DISK_EVENTS: usize = 1024;
 
 pub(super) fn run(effort: Effort, directory: &Path) -> Result<Vec<Figure>, Box<dyn Error>> {
-    let mut figures = Vec::new();
+    let mut figures = vec![disk_alone(directory)?];
     let (alone, many) = match effort {
         Effort::Quick => (500, 20_000),
         Effort::Full => (5_000, 500_000),
@@ -45,6 +49,30 @@ pub(super) fn run(effort: Effort, directory: &Path) -> Result<Vec<Figure>, Box<d
         });
     }
     Ok(figures)
+}
+
+/// What the disk itself allows: one small write after the other, each synced.
+fn disk_alone(directory: &Path) -> Result<Figure, Box<dyn Error>> {
+    let path = directory.join("disk-alone");
+    let mut file = File::create(&path)?;
+    let clock = Clock::real();
+    let begin = clock.now();
+    let mut latencies = Vec::with_capacity(SYNCS);
+    for _ in 0..SYNCS {
+        let since = clock.now();
+        file.write_all(&[7; 256])?;
+        file.sync_data()?;
+        latencies.push(clock.now().since(since));
+    }
+    let elapsed = clock.now().since(begin);
+    std::fs::remove_file(&path)?;
+    Ok(Figure {
+        name: "B10",
+        params: format!("the disk alone: {SYNCS} x 256 bytes written and synced, one file, no cluster"),
+        value: SYNCS as f64 / elapsed.as_secs_f64(),
+        unit: "syncs/s",
+        percentiles_ms: percentiles_ms(latencies),
+    })
 }
 
 struct Measured {
