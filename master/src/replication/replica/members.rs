@@ -109,7 +109,8 @@ impl Replica {
                     // It has come back already: to let it go once more would take its new disk for an old one.
                     return Ok(self.join(*new, address));
                 }
-                if there && *old != me && self.answers(*old) {
+                let lost = self.peers.get(old).is_none_or(|peer| peer.lost);
+                if there && *old != me && self.answers(*old) && !lost {
                     return Err(format!(
                         "master {old} answers, with the work directory that the cluster knows: nothing is to be replaced. \
                          If it gets another one, stop it first"

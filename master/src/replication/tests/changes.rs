@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::disk::Speed;
 use super::group::{Group, blank};
-use super::host::{address, pid};
+use super::host::{address, config, pid};
 use crate::registry::MemberId;
-use crate::replication::{EntryKind, MembersRequest, Recovered, ReplicaAnswer};
+use crate::replication::{EntryKind, MembersRequest, Recovered, ReplicaAnswer, ReplicaConfig};
 
 const PACE: Duration = Duration::from_millis(200);
 
@@ -91,8 +91,7 @@ fn a_leader_that_is_removed_hands_over_first() {
         };
         let new = group.await_leader(&[old]);
         assert_eq!(next, pid(new), "seed {seed}");
-        let answer = group.answer(new, remove(old));
-        assert!(matches!(answer, ReplicaAnswer::Done), "seed {seed}: {answer:?}");
+        insist(&mut group, &remove(old));
         group.run(5);
         assert_eq!(group.leader(), Some(new), "seed {seed}: nobody was disturbed");
         let rest: Vec<u64> = (1..=3).filter(|id| *id != old).collect();
@@ -254,6 +253,7 @@ fn a_disk_that_was_replaced_is_not_replaced_once_more() {
     let lost = 1 + leader % 3;
     group.crash(lost);
     group.wipe(lost, blank(lost, 2));
+    group.run(1);
     // It learns, and the leader that has let it do so is gone.
     let operator = group.ask(leader, replace(lost, lost));
     let learns = |group: &Group| {
@@ -280,12 +280,14 @@ fn a_disk_that_was_replaced_is_not_replaced_once_more() {
 /// The log tells a master with a new disk that one with its number was let go: that was the one before it.
 #[test]
 fn a_master_does_not_end_because_another_one_had_its_number() {
-    let mut group = Group::new(4, 3, 0, PACE);
+    let patient = |id| ReplicaConfig { snapshot_entries: 10_000, ..config(id) };
+    let mut group = Group::with(4, 3, 0, PACE, patient);
     let leader = group.await_leader(&[]);
     group.run(5);
     let lost = 1 + leader % 3;
     let third = 6 - leader - lost;
     group.crash(lost);
+    group.run(1);
     let operator = group.ask(leader, replace(lost, lost));
     group.run(10);
     assert!(group.answers(&operator).is_empty(), "nobody has come");
@@ -299,4 +301,26 @@ fn a_master_does_not_end_because_another_one_had_its_number() {
     group.restart(lost);
     assert!(matches!(group.await_answer(&operator, 60), ReplicaAnswer::Done));
     group.assert_settled(&[1, 2, 3]);
+}
+
+/// A master that was away knows its leader by the disk that this one has lost since: it listened to it no more.
+#[test]
+fn a_leader_with_a_new_disk_is_followed_by_one_that_was_away() {
+    let mut group = Group::new(5, 5, 0, PACE);
+    let leader = group.await_leader(&[]);
+    group.run(5);
+    let [lost, away, ..] = [1, 2, 3, 4].map(|place| 1 + (leader - 1 + place) % 5);
+    group.crash(away);
+    group.crash(lost);
+    group.wipe(lost, blank(lost, 2));
+    group.run(2);
+    let operator = group.ask(leader, replace(lost, lost));
+    group.run(5);
+    group.restart(lost);
+    assert!(matches!(group.await_answer(&operator, 60), ReplicaAnswer::Done));
+    insist(&mut group, &MembersRequest::Transfer { to: Some(MemberId(lost)) });
+    group.restart(away);
+    group.run(10);
+    assert_eq!(group.leader(), Some(lost));
+    group.assert_settled(&[1, 2, 3, 4, 5]);
 }
