@@ -64,6 +64,11 @@ impl LogView {
         self.entries.extend(entries.iter().cloned());
     }
 
+    /// The last index known to be committed, as it was put on its way to the disk.
+    pub(super) fn committed(&self) -> u64 {
+        self.hard_state.commit
+    }
+
     pub(super) fn set_hard_state(&mut self, hard_state: HardState) {
         self.hard_state = hard_state;
     }

@@ -106,14 +106,15 @@ impl Replica {
                 return;
             }
         }
+        let disk = self.state.masters.get(&self.id()).and_then(|member| member.disk);
         self.apply_each(&operations, out);
         if self.members.voters_outgoing.is_empty() {
             self.let_go_of_the_others(out);
         }
         let me = self.id().0;
-        // It may have been another disk's removal, which a new disk of this number reads of in the log.
-        let mine = self.state.former_masters.get(&self.id()) == Some(&Some(self.identity.disk));
-        if mine && holds(&before, me) && !holds(&self.members, me) {
+        // The log may also tell of one who had this number before, on another disk. Whose disk was never heard of is told that
+        // it is not wanted.
+        if holds(&before, me) && !holds(&self.members, me) && disk == Some(self.identity.disk) {
             let message = format!(
                 "This master, number {me}, was removed from the cluster. Its work directory can be deleted."
             );

@@ -116,6 +116,18 @@ impl Replica {
                     return Ok(self.join(*new, address));
                 }
                 self.refuse_unknown(*old)?;
+                let there = self.state.masters.get(old).is_some_and(|member| member.address == *address);
+                if there && self.members.learners.contains(&old.0) {
+                    // It has come back already: to let it go once more would take its new disk for an old one.
+                    return Ok(self.join(*new, address));
+                }
+                let lost = self.peers.get(old).is_none_or(|peer| peer.lost);
+                if there && *old != me && self.answers(*old) && !lost {
+                    return Err(format!(
+                        "master {old} answers, with the work directory that the cluster knows: nothing is to be replaced. \
+                         If it gets another one, stop it first"
+                    ));
+                }
                 self.refuse_address(*new, address)?;
                 self.refuse_minority(*old, None)?;
                 if *old == me {

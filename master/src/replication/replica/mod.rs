@@ -72,8 +72,8 @@ pub struct Replica {
     peers: BTreeMap<MemberId, Peer>,
     /// Who was told lately that it is not wanted, and when.
     refused: BTreeMap<Pid, u64>,
-    /// Masters that were let go in this life, and when.
-    let_go: BTreeMap<MemberId, u64>,
+    /// Masters that were let go in this life, when, and where they were: they are still to hear of it.
+    let_go: BTreeMap<MemberId, (u64, Option<Pid>)>,
     /// Who says that this one is not wanted, since a leader was heard last.
     unwanted_by: BTreeSet<MemberId>,
     /// Whether a leader was heard in this life.
@@ -102,8 +102,8 @@ struct Waiting {
     number: u64,
     /// The Ready of raft that it stands for; 0: none.
     ready: u64,
-    /// Whether a new term is in it.
-    new_term: bool,
+    /// Whether nothing leaves before it: a new term is in it, or the end of a change of members.
+    holds: bool,
     /// What must not leave before.
     messages: Vec<Message>,
 }
@@ -160,6 +160,8 @@ struct Peer {
     resolve_at: u64,
     /// When it was heard last.
     heard: Option<u64>,
+    /// Its actor, its process or its host has gone since then.
+    lost: bool,
     /// When it was sent, or has pulled a piece of, a snapshot.
     pulled: u64,
 }

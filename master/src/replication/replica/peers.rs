@@ -23,7 +23,14 @@ impl Replica {
 
     /// Sends, if it is known where to. Who is sent to is linked: its end is heard of.
     pub(super) fn send(&mut self, to: MemberId, body: Body, out: &mut Vec<Output>) {
-        let Some(peer) = self.peers.get_mut(&to) else { return };
+        let Some(peer) = self.peers.get_mut(&to) else {
+            // That it is let go was said before it was done here, and may have waited for the disk.
+            if let Some((_, Some(pid))) = self.let_go.get(&to).filter(|_| self.is_leaving(to)).cloned() {
+                let parcel = self.parcel(to, body);
+                out.push(Output::Send { to: pid, parcel });
+            }
+            return;
+        };
         let Some(pid) = peer.pid.clone() else { return };
         if !std::mem::replace(&mut peer.linked, true) {
             out.push(Output::Link { pid: pid.clone() });
@@ -36,14 +43,20 @@ impl Replica {
         out.push(Output::Send { to: pid, parcel });
     }
 
+    /// Whether a master was let go just now.
+    fn is_leaving(&self, id: MemberId) -> bool {
+        self.let_go.get(&id).is_some_and(|(since, _)| !self.passed(*since, LET_GO_ELECTIONS))
+    }
+
     /// Peers are the masters in the registry, and who speaks before it is known there.
     pub(super) fn refresh_peers(&mut self, out: &mut Vec<Output>) {
         let me = self.identity.id;
         let mut gone: Vec<MemberId> = self.peers.keys().copied().collect();
         gone.retain(|id| !self.state.masters.contains_key(id) && self.state.former_masters.contains_key(id));
         for id in gone {
-            self.let_go.insert(id, self.ticks);
-            if let Some(Peer { pid: Some(pid), linked: true, .. }) = self.peers.remove(&id) {
+            let peer = self.peers.remove(&id).unwrap_or_default();
+            self.let_go.insert(id, (self.ticks, peer.pid.clone()));
+            if let Peer { pid: Some(pid), linked: true, .. } = peer {
                 out.push(Output::Unlink { pid });
             }
         }
@@ -89,6 +102,7 @@ impl Replica {
         if let Some((id, peer)) = gone {
             peer.linked = false;
             peer.resolve_at = self.ticks;
+            peer.lost = true;
             let id = id.0;
             self.node.report_unreachable(id);
             self.node.report_snapshot(id, SnapshotStatus::Failure);
@@ -110,9 +124,9 @@ impl Replica {
         if let Body::NotWanted { reason } = parcel.body {
             return self.on_not_wanted(parcel.from, &reason, out);
         }
-        if let Some(reason) = self.why_not_wanted(&parcel) {
+        if let Some(reason) = self.why_not_wanted(&parcel).filter(|_| !self.is_led_by(&parcel)) {
             // Who was removed just now hears of it from the log, and ends well.
-            if self.let_go.get(&parcel.from).is_some_and(|since| !self.passed(*since, LET_GO_ELECTIONS)) {
+            if self.is_leaving(parcel.from) {
                 return;
             }
             return self.complain(&from, &reason, Some(parcel.from), out);
@@ -126,6 +140,7 @@ impl Replica {
         let ticks = self.ticks;
         let peer = self.peers.entry(parcel.from).or_default();
         peer.heard = Some(ticks);
+        peer.lost = false;
         if peer.pid.as_ref() != Some(&from) {
             let before = peer.pid.replace(from);
             if let (Some(pid), true) = (before, std::mem::replace(&mut peer.linked, false)) {
@@ -255,6 +270,22 @@ impl Replica {
             Some(_) => None,
             None => former.filter(|disk| disk.is_none_or(|disk| disk == parcel.disk)).map(|_| removed),
         }
+    }
+
+    /// Whether the word of a leader comes from another disk than the registry here says. That registry is older then: nobody leads
+    /// without the votes of those who know its disk. What it leads with brings the newer registry.
+    fn is_led_by(&self, parcel: &Parcel) -> bool {
+        let raft = &self.node.raft;
+        let kinds = [MessageType::MsgAppend, MessageType::MsgHeartbeat, MessageType::MsgSnapshot];
+        let leads = match &parcel.body {
+            Body::Raft(messages) => messages.iter().all(|message| {
+                kinds.iter().any(|kind| *kind as i32 == message.kind) && message.term >= raft.term
+            }),
+            Body::Piece { .. } => raft.leader_id == parcel.from.0,
+            Body::Hello | Body::Pull { .. } | Body::NotWanted { .. } => false,
+        };
+        let ours = parcel.cluster.is_some() && parcel.cluster == self.identity.cluster;
+        leads && ours && parcel.from != self.identity.id && self.state.masters.contains_key(&parcel.from)
     }
 
     /// Somebody speaks who is not wanted: it is told, and so are the operators, once.

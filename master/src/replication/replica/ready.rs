@@ -33,7 +33,8 @@ impl Replica {
         for read in ready.take_read_states() {
             self.reads.confirm(&read.request_ctx, read.index);
         }
-        let mut persist = Persist { sync: ready.must_sync(), ..Persist::default() };
+        let change_is_over = self.commits_a_change(&ready);
+        let mut persist = Persist { sync: ready.must_sync() || change_is_over, ..Persist::default() };
         if !ready.snapshot().is_empty() {
             let position = convert::position(ready.snapshot());
             let Some(state) = self.take_pulled(&position) else {
@@ -58,7 +59,7 @@ impl Replica {
         let mut held = ready.take_persisted_messages();
         // What a leader says leaves at once: nothing of it promises that it is kept here. But its term must be: a single
         // voter leads before that is durable, and would give the same places to other entries in its next life.
-        if term_is_new || self.persists.waiting.iter().any(|waiting| waiting.new_term) {
+        if term_is_new || change_is_over || self.persists.waiting.iter().any(|waiting| waiting.holds) {
             held.extend(ready.take_messages());
         } else {
             let messages = ready.take_messages();
@@ -69,7 +70,7 @@ impl Replica {
         self.send_raft(at_once, out);
         let number = ready.number();
         let committed = ready.take_committed_entries();
-        self.put_on_disk(persist, number, held, out);
+        self.put_on_disk(persist, number, held, change_is_over, out);
         self.node.advance_append_async(ready);
         if self.persists.waiting.is_empty() {
             self.node.on_persist_ready(number);
@@ -84,12 +85,27 @@ impl Replica {
         }
     }
 
-    /// Asks for what is to be durable. What must not leave before that waits for it.
-    fn put_on_disk(&mut self, mut persist: Persist, ready: u64, held: Vec<Message>, out: &mut Vec<Output>) {
+    /// Whether a leader learns that a change of members is committed. It must not forget that: who goes by it hears of it and
+    /// ends, and in its next life this one would wait for the vote of one that is gone.
+    fn commits_a_change(&self, ready: &Ready) -> bool {
+        let change = self.node.raft.pending_conf_index;
+        let before = self.node.store().committed();
+        self.is_raft_leader() && ready.hs().is_some_and(|state| before < change && change <= state.commit)
+    }
+
+    /// Asks for what is to be durable. What must not leave before that waits for it; with `holds` all that comes later, too.
+    fn put_on_disk(
+        &mut self,
+        mut persist: Persist,
+        ready: u64,
+        held: Vec<Message>,
+        holds: bool,
+        out: &mut Vec<Output>,
+    ) {
         let nothing = persist.install.is_none() && persist.entries.is_empty() && persist.hard_state.is_none();
         let sync = persist.sync;
         let term = persist.hard_state.map_or(self.persists.term, |state| state.term);
-        let new_term = std::mem::replace(&mut self.persists.term, term) != term;
+        let holds = std::mem::replace(&mut self.persists.term, term) != term || holds;
         if !nothing {
             self.persists.number += 1;
             persist.number = self.persists.number;
@@ -97,7 +113,7 @@ impl Replica {
         }
         if sync && !nothing {
             let number = self.persists.number;
-            self.persists.waiting.push_back(Waiting { number, ready, new_term, messages: held });
+            self.persists.waiting.push_back(Waiting { number, ready, holds, messages: held });
         } else if let Some(last) = self.persists.waiting.back_mut() {
             last.ready = ready;
             last.messages.extend(held);

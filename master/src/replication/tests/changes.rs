@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::disk::Speed;
 use super::group::{Group, blank};
-use super::host::{address, pid};
+use super::host::{address, config, pid};
 use crate::registry::MemberId;
-use crate::replication::{MembersRequest, ReplicaAnswer};
+use crate::replication::{EntryKind, MembersRequest, Recovered, ReplicaAnswer, ReplicaConfig};
 
 const PACE: Duration = Duration::from_millis(200);
 
@@ -41,6 +42,16 @@ fn insist(group: &mut Group, request: &MembersRequest) {
         group.run(1);
     }
     panic!("{request:?} is never done");
+}
+
+fn run_until(group: &mut Group, done: impl Fn(&Group) -> bool) {
+    for _ in 0..60_000 {
+        if done(group) {
+            return;
+        }
+        group.world.run_for(Duration::from_millis(1));
+    }
+    panic!("it does not come to that within a minute");
 }
 
 fn assert_refused(answer: &ReplicaAnswer, part: &str) {
@@ -80,8 +91,7 @@ fn a_leader_that_is_removed_hands_over_first() {
         };
         let new = group.await_leader(&[old]);
         assert_eq!(next, pid(new), "seed {seed}");
-        let answer = group.answer(new, remove(old));
-        assert!(matches!(answer, ReplicaAnswer::Done), "seed {seed}: {answer:?}");
+        insist(&mut group, &remove(old));
         group.run(5);
         assert_eq!(group.leader(), Some(new), "seed {seed}: nobody was disturbed");
         let rest: Vec<u64> = (1..=3).filter(|id| *id != old).collect();
@@ -211,4 +221,106 @@ fn what_can_not_be_is_refused_with_the_reason() {
     let mut rest = vec![leader, b, 4];
     rest.sort_unstable();
     group.assert_settled(&rest);
+}
+
+/// One master that knew it alone has let the other one go: with its disk's unsynced tail it forgot that, and waited for good for
+/// the vote of one that was gone.
+#[test]
+fn the_last_master_does_not_forget_that_it_is_the_last() {
+    for seed in 0..8 {
+        let mut group = Group::new(seed, 2, 0, Duration::ZERO);
+        let leader = group.await_leader(&[]);
+        let other = 3 - leader;
+        group.run(5);
+        if let Some(disk) = group.disks.borrow_mut().get_mut(&MemberId(leader)) {
+            let most = Duration::from_millis(300);
+            disk.speed = Speed { least: most, most, stalls: 0, stall: most };
+        }
+        group.ask(leader, remove(other));
+        run_until(&mut group, |group| group.host(other).is_none());
+        group.crash(leader);
+        group.restart(leader);
+        group.assert_settled(&[leader]);
+    }
+}
+
+/// What an operator asks once more, since the answer was lost, takes no place from a master that has it already.
+#[test]
+fn a_disk_that_was_replaced_is_not_replaced_once_more() {
+    let mut group = Group::new(3, 3, 0, PACE);
+    let leader = group.await_leader(&[]);
+    group.run(5);
+    let lost = 1 + leader % 3;
+    group.crash(lost);
+    group.wipe(lost, blank(lost, 2));
+    group.run(1);
+    // It learns, and the leader that has let it do so is gone.
+    let operator = group.ask(leader, replace(lost, lost));
+    let learns = |group: &Group| {
+        let masters = &group.replica(leader).state().masters;
+        masters.get(&MemberId(lost)).is_some_and(|member| member.disk.is_none())
+    };
+    run_until(&mut group, learns);
+    group.crash(leader);
+    group.restart(leader);
+    group.restart(lost);
+    group.run(10);
+    assert!(group.answers(&operator).is_empty());
+    insist(&mut group, &replace(lost, lost));
+    group.assert_settled(&[1, 2, 3]);
+    let known = group.replica(leader).state().masters[&MemberId(lost)].disk;
+    let leader = group.await_leader(&[]);
+    if leader != lost {
+        assert_refused(&group.answer(leader, replace(lost, lost)), "nothing is to be replaced");
+    }
+    group.assert_settled(&[1, 2, 3]);
+    assert_eq!(group.replica(leader).state().masters[&MemberId(lost)].disk, known);
+}
+
+/// The log tells a master with a new disk that one with its number was let go: that was the one before it.
+#[test]
+fn a_master_does_not_end_because_another_one_had_its_number() {
+    let patient = |id| ReplicaConfig { snapshot_entries: 10_000, ..config(id) };
+    let mut group = Group::with(4, 3, 0, PACE, patient);
+    let leader = group.await_leader(&[]);
+    group.run(5);
+    let lost = 1 + leader % 3;
+    let third = 6 - leader - lost;
+    group.crash(lost);
+    group.run(1);
+    let operator = group.ask(leader, replace(lost, lost));
+    group.run(10);
+    assert!(group.answers(&operator).is_empty(), "nobody has come");
+    // The new one begins with a snapshot of before.
+    let mut before = group.disks.borrow()[&MemberId(third)].recovered();
+    let removed =
+        before.entries.iter().position(|entry| entry.kind != EntryKind::Normal).expect("it was let go");
+    before.entries.truncate(removed);
+    before.hard_state.commit = before.snapshot.position.index;
+    group.wipe(lost, Recovered { identity: blank(lost, 2).identity, ..before });
+    group.restart(lost);
+    assert!(matches!(group.await_answer(&operator, 60), ReplicaAnswer::Done));
+    group.assert_settled(&[1, 2, 3]);
+}
+
+/// A master that was away knows its leader by the disk that this one has lost since: it listened to it no more.
+#[test]
+fn a_leader_with_a_new_disk_is_followed_by_one_that_was_away() {
+    let mut group = Group::new(5, 5, 0, PACE);
+    let leader = group.await_leader(&[]);
+    group.run(5);
+    let [lost, away, ..] = [1, 2, 3, 4].map(|place| 1 + (leader - 1 + place) % 5);
+    group.crash(away);
+    group.crash(lost);
+    group.wipe(lost, blank(lost, 2));
+    group.run(2);
+    let operator = group.ask(leader, replace(lost, lost));
+    group.run(5);
+    group.restart(lost);
+    assert!(matches!(group.await_answer(&operator, 60), ReplicaAnswer::Done));
+    insist(&mut group, &MembersRequest::Transfer { to: Some(MemberId(lost)) });
+    group.restart(away);
+    group.run(10);
+    assert_eq!(group.leader(), Some(lost));
+    group.assert_settled(&[1, 2, 3, 4, 5]);
 }

@@ -43,6 +43,8 @@ enum Work {
 pub(super) struct Disk {
     identity: Identity,
     hard_state: HardState,
+    /// As the last sync has left it: what came without one may be lost.
+    synced: HardState,
     snapshot: Snapshot,
     /// Of the snapshot, once a piece was wanted.
     encoded: Option<Bytes>,
@@ -60,6 +62,7 @@ impl Disk {
         Self {
             identity,
             hard_state,
+            synced: hard_state,
             encoded: None,
             snapshot,
             entries: entries.into_iter().map(|entry| (entry.index, entry)).collect(),
@@ -145,6 +148,9 @@ impl Disk {
                 }
                 self.hard_state = persist.hard_state.unwrap_or(self.hard_state);
                 self.identity = persist.identity.clone().unwrap_or(self.identity.clone());
+                if persist.sync {
+                    self.synced = self.hard_state;
+                }
             }
         }
         Some(work)
@@ -157,6 +163,9 @@ impl Disk {
             self.finish_next();
         }
         self.queue.clear();
+        if self.random.chance(500) {
+            self.hard_state = self.synced;
+        }
         if let Some((_, snapshot)) = self.saving.take()
             && self.random.chance(500)
         {
