@@ -60,6 +60,8 @@ fn a_new_disk_that_reads_of_the_removal_of_the_old_one_stays() {
         let lost = 1 + leader % 3;
         group.crash(lost);
         group.wipe(lost, blank(lost, 2));
+        // Until it counts as one that does not answer.
+        group.run(6);
         let (id, address) = (MemberId(lost), address(lost));
         let replaces = group.ask(leader, MembersRequest::Replace { old: id, new: id, address });
         group.run(2);
