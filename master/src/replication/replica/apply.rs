@@ -115,12 +115,28 @@ impl Replica {
         // The log may also tell of one who had this number before, on another disk. Whose disk was never heard of is told that
         // it is not wanted.
         if holds(&before, me) && !holds(&self.members, me) && disk == Some(self.identity.disk) {
-            let message = format!(
-                "This master, number {me}, was removed from the cluster. Its work directory can be deleted."
-            );
-            return self.end(message, false, out);
+            // A leader that tells others so knows it for good. If there is none, the others may need this one's vote to learn it.
+            if self.heard_a_leader && !self.is_raft_leader() {
+                return self.end_removed(out);
+            }
+            tracing::info!("master {me} was removed: it ends when another one knows that as well");
+            self.removed = true;
+            if self.is_raft_leader() {
+                // Raft knows no leader that is no member.
+                let term = self.node.raft.term;
+                self.node.raft.become_follower(term, raft::INVALID_ID);
+            }
+            self.after_step(out);
         }
         self.change_is_applied(entry.index, out);
+    }
+
+    pub(super) fn end_removed(&mut self, out: &mut Vec<Output>) {
+        let me = self.id();
+        let message = format!(
+            "This master, number {me}, was removed from the cluster. Its work directory can be deleted."
+        );
+        self.end(message, false, out);
     }
 
     /// Once a change is over, the registry has no masters that neither vote nor learn.

@@ -18,7 +18,7 @@ impl Replica {
     /// Raft's role may have changed.
     pub(super) fn watch_role(&mut self, out: &mut Vec<Output>) {
         let term = self.node.raft.term;
-        let leads = self.is_raft_leader() && !self.ended;
+        let leads = self.is_raft_leader() && !self.ended && !self.removed;
         if self.lead.as_ref().is_some_and(|lead| !leads || lead.term != term) {
             self.depose(out);
         }

@@ -74,6 +74,8 @@ pub struct Replica {
     refused: BTreeMap<Pid, u64>,
     /// Masters that were let go in this life, when, and where they were: they are still to hear of it.
     let_go: BTreeMap<MemberId, (u64, Option<Pid>)>,
+    /// It was let go, and waits for another one to know that.
+    removed: bool,
     /// Who says that this one is not wanted, since a leader was heard last.
     unwanted_by: BTreeSet<MemberId>,
     /// Whether a leader was heard in this life.
@@ -223,6 +225,7 @@ impl Replica {
             peers: BTreeMap::new(),
             refused: BTreeMap::new(),
             let_go: BTreeMap::new(),
+            removed: false,
             unwanted_by: BTreeSet::new(),
             heard_a_leader: false,
             last_leader: None,

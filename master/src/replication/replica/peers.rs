@@ -113,6 +113,11 @@ impl Replica {
     pub(super) fn peers_tick(&mut self, out: &mut Vec<Output>) {
         self.resolve_peers(out);
         let ticks = self.ticks;
+        if self.removed && ticks.is_multiple_of(self.election_ticks()) {
+            for id in self.members.voters.clone() {
+                self.send(MemberId(id), Body::Hello, out);
+            }
+        }
         let while_refused = self.election_ticks() * 8;
         self.refused.retain(|_, since| ticks - *since < while_refused);
     }
@@ -306,6 +311,9 @@ impl Replica {
     fn on_not_wanted(&mut self, from: MemberId, reason: &str, out: &mut Vec<Output>) {
         let reason: String = reason.chars().take(MAX_REASON_BYTES).filter(|c| !c.is_control()).collect();
         tracing::warn!("master {from} says: {reason}");
+        if self.removed {
+            return self.end_removed(out);
+        }
         let me = self.identity.id.0;
         let others: Vec<u64> = self.members.voters.iter().copied().filter(|id| *id != me).collect();
         if others.contains(&from.0) {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use libactor::sim::Fault;
+
 use super::disk::Speed;
-use super::group::{Group, blank};
+use super::group::{Group, blank, machine};
 use super::host::{address, config, pid};
 use crate::registry::MemberId;
 use crate::replication::{EntryKind, MembersRequest, Recovered, ReplicaAnswer, ReplicaConfig};
@@ -323,4 +325,38 @@ fn a_leader_with_a_new_disk_is_followed_by_one_that_was_away() {
     group.run(10);
     assert_eq!(group.leader(), Some(lost));
     group.assert_settled(&[1, 2, 3, 4, 5]);
+}
+
+/// The next leader was the one that its predecessor had begun to remove: it ended when that was committed, and the other one
+/// waited for its vote.
+#[test]
+fn a_leader_that_inherits_its_own_removal_stays_until_it_is_known() {
+    let mut inherited = 0;
+    for seed in 0..12 {
+        let mut group = Group::new(seed, 2, 0, Duration::ZERO);
+        let old = group.await_leader(&[]);
+        let next = 3 - old;
+        group.run(5);
+        // The word gets there, and the answer does not come back.
+        group.world.inflict(Fault::Block { from: machine(next), to: machine(old) });
+        let before = group.replica(next).status().log.1;
+        group.ask(old, remove(next));
+        run_until(&mut group, |group| group.replica(next).status().log.1 > before);
+        group.world.run_for(Duration::from_millis(100));
+        group.crash(old);
+        group.world.inflict(Fault::Unblock { from: machine(next), to: machine(old) });
+        group.restart(old);
+        let mut led = false;
+        for _ in 0..3000 {
+            group.world.run_for(Duration::from_millis(2));
+            led |= group.host(next).is_some_and(|host| host.replica.status().leader == Some(MemberId(next)));
+        }
+        inherited += u32::from(led);
+        group.run(20);
+        group.assert_settled(&[old]);
+        assert!(group.host(next).is_none(), "seed {seed}: it has ended");
+        let (message, failed) = group.ledger.borrow().ended[&MemberId(next)].clone();
+        assert!(!failed && message.contains("was removed"), "{message}");
+    }
+    assert!(inherited > 2, "{inherited} of them were led by the one that was removed");
 }
