@@ -12,6 +12,7 @@
 //!
 //! ```
 //! use agent::core::{Agent, AgentConfig, Input, Output};
+//! use libactor::detect::Leader;
 //! use libactor::{Machine, Time};
 //! use protocol::{AgentInfo, messages::AgentCall};
 //!
@@ -25,7 +26,7 @@
 //! let pid = "slave(1)@10.0.0.7:5051".parse()?;
 //! let mut agent = Agent::new(AgentConfig::new(pid, info, "0.1.0"), 42, Time::default());
 //! let mut asked = Vec::new();
-//! let master = Some("master@10.0.0.1:5050".parse()?);
+//! let master = Some(Leader { pid: "master@10.0.0.1:5050".parse()?, epoch: 1 });
 //! agent.handle(Time::default(), Input::MasterDetected { master }, &mut asked);
 //! assert!(matches!(asked[0], Output::Link { .. }));
 //! assert!(matches!(&asked[1], Output::ToMaster { call: AgentCall::Register { .. }, .. }));

@@ -103,6 +103,11 @@ impl Complaints {
         self.make_many(complaint, 1, about);
     }
 
+    /// Counts some whose cause has been logged.
+    pub(crate) fn count(&self, complaint: Complaint, count: u64) {
+        self.counters[complaint as usize].add(count);
+    }
+
     /// Counts some that have the same cause.
     pub(crate) fn make_many(&self, complaint: Complaint, count: u64, about: &dyn fmt::Display) {
         if count == 0 {

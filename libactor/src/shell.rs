@@ -311,10 +311,12 @@ where
         let sleep = self.clock.sleep_until(due);
         let wait = async move {
             if due <= now {
-                // A machine that is always due must not keep others from their turn.
+                // A machine that is always due must not keep others from their turn. It does not wait for a timer, which counts
+                // in milliseconds.
                 tokio::task::yield_now().await;
+            } else {
+                sleep.await;
             }
-            sleep.await;
         };
         let timer = ctx.spawn(wait.into_actor(self).map(|(), shell, ctx| shell.tick(ctx)));
         self.timer = Some((due, timer));

@@ -33,6 +33,9 @@ pub const MAX_DECODED_BYTES: usize = 256 << 20;
 /// How many times the bytes of a message may be joined, in messages within messages that all came in pieces. Ours: no
 /// program writes pieces, and one that does hardly at every level.
 pub const MAX_JOINED_TIMES: usize = 4;
+/// Most bytes of an agent's description, with what its lists take in memory: the masters' registry keeps it, and takes no
+/// operation of more than 8 MiB. Ours.
+pub const MAX_AGENT_BYTES: usize = 2 << 20;
 /// Most bytes of a framework's description, with what its lists take in memory: it goes along with every task. Ours.
 pub const MAX_FRAMEWORK_BYTES: usize = 256 << 10;
 /// Most bytes of an executor's description, text and data together, with what its lists take in memory. Ours.

@@ -40,6 +40,7 @@ mod message;
 pub mod operator;
 pub mod replica;
 pub mod streams;
+mod work;
 
 pub use cluster::{Cluster, Phase};
 pub use message::{Group, Message};

@@ -51,7 +51,13 @@ impl Peer {
             room: Semaphore::new(PEER_QUEUE_BYTES),
             ended: CancellationToken::new(),
         });
-        let dialer = Dialer { node, peer: peer.clone(), waiting, batch: Vec::with_capacity(FRAMES_A_WRITE) };
+        let dialer = Dialer {
+            node,
+            peer: peer.clone(),
+            waiting,
+            batch: Vec::with_capacity(FRAMES_A_WRITE),
+            logged: false,
+        };
         (peer, dialer.run())
     }
 
@@ -95,6 +101,8 @@ struct Dialer {
     peer: Arc<Peer>,
     waiting: mpsc::Receiver<Outgoing>,
     batch: Vec<Outgoing>,
+    /// Whether it was logged that the peer can't be reached, since it was reached last.
+    logged: bool,
 }
 
 impl Dialer {
@@ -104,6 +112,7 @@ impl Dialer {
             match self.dial().await {
                 Ok(stream) => {
                     pause = REDIAL_MIN;
+                    self.logged = false;
                     match self.converse(stream).await {
                         Ok(()) => {}
                         Err(ConnectionError::Closed | ConnectionError::Io(_)) => {
@@ -231,8 +240,13 @@ impl Dialer {
                 Err(_) => break,
             }
         }
-        let about = format_args!("{} can't be reached", self.peer.address);
-        self.node.complain_many(Complaint::Unreachable, dropped, &about);
+        // Who looks for a leader tries for as long as a node is away: one line says it.
+        if dropped > 0 && !std::mem::replace(&mut self.logged, true) {
+            let about = format_args!("{} can't be reached", self.peer.address);
+            self.node.complain_many(Complaint::Unreachable, dropped, &about);
+        } else {
+            self.node.count_losses(Complaint::Unreachable, dropped);
+        }
         self.node.peer_lost(self.peer.address);
     }
 }

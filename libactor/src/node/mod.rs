@@ -282,6 +282,10 @@ impl Node {
         self.0.complaints.make(complaint, about);
     }
 
+    pub(crate) fn count_losses(&self, complaint: Complaint, count: u64) {
+        self.0.complaints.count(complaint, count);
+    }
+
     pub(crate) fn complain_many(&self, complaint: Complaint, count: u64, about: &dyn fmt::Display) {
         self.0.complaints.make_many(complaint, count, about);
     }

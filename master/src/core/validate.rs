@@ -318,10 +318,7 @@ fn same_executor(running: &ExecutorInfo, wanted: &ExecutorInfo) -> bool {
 
 /// An agent that registers.
 pub(super) fn agent(info: &AgentInfo) -> Result<(), String> {
-    if info.hostname.is_empty() {
-        return Err("'AgentInfo.hostname' must not be empty".to_owned());
-    }
-    info.id.as_ref().map_or(Ok(()), protocol::validate::agent_id).map_err(|invalid| invalid.0)
+    protocol::validate::agent(info).map_err(|invalid| invalid.0)
 }
 
 /// What an agent says of a task: states that a task can be in where it runs, and nothing after its end. An agent that

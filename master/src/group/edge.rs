@@ -167,6 +167,10 @@ impl Edge<Replica> for GroupEdge {
     }
 
     fn stopped(&mut self, _: &Replica) {
+        // The first word counts; one that panics has none.
+        if !std::thread::panicking() {
+            tell_end(&self.end, Ended { message: "The master was stopped".to_owned(), failed: false });
+        }
         self.feeder.close();
         self.questions.close();
         self.seat.end();

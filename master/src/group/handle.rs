@@ -63,7 +63,9 @@ impl GroupHandle {
     /// Dropping it is all that is needed.
     pub async fn ended(&self) -> Ended {
         let mut ended = self.ended.clone();
-        let stopped = || Ended { message: "The master was stopped".to_owned(), failed: false };
+        // It was stopped from outside, or has panicked: who waits here wants to know.
+        let message = "The master has stopped without saying why";
+        let stopped = || Ended { message: message.to_owned(), failed: true };
         match ended.wait_for(Option::is_some).await {
             Ok(ended) => ended.clone().unwrap_or_else(stopped),
             Err(_) => stopped(),

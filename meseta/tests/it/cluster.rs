@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Meseta, PATIENCE, TwoDaemons, start_agent, wait_until_gone};
+use crate::support::{Meseta, PATIENCE, TwoDaemons, start_agent, start_master, wait_until_gone};
 
 fn run(address: &str, words: &[&str]) -> Meseta {
     let master = format!("--master={address}");
@@ -131,16 +131,42 @@ fn a_master_that_is_gone_is_told_once_to_who_runs_a_job() {
     assert_eq!(stderr.len(), 2, "{stderr:#?}");
 }
 
+/// Both are given a list; the first of it is nobody.
+#[test]
+fn an_agent_and_a_job_find_the_master_of_a_list_and_find_it_again_when_it_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (master, address) = start_master(directory.path());
+    let list = format!("127.0.0.1:1,master@{address}");
+    let mut agent = start_agent(directory.path(), &list);
+    let mut job = run(&list, &["--command=sleep 1000"]);
+    job.wait_for("TASK_RUNNING");
+    master.signal(Signal::SIGKILL);
+    master.end();
+    job.wait_for("the master is away; looking for it");
+    agent.wait_for("no leader is known any more");
+    let work_dir = format!("--work_dir={}", directory.path().join("master").display());
+    let port = format!("--port={}", address.rsplit_once(':').unwrap().1);
+    let _again = Meseta::start(&["master", &work_dir, "--ip=127.0.0.1", &port]);
+    agent.wait_for("registered again agent_id=");
+    // It is subscribed again: it can kill its task.
+    job.signal(Signal::SIGINT);
+    job.wait_for("TASK_KILLED");
+    let (status, ..) = job.end();
+    assert_eq!(status.code(), Some(130));
+}
+
 #[test]
 fn the_logs_tell_each_event_once_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
-    let cluster = TwoDaemons::start(directory.path());
+    let mut cluster = TwoDaemons::start(directory.path());
     let (status, ..) = run(&cluster.address, &["--name=bad", "--command=exit 3"]).end();
     assert_eq!(status.code(), Some(3));
     let (status, ..) = run(&cluster.address, &["--name=nobody", "--user=no-such-user", "--", "true"]).end();
     assert_eq!(status.code(), Some(1));
     cluster.agent.signal(Signal::SIGTERM);
     let (.., agent) = cluster.agent.end();
+    // Not before it is in the registry.
+    cluster.master.wait_for("the agent is lost agent_id=");
     cluster.master.signal(Signal::SIGTERM);
     let (.., master) = cluster.master.end();
     for (log, text, times) in [

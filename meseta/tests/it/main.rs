@@ -5,4 +5,5 @@
 mod cluster;
 mod errors;
 mod local;
+mod masters;
 mod support;

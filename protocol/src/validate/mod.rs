@@ -11,6 +11,7 @@ mod weight;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::AgentInfo;
 use crate::limits::{MAX_DURATION_NANOS, MAX_ID_BYTES, MAX_NAMED, MAX_ROLES, MAX_TASKS_IN_GROUP};
 use crate::resources::{Resource, Value};
 use crate::{
@@ -268,6 +269,19 @@ fn duration(what: &str, duration: Option<Duration>) -> Result<(), Invalid> {
         }
         _ => Ok(()),
     }
+}
+
+/// An agent: a host name; the identity, where there is one, valid; at most
+/// [`MAX_AGENT_BYTES`](crate::limits::MAX_AGENT_BYTES) of it all.
+///
+/// # Errors
+/// Says what to change.
+pub fn agent(agent: &AgentInfo) -> Result<(), Invalid> {
+    if agent.hostname.is_empty() {
+        return refuse("'AgentInfo.hostname' must not be empty".into());
+    }
+    agent.id.as_ref().map_or(Ok(()), agent_id)?;
+    weight::agent(agent)
 }
 
 /// A framework: at least one role, each valid, several only with [`Capability::MultiRole`]; the identity, where

@@ -276,8 +276,23 @@ fn a_task_with_a_problem_is_refused_with_that_sentence() {
 
 #[test]
 fn descriptions_have_at_most_so_many_bytes() {
-    use crate::limits::{MAX_EXECUTOR_BYTES, MAX_FRAMEWORK_BYTES, MAX_GROUP_BYTES, MAX_TASK_BYTES};
+    use crate::limits::{
+        MAX_AGENT_BYTES, MAX_EXECUTOR_BYTES, MAX_FRAMEWORK_BYTES, MAX_GROUP_BYTES, MAX_TASK_BYTES,
+    };
+    use crate::{Attribute, AttributeValue, Attributes};
     let named = |bytes| FrameworkInfo { name: "x".repeat(bytes), ..FrameworkInfo::new("") };
+    let rack = |bytes: usize| AgentInfo {
+        hostname: "host".into(),
+        port: 1,
+        resources: Default::default(),
+        attributes: Attributes(vec![Attribute {
+            name: "rack".into(),
+            value: AttributeValue::Text("r".repeat(bytes)),
+        }]),
+        id: None,
+    };
+    assert_eq!(agent(&rack(MAX_AGENT_BYTES - 1000)), Ok(()));
+    refused(agent(&rack(MAX_AGENT_BYTES)), "at most 2097152; shorten its attributes or resources");
     assert_eq!(framework(&named(MAX_FRAMEWORK_BYTES - 1000)), Ok(()));
     refused(framework(&named(MAX_FRAMEWORK_BYTES)), "The description of the framework has");
     refused(framework(&named(MAX_FRAMEWORK_BYTES)), "bytes: at most 262144; shorten its texts");

@@ -1,9 +1,15 @@
 //! How much memory a description takes, about: its texts and data, and the elements of its lists. Nothing is encoded.
-//! Resources are not counted: they have bounds of their own.
+//! Resources are counted for agents alone: those of tasks have bounds of their own.
 
 use super::{Invalid, refuse};
-use crate::limits::{MAX_EXECUTOR_BYTES, MAX_FRAMEWORK_BYTES, MAX_GROUP_BYTES, MAX_TASK_BYTES};
-use crate::{Carried, Command, CommandInfo, ExecutorInfo, FrameworkInfo, Label, TaskInfo};
+use crate::limits::{
+    MAX_AGENT_BYTES, MAX_EXECUTOR_BYTES, MAX_FRAMEWORK_BYTES, MAX_GROUP_BYTES, MAX_TASK_BYTES,
+};
+use crate::resources::Value;
+use crate::{
+    AgentInfo, AttributeValue, Carried, Command, CommandInfo, ExecutorInfo, FrameworkInfo, Label, Resource,
+    TaskInfo,
+};
 
 /// What the elements of a list take: their own size, since they may be empty, and what each points to.
 fn list<'a, T: 'a>(elements: impl IntoIterator<Item = &'a T>, beyond: impl Fn(&T) -> usize) -> usize {
@@ -55,6 +61,29 @@ fn of_task(task: &TaskInfo) -> usize {
         + task.unread.as_ref().map_or(0, Carried::len)
 }
 
+fn of_agent(agent: &AgentInfo) -> usize {
+    let value = |value: &Value| match value {
+        Value::Scalar(_) => 0,
+        Value::Ranges(ranges) => ranges.len() * size_of::<(u64, u64)>(),
+        Value::Set(names) => list(names, String::len),
+    };
+    let reservations = |resource: &Resource| {
+        list(&resource.reservations, |one| one.role.as_str().len() + text(one.principal.as_ref()))
+    };
+    let resource =
+        |resource: &Resource| resource.name.len() + reservations(resource) + value(&resource.value);
+    agent.hostname.len()
+        + agent.resources.iter().map(|one| size_of::<Resource>() + resource(one)).sum::<usize>()
+        + list(&agent.attributes.0, |attribute| {
+            attribute.name.len()
+                + match &attribute.value {
+                    AttributeValue::Scalar(_) => 0,
+                    AttributeValue::Ranges(ranges) => ranges.len() * size_of::<(u64, u64)>(),
+                    AttributeValue::Text(text) => text.len(),
+                }
+        })
+}
+
 fn at_most(whose: &str, bytes: usize, most: usize, what: &str) -> Result<(), Invalid> {
     if bytes <= most {
         return Ok(());
@@ -64,6 +93,10 @@ fn at_most(whose: &str, bytes: usize, most: usize, what: &str) -> Result<(), Inv
 
 pub(super) fn framework(framework: &FrameworkInfo) -> Result<(), Invalid> {
     at_most("framework", of_framework(framework), MAX_FRAMEWORK_BYTES, "its texts, roles or labels")
+}
+
+pub(super) fn agent(agent: &AgentInfo) -> Result<(), Invalid> {
+    at_most("agent", of_agent(agent), MAX_AGENT_BYTES, "its attributes or resources")
 }
 
 pub(super) fn executor(executor: &ExecutorInfo) -> Result<(), Invalid> {

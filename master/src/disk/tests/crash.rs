@@ -143,7 +143,7 @@ impl Writing {
 fn nothing_that_was_reported_is_lost_with_the_process() {
     let root = tempfile::tempdir().unwrap();
     let mut last = 0;
-    for round in 0..rounds(6) {
+    for round in 0..rounds(4) {
         let mut writing = Writing::start(root.path(), false);
         assert!(writing.hear(1 + Random(round).below(60)), "it writes on");
         writing.kill();
@@ -171,7 +171,7 @@ fn image(root: &Path) -> Option<PathBuf> {
 fn nothing_that_was_reported_is_lost_with_the_power() {
     let root = tempfile::tempdir().unwrap();
     let Some(image) = image(root.path()) else { return };
-    for round in 0..rounds(4) {
+    for round in 0..rounds(3) {
         let Some(mount) = Mount::new(root.path(), &["-o", "loop"], &image) else { return };
         let directory = mount.path().join("replica");
         let mut writing = Writing::start(&directory, false);

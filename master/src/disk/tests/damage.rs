@@ -96,7 +96,7 @@ fn damage_at_random_places_is_harmless_or_said() {
     let root = tempfile::tempdir().unwrap();
     let whole = root.path().join("whole");
     let expected = with_a_past(root.path(), &whole);
-    let trials: u64 = std::env::var("DISK_TRIALS").map_or(40, |trials| trials.parse().unwrap());
+    let trials: u64 = std::env::var("DISK_TRIALS").map_or(24, |trials| trials.parse().unwrap());
     let mut harmless = 0;
     for seed in 0..trials {
         let mut random = Random(seed);

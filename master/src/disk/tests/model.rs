@@ -179,9 +179,9 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn a_disk_holds_what_the_model_holds(ops in vec(op(), 1..60)) {
+    fn a_disk_holds_what_the_model_holds(ops in vec(op(), 20..50)) {
         let mut pair = Pair::new();
         for op in ops {
             pair.apply(op);

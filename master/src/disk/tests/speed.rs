@@ -16,6 +16,7 @@ fn all_that_is_measured_is_written() {
 #[test]
 #[ignore = "takes a minute, and measures"]
 fn speed() {
+    let clock = libactor::Clock::real();
     for (entries, bytes, in_flight) in [
         (1_000, 200, 1),
         (8_000, 200, 16),
@@ -26,10 +27,10 @@ fn speed() {
     ] {
         let root = tempfile::tempdir_in(std::env::var("DISK_ROOT").unwrap_or("/tmp".to_owned())).unwrap();
         let measured = measure(root.path(), DISK, Load { entries, bytes, in_flight }).unwrap();
-        let start = std::time::Instant::now();
+        let start = clock.now();
         open(root.path()).unwrap();
         let size = std::fs::metadata(root.path().join("journal/db")).unwrap().len() >> 20;
-        println!("{measured}; {size} MiB on disk, opened in {:?}", start.elapsed());
+        println!("{measured}; {size} MiB on disk, opened in {:?}", clock.now().since(start));
     }
 }
 
@@ -37,6 +38,7 @@ fn speed() {
 #[test]
 #[ignore = "takes a minute, and measures"]
 fn room() {
+    let clock = libactor::Clock::real();
     let root = tempfile::tempdir().unwrap();
     let (mut disk, _) = open(root.path()).unwrap();
     let mut last = 1;
@@ -54,10 +56,10 @@ fn room() {
             println!("{} MB written, {size} MiB on disk", round * 2);
         }
     }
-    let start = std::time::Instant::now();
+    let start = clock.now();
     drop(disk);
-    println!("closed in {:?}", start.elapsed());
-    let start = std::time::Instant::now();
+    println!("closed in {:?}", clock.now().since(start));
+    let start = clock.now();
     let (_disk, found) = open(root.path()).unwrap();
-    println!("opened in {:?}, {} entries", start.elapsed(), found.entries.len());
+    println!("opened in {:?}, {} entries", clock.now().since(start), found.entries.len());
 }

@@ -35,6 +35,14 @@ enum Step {
 }
 
 impl Change {
+    /// Who waits for a master that does not come can let it go again.
+    fn is_ended_by(&self, request: &MembersRequest) -> bool {
+        match (self.steps.front(), request) {
+            (Some(Step::CatchUp { id }), MembersRequest::Remove { id: removed }) => id == removed,
+            _ => false,
+        }
+    }
+
     pub(super) fn in_words(&self) -> String {
         let what = match &self.request {
             MembersRequest::Add { id, address } => format!("adding master {id} at {address}"),
@@ -58,6 +66,10 @@ impl Replica {
         if self.lead.as_ref().is_none_or(|lead| !lead.announced) {
             out.push(answer(ReplicaAnswer::NotLeading { leader: self.leading_replica() }));
             return;
+        }
+        if let Some(change) = self.change.take_if(|change| change.is_ended_by(&request)) {
+            let why = "it is removed before it has caught up".to_owned();
+            out.push(Output::Answer { ask: change.ask, answer: ReplicaAnswer::Refused(why) });
         }
         if let Some(change) = &self.change {
             let why = format!("another change is under way ({}): wait for its end", change.in_words());

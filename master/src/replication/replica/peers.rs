@@ -267,8 +267,9 @@ impl Replica {
         );
         match state.masters.get(&id) {
             Some(member) if member.disk.is_some_and(|disk| disk != parcel.disk) => Some(format!(
-                "the work directory of master {id} is another one than the cluster knows: if it was lost, run \
-                 `meseta masters replace {id}` at one of the others, then start it again"
+                "the work directory of master {id} is another one than the cluster knows: if it was lost, ask one of the \
+                 others, `meseta masters --master=HOST:PORT replace {id} {id}={}`, then start it again",
+                member.address
             )),
             Some(member) if member.disk.is_none() && former == Some(&Some(parcel.disk)) => Some(removed),
             Some(_) => None,

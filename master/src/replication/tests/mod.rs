@@ -7,12 +7,13 @@
 //! | `host.rs` | a replica in its world |
 //! | `group.rs` | several of them, and what is done to them |
 //! | `random.rs` | several hundred seeds |
-//! | `scenarios.rs`, `changes.rs`, `strangers.rs` | what was thought of, or found |
+//! | `scenarios.rs`, `changes.rs`, `idle.rs`, `strangers.rs` | what was thought of, or found |
 
 mod changes;
 mod disk;
 mod group;
 mod host;
+mod idle;
 mod ledger;
 mod random;
 mod scenarios;

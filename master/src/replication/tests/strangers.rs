@@ -35,7 +35,7 @@ fn a_wiped_disk_with_the_same_number_is_not_wanted() {
         group.restart(wiped);
         group.run(30);
         let (message, failed) = group.ledger.borrow().ended[&MemberId(wiped)].clone();
-        assert!(failed && message.contains("meseta masters replace"), "{message}");
+        assert!(failed && message.contains("`meseta masters --master=HOST:PORT replace "), "{message}");
         assert_eq!(group.leader(), Some(leader), "the others go on");
     }
 }

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use actix::{Actor, Context};
-use libactor::{Me, Node, Pid, Random, Receive, SpawnError};
+use libactor::{Clock, Me, Node, Pid, Random, Receive, SpawnError};
 use protocol::messages::{AgentCall, AgentEvent};
 use protocol::{
     AgentId, AgentInfo, Attributes, FrameworkId, FrameworkInfo, Source, StatusUpdate, Task, TaskId,
@@ -179,11 +179,13 @@ pub(super) async fn register(agents: &[(Node, Pid)], leader: &Pid, within: Durat
         .map(|index| (within.mul_f64(random.below(1 << 20) as f64 / (1 << 20) as f64), index))
         .collect();
     order.sort_unstable();
-    let mut at = Duration::ZERO;
+    let clock = Clock::real();
+    let begin = clock.now();
     for (wait, index) in order {
-        if wait > at {
-            tokio::time::sleep(wait - at).await;
-            at = wait;
+        // Timers count in milliseconds: who is late already goes on at once.
+        let early = wait.saturating_sub(clock.now().since(begin));
+        if !early.is_zero() {
+            tokio::time::sleep(early).await;
         }
         let (node, pid) = &agents[index];
         if let Err(error) = node.tell(pid, Register { leader: leader.clone() }) {

@@ -7,35 +7,118 @@ use std::time::Duration;
 use libactor::Node;
 use master::group::{GroupHandle, MembersAnswer};
 use master::registry::MemberId;
-use master::replication::{Disposition, MembersRequest, Status};
+use master::replication::{Disposition, MembersRequest, ReplicaAnswer, Status};
 
+use tokio::time::timeout;
+
+use super::super::Failure;
 use super::super::masters::line::{Lines, replica_at};
 use super::advice;
 use super::member::{Begin, Plan, listed};
 use crate::flags::Flags;
 
-/// How long the replica beside us may take to say what it knows.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a master that might be the same one has to answer.
+const TWIN_ANSWERS: Duration = Duration::from_secs(2);
+/// A change of leaders takes less than this: only what lasts longer is worth a warning.
+const WITHOUT_LEADER: Duration = Duration::from_secs(2);
 
-/// Waits until somebody leads, and warns of what differs.
-pub async fn when_led(node: Node, handle: GroupHandle, flags: Flags, plan: Plan) {
+/// Says who leads, at each change, and at the first what differs. Ends only if this master is in the wrong cluster: why, for its
+/// operator.
+pub async fn when_led(node: &Node, handle: &GroupHandle, flags: &Flags, plan: &Plan) -> String {
     let mut standing = handle.standing();
-    if standing.wait_for(|standing| *standing != Disposition::Leaderless).await.is_err() {
-        return;
-    }
-    let lines = Lines::on(&node);
-    let asked = lines.ask(&handle.replica(), MembersRequest::Status, PATIENCE).await;
-    if let Ok(MembersAnswer::Status(status)) = asked {
-        let address = status.masters.iter().find(|member| member.id == status.id);
-        let resolved = match address {
-            Some(member) => replica_at(&member.address).await.ok().map(|pid| pid.address()),
-            None => None,
-        };
-        for difference in differences(&flags, &plan, &status, node.address(), resolved) {
-            tracing::warn!("{difference}");
+    let mut said = Disposition::Leaderless;
+    let mut compared = false;
+    loop {
+        let now = standing.borrow_and_update().clone();
+        let wait = if now == Disposition::Leaderless { WITHOUT_LEADER } else { Duration::ZERO };
+        if let Ok(changed) = timeout(wait, standing.changed()).await {
+            match changed {
+                Ok(()) => continue,
+                // The master has ended, which is told elsewhere.
+                Err(_) => return std::future::pending().await,
+            }
+        }
+        match &now {
+            _ if now == said && compared => {}
+            Disposition::Leading => tracing::info!("this master leads"),
+            Disposition::Following { leader } => tracing::info!("{leader} leads"),
+            Disposition::Leaderless => tracing::warn!("no master leads, as far as this one knows"),
+        }
+        if now != Disposition::Leaderless && !compared {
+            compared = true;
+            if let Err(foreign) = compare(node, handle, flags, plan).await {
+                return foreign;
+            }
+        }
+        said = now;
+        if standing.changed().await.is_err() {
+            return std::future::pending().await;
         }
     }
+}
+
+async fn compare(node: &Node, handle: &GroupHandle, flags: &Flags, plan: &Plan) -> Result<(), String> {
+    let ReplicaAnswer::Status(status) = handle.ask(MembersRequest::Status).await else { return Ok(()) };
+    foreign(plan, &status)?;
+    let members = status.masters.iter().map(|member| (&member.id, &member.address));
+    let cluster = status.cluster.map(|cluster| cluster.to_string());
+    tracing::info!(cluster, members = listed(members), "in touch with the cluster");
+    let own = status.masters.iter().find(|member| member.id == status.id);
+    let resolved = match own {
+        Some(member) => replica_at(&member.address).await.ok().map(|pid| pid.address()),
+        None => None,
+    };
+    for difference in differences(flags, plan, &status, node.address(), resolved) {
+        tracing::warn!("{difference}");
+    }
+    Ok(())
+}
+
+/// A list of masters none of which, but this one, is in the cluster that the work directory belongs to: the directory is another
+/// cluster's.
+///
+/// # Errors
+/// It is.
+fn foreign(plan: &Plan, status: &Status) -> Result<(), String> {
+    let Begin::Founder(peers) = &plan.begin else { return Ok(()) };
+    let mut others = peers.iter().filter(|(id, _)| **id != status.id).peekable();
+    let known = |address: &String| status.masters.iter().any(|member| member.address == *address);
+    if others.peek().is_none() || others.any(|(_, address)| known(address)) {
+        return Ok(());
+    }
+    let members = status.masters.iter().map(|member| (&member.id, &member.address));
+    Err(format!(
+        "the work directory belongs to the cluster {}, whose masters are {}: none of the others that --peers names is among them. \
+         Give the --work_dir of this master in the cluster of --peers, or leave --peers out",
+        status.cluster.map_or_else(String::new, |cluster| cluster.to_string()),
+        listed(members)
+    ))
+}
+
+/// Whether another process is this master already, where the others look for it: two that vote as one could elect two leaders.
+///
+/// # Errors
+/// It is.
+pub async fn refuse_twin(node: &Node, id: MemberId, address: Option<&String>) -> Result<(), Failure> {
+    let Some(address) = address else { return Ok(()) };
+    let Ok(there) = replica_at(address).await else { return Ok(()) };
+    if there.address() == node.address() {
+        return Ok(());
+    }
+    let lines = Lines::default();
+    let answer = lines.ask(&there, MembersRequest::Status, TWIN_ANSWERS).await;
     lines.close().await;
+    match answer {
+        Ok(MembersAnswer::Status(status)) if status.id == id => {
+            let own = node.address();
+            Err(format!(
+                "master {id} runs already, at {address}, and this one is at {own}: each master needs its own --id and its \
+                 own work directory, which is no copy of another's"
+            )
+            .into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is to be said to the operator. `own` is where this master is reached, `resolved` the address that the cluster has for it,
@@ -85,7 +168,7 @@ mod tests {
     use super::*;
     use crate::flags::{Arguments, Surroundings};
 
-    fn said(words: &[&str], members: &[&str], resolved: &str) -> Vec<String> {
+    fn started(words: &[&str], members: &[&str]) -> (Flags, Plan, Status) {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
         let flags = Flags::load("master", FLAGS, Arguments::None, &words, &Surroundings::default()).unwrap();
         let plan = Plan::of(&flags, 5050).unwrap();
@@ -108,7 +191,28 @@ mod tests {
             masters: members.iter().enumerate().map(member).collect(),
             change: None,
         };
+        (flags, plan, status)
+    }
+
+    fn said(words: &[&str], members: &[&str], resolved: &str) -> Vec<String> {
+        let (flags, plan, status) = started(words, members);
         differences(&flags, &plan, &status, "10.0.0.1:5050".parse().unwrap(), resolved.parse().ok())
+    }
+
+    #[test]
+    fn a_work_directory_of_another_cluster_is_found_out() {
+        let foreign = |peers: &str, members: &[&str]| {
+            let (_, plan, status) = started(&["--id=1", peers], members);
+            foreign(&plan, &status)
+        };
+        let alone = foreign("--peers=1=a:5050,2=b:5050,3=c:5050", &["a:5050"]).unwrap_err();
+        assert!(
+            alone.contains("whose masters are 1=a:5050: none of the others that --peers names"),
+            "{alone}"
+        );
+        assert!(foreign("--peers=1=a:5050,2=b:5050,3=c:5050", &["x:5050", "y:5050"]).is_err());
+        assert_eq!(foreign("--peers=1=a:5050,2=b:5050,3=c:5050", &["a:5050", "c:5050", "d:5050"]), Ok(()));
+        assert_eq!(foreign("--peers=1=a:5050", &["a:5050", "b:5050"]), Ok(()));
     }
 
     #[test]

@@ -9,10 +9,10 @@
 //! A directory that has been used knows better: there the flags are compared with what it says.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, UdpSocket};
 
+use libactor::detect::Address;
 use master::registry::MemberId;
-use scheduler_driver::MasterAddress;
 
 use crate::flags::{FlagError, Flags};
 use crate::runtime::Listen;
@@ -65,28 +65,43 @@ impl Plan {
         self.id.unwrap_or(MemberId(1))
     }
 
-    /// What the others look for is what this master says of itself: where it listens on every address, it is reached at the
-    /// one that `--peers` has for it.
+    /// Where the others look for this master it must be: where it listens on every address it is reached at the one that
+    /// `--peers` has for it; where it listens on one, or another one is advertised, that must be it.
     ///
     /// # Errors
-    /// No address belongs to the name.
+    /// Its address in `--peers` leads nowhere, or to another machine.
     pub async fn advertise(&self, listen: &mut Listen) -> Result<(), String> {
         let Begin::Founder(peers) = &self.begin else { return Ok(()) };
-        let own = self.id.and_then(|id| peers.get(&id));
-        let Some(own) = own.filter(|_| listen.advertise_ip.is_none() && listen.ip.is_unspecified()) else {
-            return Ok(());
-        };
-        let failed = |why: String| {
-            format!(
-                "this master's own address in --peers, {own}, leads nowhere ({why}); mend --peers or the host's names"
-            )
-        };
-        let found = tokio::net::lookup_host(own).await.map_err(|error| failed(error.to_string()))?;
-        let mut found: Vec<_> = found.collect();
-        found.sort_by_key(SocketAddr::is_ipv6);
-        let first = found.first().ok_or_else(|| failed("no address belongs to it".to_owned()))?;
-        listen.advertise_ip = Some(first.ip());
-        Ok(())
+        let Some(own) = self.id.and_then(|id| peers.get(&id)) else { return Ok(()) };
+        let failed = |why: String| format!("this master's own address in --peers, {own}, {why}");
+        let found = tokio::net::lookup_host(own)
+            .await
+            .map_err(|error| failed(format!("leads nowhere ({error}); mend --peers or the host's names")))?;
+        let mut found: Vec<_> = found.map(|address| address.ip()).collect();
+        found.sort_by_key(IpAddr::is_ipv6);
+        let told = listen.advertise_ip.or_else(|| (!listen.ip.is_unspecified()).then_some(listen.ip));
+        let listed = || found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match told {
+            Some(told) if found.contains(&told) => Ok(()),
+            Some(told) => Err(failed(format!(
+                "is at {}, but this one is reached at {told}: make --ip (or --advertise_ip) and --peers agree, or give the \
+                 --id of this machine's master",
+                listed()
+            ))),
+            None => {
+                // Only an address of this machine can be bound.
+                let here = found.iter().find(|ip| UdpSocket::bind((**ip, 0)).is_ok());
+                let other = || {
+                    format!(
+                        "is at {}, which is another machine: give the --id of this machine's master, or --advertise_ip if \
+                         it is reached there",
+                        listed()
+                    )
+                };
+                listen.advertise_ip = Some(*here.ok_or_else(|| failed(other()))?);
+                Ok(())
+            }
+        }
     }
 
     /// Whether `--peers` or `--join` was given.
@@ -163,12 +178,12 @@ pub fn member(text: &str) -> Option<(MemberId, String)> {
 
 /// Reads `HOST:PORT`.
 pub fn address(text: &str) -> Option<String> {
-    (!text.contains('@') && text.parse::<MasterAddress>().is_ok()).then(|| text.to_ascii_lowercase())
+    (!text.contains('@') && text.parse::<Address>().is_ok()).then(|| text.to_ascii_lowercase())
 }
 
 /// The port of a readable `HOST:PORT`.
 pub fn port_of(address: &str) -> Option<u16> {
-    address.parse::<MasterAddress>().ok().map(|address| address.port)
+    address.parse::<Address>().ok().map(|address| address.port)
 }
 
 /// Members as `--peers` has them.
@@ -200,6 +215,37 @@ mod tests {
         let newcomer = plan(&["--id=4", "--join=a:5050, b:5050"]).unwrap();
         assert_eq!(newcomer.begin, Begin::Newcomer(vec!["a:5050".into(), "b:5050".into()]));
         assert!(newcomer.with_others() && founder.with_others() && !alone.with_others());
+    }
+
+    #[tokio::test]
+    async fn a_founder_is_reached_where_the_others_look_for_it() {
+        let listen = |ip: &str, advertise: Option<&str>| Listen {
+            ip: ip.parse().unwrap(),
+            port: 5050,
+            advertise_ip: advertise.map(|ip| ip.parse().unwrap()),
+            advertise_port: None,
+            http: Default::default(),
+        };
+        // 192.0.2.1 is nobody's (RFC 5737).
+        for (own, ip, advertise, expected) in [
+            ("127.0.0.1", "0.0.0.0", None, Ok(Some("127.0.0.1"))),
+            ("127.0.0.1", "127.0.0.1", None, Ok(None)),
+            ("192.0.2.1", "0.0.0.0", Some("192.0.2.1"), Ok(Some("192.0.2.1"))),
+            ("192.0.2.1", "0.0.0.0", None, Err("is at 192.0.2.1, which is another machine")),
+            ("127.0.0.1", "127.0.0.2", None, Err("is at 127.0.0.1, but this one is reached at 127.0.0.2")),
+            ("127.0.0.1", "0.0.0.0", Some("192.0.2.1"), Err("but this one is reached at 192.0.2.1")),
+            ("no-such-host.invalid", "0.0.0.0", None, Err("leads nowhere")),
+        ] {
+            let plan = plan(&["--id=1", &format!("--peers=1={own}:5050,2=192.0.2.7:5050")]).unwrap();
+            let mut listen = listen(ip, advertise);
+            match (plan.advertise(&mut listen).await, expected) {
+                (Ok(()), Ok(told)) => {
+                    assert_eq!(listen.advertise_ip, told.map(|ip| ip.parse().unwrap()), "{own}")
+                }
+                (Err(said), Err(expected)) => assert!(said.contains(expected), "{own} {ip}: {said}"),
+                (said, expected) => panic!("{own} {ip}: {said:?}, expected {expected:?}"),
+            }
+        }
     }
 
     #[test]

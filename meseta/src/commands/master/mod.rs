@@ -18,10 +18,12 @@ mod settings;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use libactor::{Node, Pid};
 use master::group::{self, Ended, GroupHandle, MasterStart, Start};
-use master::replication::{self, Recovered, ReplicaConfig};
+use master::replication::{self, Disposition, MembersRequest, Recovered, ReplicaConfig};
+use tokio::time::timeout;
 
 use self::begin::Begun;
 use self::flags::FLAGS;
@@ -40,6 +42,9 @@ pub const COMMAND: Command = Command {
     hidden: false,
     run: run_master,
 };
+
+/// How long a master that ends waits until another one leads.
+const HAND_OVER: Duration = Duration::from_secs(2);
 
 fn run_master(words: &[String]) -> Result<ExitCode, Failure> {
     let surroundings = Surroundings::of_process(&["/etc/mesos-master"]);
@@ -61,31 +66,46 @@ fn run_master(words: &[String]) -> Result<ExitCode, Failure> {
         daemon::log_flags(&flags);
         advice::warn(&flags, &plan, begun.first);
         log_start(&plan, &begun, &node.pid(master::NAME));
+        let Recovered { identity, snapshot, .. } = &begun.recovered;
+        let known = snapshot.state.masters.get(&identity.id).map(|member| &member.address);
+        compare::refuse_twin(&node, identity.id, known).await?;
         let replica = ReplicaConfig {
             hostname: daemon::hostname(&flags),
             tick,
             ..ReplicaConfig::new(node.pid(replication::NAME), node.pid(master::NAME))
         };
         let Begun { recovered, storage, events, .. } = begun;
-        let seed = daemon::seed()?;
+        let (seed, log_is_a_file) = (daemon::seed()?, flags.text("log_dir").is_some());
         let handle = group::start(&node, Start { replica, recovered, storage, events, master, seed })?;
-        let comparing =
-            tokio::task::spawn_local(compare::when_led(node.clone(), handle.clone(), flags, plan));
         let ended = tokio::select! {
             biased;
             ended = handle.ended() => ended,
+            message = compare::when_led(&node, &handle, &flags, &plan) => {
+                tracing::error!("{message}");
+                Ended { message, failed: true }
+            }
             signal = signals.next() => {
                 tracing::info!(signal, "ending");
+                hand_over(&handle).await;
                 Ended { message: String::new(), failed: false }
             }
         };
-        comparing.abort();
         node.shutdown().await;
         match ended.failed {
-            true => Err(ended.message.into()),
+            // The log has it; where that is a file it is said here too.
+            true if log_is_a_file => Err(ended.message.into()),
+            true => Ok(ExitCode::FAILURE),
             false => Ok(ExitCode::SUCCESS),
         }
     })
+}
+
+/// A master that leads and is told to end lets another one lead, if there is one: nobody has to miss it first.
+async fn hand_over(handle: &GroupHandle) {
+    if *handle.standing().borrow() == Disposition::Leading {
+        // What comes of it changes nothing here.
+        let _ = timeout(HAND_OVER, handle.ask(MembersRequest::Transfer { to: None })).await;
+    }
 }
 
 /// Starts a master on a node, alone, that forgets everything at its end.
@@ -104,14 +124,11 @@ pub fn start_alone(node: &Node, master: MasterStart) -> Result<GroupHandle, Fail
 fn log_start(plan: &Plan, begun: &Begun, pid: &Pid) {
     let Recovered { identity, snapshot, .. } = &begun.recovered;
     let cluster = identity.cluster.map_or("none yet".to_owned(), |cluster| cluster.to_string());
-    let members = snapshot.state.masters.iter().map(|(id, member)| (id, &member.address));
-    tracing::info!(
-        id = %identity.id,
-        %cluster,
-        members = listed(members),
-        registry = begun.place,
-        "listening on {pid}"
-    );
+    tracing::info!(id = %identity.id, %cluster, registry = begun.place, "listening on {pid}");
+    if begun.first && !snapshot.state.masters.is_empty() {
+        let members = snapshot.state.masters.iter().map(|(id, member)| (id, &member.address));
+        tracing::info!(members = listed(members), "a new cluster begins");
+    }
     if let Begin::Newcomer(masters) = &plan.begin
         && snapshot.state.masters.is_empty()
     {

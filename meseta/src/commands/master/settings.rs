@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use master::core::MasterConfig;
 use master::core::allocator::{AllocatorConfig, Quantities};
+use protocol::notation::{Percent, Rate};
 use protocol::resources::Value;
 use protocol::{Resource, Resources, Role, Scalar};
 
@@ -35,16 +36,24 @@ pub fn settings(flags: &Flags) -> Result<MasterConfig, Failure> {
     duration("allocation_interval", &mut config.allocation_interval);
     duration("agent_ping_timeout", &mut config.agent_ping_timeout);
     duration("agent_reregister_timeout", &mut config.agent_reregister_timeout);
+    duration("registry_gc_interval", &mut config.registry_gc_interval);
+    duration("registry_max_agent_age", &mut config.registry_max_agent_age);
     let count = |name, into: &mut usize| *into = flags.parsed(name).unwrap_or(*into);
+    count("registry_max_agent_count", &mut config.registry_max_agent_count);
     count("max_completed_frameworks", &mut config.max_completed_frameworks);
     count("max_completed_tasks_per_framework", &mut config.max_completed_tasks_per_framework);
     count("max_unreachable_tasks_per_framework", &mut config.max_unreachable_tasks_per_framework);
+    let rate = flags.parsed::<Rate>("agent_removal_rate_limit");
+    config.agent_removal_rate_limit = rate.map(|rate| (rate.permits, rate.per));
+    if let Some(limit) = flags.parsed::<Percent>("recovery_agent_removal_limit") {
+        config.recovery_agent_removal_limit = u32::try_from(limit.of(100)).unwrap_or(100);
+    }
     if let Some(text) = flags.text("max_agent_ping_timeouts") {
         let parsed = text.parse::<u32>().ok().filter(|count| *count > 0);
         config.max_agent_ping_timeouts = parsed
             .ok_or_else(|| flags.refuse("max_agent_ping_timeouts", "expected a whole number above zero"))?;
     }
-    for name in ["allocation_interval", "agent_ping_timeout"] {
+    for name in ["allocation_interval", "agent_ping_timeout", "registry_gc_interval"] {
         if flags.duration(name).is_some_and(|duration| duration.is_zero()) {
             return Err(flags.refuse(name, "expected a duration above zero").into());
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use libactor::{Clock, Pid, Time};
 use master::group::MembersAnswer;
 use master::registry::MemberId;
-use master::replication::{MasterRole, MembersRequest, Status};
+use master::replication::{MasterRole, MasterStatus, MembersRequest, Status};
 use tokio::task::JoinSet;
 
 use super::super::Failure;
@@ -289,9 +289,15 @@ impl Progress {
         if self.until == Until::Begun && learner.is_some() {
             return true;
         }
-        self.say(match learner.and_then(|learner| learner.matched) {
-            Some(matched) => format!("{under_way}: it has {matched} of {}", status.commit),
-            None => under_way.clone(),
+        self.say(match learner {
+            Some(learner) if learner.active == Some(false) => format!(
+                "{under_way}: it does not answer at {}; is it started, and is that its address?",
+                learner.address
+            ),
+            Some(MasterStatus { matched: Some(matched), .. }) => {
+                format!("{under_way}: it has {matched} of {}", status.commit)
+            }
+            _ => under_way.clone(),
         });
         false
     }

@@ -33,14 +33,9 @@ pub enum Silence {
     Late(Duration),
 }
 
-/// The way to all masters. Clones are the same.
+/// The way to all masters, by the address of this host that they are reached from. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Lines {
-    /// A node that is there anyway.
-    node: Option<Node>,
-    /// By the address that they are reached from.
-    open: Arc<Mutex<BTreeMap<IpAddr, Line>>>,
-}
+pub struct Lines(Arc<Mutex<BTreeMap<IpAddr, Line>>>);
 
 /// The way to those masters that are reached from one address of this host.
 #[derive(Clone, Debug)]
@@ -81,11 +76,6 @@ impl OnExited for Operator {
 }
 
 impl Lines {
-    /// All through this node.
-    pub fn on(node: &Node) -> Self {
-        Self { node: Some(node.clone()), open: Arc::default() }
-    }
-
     /// Asks a master, and waits for its answer for so long.
     ///
     /// # Errors
@@ -117,19 +107,13 @@ impl Lines {
     }
 
     async fn line(&self, toward: SocketAddr) -> Result<Line, Failure> {
-        let from = match &self.node {
-            Some(node) => node.address().ip(),
-            None => local_ip(toward)?,
-        };
-        if let Some(line) = lock(&self.open).get(&from) {
+        let from = local_ip(toward)?;
+        if let Some(line) = lock(&self.0).get(&from) {
             return Ok(line.clone());
         }
         let listen = SocketAddr::new(from, 0);
         let config = NodeConfig { listen, connect_timeout: CONNECT, ..NodeConfig::default() };
-        let node = match &self.node {
-            Some(node) => node.clone(),
-            None => Node::bind(config).await?,
-        };
+        let node = Node::bind(config).await?;
         let waiting = Arc::<Mutex<Waiting>>::default();
         let mut own = None;
         let make = |me: Me| {
@@ -143,17 +127,14 @@ impl Lines {
         let me = own.ok_or("the actor was not made")?;
         let line = Line { node, me, waiting };
         // Another may have been made meanwhile: that one stays.
-        Ok(lock(&self.open).entry(from).or_insert(line).clone())
+        Ok(lock(&self.0).entry(from).or_insert(line).clone())
     }
 
-    /// Ends the actors, and the nodes that were made for them.
+    /// Lets go of all masters.
     pub async fn close(&self) {
-        let lines = std::mem::take(&mut *lock(&self.open));
+        let lines = std::mem::take(&mut *lock(&self.0));
         for line in lines.into_values() {
-            line.me.stop();
-            if self.node.is_none() {
-                line.node.shutdown().await;
-            }
+            line.node.shutdown().await;
         }
     }
 }
