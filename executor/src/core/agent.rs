@@ -21,6 +21,7 @@ impl Session {
         out.push(Output::Link { pid: self.config.agent.clone() });
         let tasks = self.tasks.values().cloned().collect();
         let updates = self.updates.iter().cloned().collect();
+        self.told = self.updates.back().and_then(|update| update.status.uuid);
         self.send(ExecutorCallKind::Subscribe { tasks, updates }, out);
     }
 
@@ -106,6 +107,7 @@ impl Session {
                 if self.life == Life::Running {
                     self.push(callback, out);
                 }
+                self.tell_the_rest(out);
             }
             ExecutorEvent::Launch(task) if open => {
                 self.tasks.insert(task.task_id.clone(), task.clone());
@@ -130,6 +132,15 @@ impl Session {
             ExecutorEvent::Acknowledged { task_id, uuid } => self.acknowledged(&task_id, uuid, out),
             ExecutorEvent::Shutdown => self.shut_down(out),
             ExecutorEvent::Error(message) => self.fail(message, out),
+        }
+    }
+
+    /// Sends the updates that came after the subscription was asked for.
+    fn tell_the_rest(&mut self, out: &mut Vec<Output>) {
+        let told = self.updates.iter().position(|update| update.status.uuid == self.told);
+        for update in self.updates.iter().skip(told.map_or(0, |place| place + 1)).cloned().collect::<Vec<_>>()
+        {
+            self.send(ExecutorCallKind::Update(update.status), out);
         }
     }
 

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use libactor::{Machine, Pid, Random, Time};
 use protocol::messages::{ExecutorCall, ExecutorCallKind};
-use protocol::{ContainerId, ExecutorId, FrameworkId, StatusUpdate, TaskId, TaskInfo};
+use protocol::{ContainerId, ExecutorId, FrameworkId, StatusUpdate, TaskId, TaskInfo, Uuid};
 
 pub use input::{Callback, DriverCall, Input, Output};
 
@@ -73,6 +73,8 @@ pub struct Session {
     tasks: BTreeMap<TaskId, TaskInfo>,
     /// Not acknowledged, oldest first.
     updates: VecDeque<StatusUpdate>,
+    /// The newest of them that went with the last subscription.
+    told: Option<Uuid>,
     /// When updates that may be lost are to be sent again.
     repeat: Option<Time>,
     callbacks: VecDeque<Callback>,
@@ -119,6 +121,7 @@ impl Session {
             registered: false,
             tasks: BTreeMap::new(),
             updates: VecDeque::new(),
+            told: None,
             repeat: None,
             callbacks: VecDeque::new(),
             running: None,
