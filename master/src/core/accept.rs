@@ -277,7 +277,7 @@ impl Master {
                 agent.used += &resources;
                 executor.resources = resources;
                 let info = Arc::new(executor.clone());
-                let record = ExecutorRecord { info, role: pool.role.clone(), doubtful: false };
+                let record = ExecutorRecord { info, role: pool.role.clone(), doubtful: None };
                 agent.executors.insert(key, record);
                 turn.changed(Change::Executor(framework_id.clone(), pool.agent_id.clone()));
             }

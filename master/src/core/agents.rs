@@ -82,8 +82,9 @@ pub struct ExecutorRecord {
     pub info: Arc<ExecutorInfo>,
     /// The role that its resources were offered for.
     pub role: Role,
-    /// Its agent has come back without naming it, and nothing was heard of it since.
-    pub doubtful: bool,
+    /// Its agent has come back without naming it, and nothing was heard of it since. With the tasks of it that the agent did
+    /// name: what they say is from before that, and no sign of it.
+    pub doubtful: Option<BTreeSet<TaskId>>,
 }
 
 /// What is left of a task that is lost for its framework and not yet ended on its agent.

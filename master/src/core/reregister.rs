@@ -156,7 +156,9 @@ impl Master {
         }
         // What the agent says may be older than a task on its way there: that task's executor is not over yet.
         for (key, executor) in &mut agent.executors {
-            executor.doubtful = !named.contains(key);
+            let of_it = |task: &&Task| (&task.framework_id, &task.executor_id) == (&key.0, &key.1);
+            let tasks = || back.tasks.iter().filter(of_it).map(|task| task.task_id.clone()).collect();
+            executor.doubtful = (!named.contains(key)).then(tasks);
         }
         let ended: Vec<_> = agent
             .executors
@@ -211,7 +213,8 @@ impl Master {
         of: &ExecutorId,
     ) {
         let key = (framework_id.clone(), of.clone());
-        let doubtful = |agent: &Agent| agent.executors.get(&key).is_some_and(|executor| executor.doubtful);
+        let doubtful =
+            |agent: &Agent| agent.executors.get(&key).is_some_and(|executor| executor.doubtful.is_some());
         if self.agents.get(id).is_some_and(doubtful) && !self.executors_in_use(id).contains(&key) {
             self.drop_executor(turn, id, framework_id, of);
         }
@@ -341,7 +344,7 @@ impl Master {
         let guess = || role_of(&executor.resources, &framework.info, framework.first_role());
         let role = role.unwrap_or_else(guess);
         agent.used += &executor.resources;
-        agent.executors.insert(key, ExecutorRecord { info: Arc::new(executor), role, doubtful: false });
+        agent.executors.insert(key, ExecutorRecord { info: Arc::new(executor), role, doubtful: None });
     }
 
     fn adopt_task(

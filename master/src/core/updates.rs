@@ -120,8 +120,9 @@ impl Master {
         if told_by.0 == Source::Executor
             && let Some(agent) = self.agents.get_mut(&agent_id)
             && let Some(executor) = agent.executors.get_mut(&(framework_id.clone(), executor_id.clone()))
+            && executor.doubtful.as_ref().is_some_and(|named| !named.contains(&task_id))
         {
-            executor.doubtful = false;
+            executor.doubtful = None;
         }
         if legal {
             self.move_task(turn, framework_id, &task_id, latest, told_by);
