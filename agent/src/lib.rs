@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`core`] | the agent machine: all that is decided |
+//! | [`checkpoint`] | where the agent keeps what it must not forget |
 //! | [`containerizer`] | where executors run |
 //! | [`launch`] | what the launcher does between the agent and the executor |
 //! | [`edge`] | the machine's resources, what the agent shows over HTTP |
@@ -33,6 +34,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod checkpoint;
 pub mod containerizer;
 pub mod core;
 pub mod edge;

@@ -12,6 +12,7 @@ use protocol::messages::{AgentEvent, ExecutorCall, ExecutorEvent, MASTERS};
 use protocol::wire::common::VersionInfo;
 use tokio::sync::{mpsc, watch};
 
+use crate::checkpoint::Store;
 use crate::containerizer::{ContainerEvent, Containerizer};
 use crate::core::{Agent, AgentConfig, Input, Output};
 use crate::edge::asks::Asks;
@@ -41,6 +42,10 @@ pub struct Start<C> {
     pub containerizer: C,
     /// What the containerizer reports.
     pub events: mpsc::Receiver<ContainerEvent>,
+    /// Where the agent keeps what it must not forget.
+    pub store: Box<dyn Store>,
+    /// The number of the newest batch that is durable, with all before it.
+    pub durable: watch::Receiver<u64>,
     /// The leading master, as far as it is known: what [`detect`] finds out, or a fixed one.
     pub master: watch::Receiver<Option<Leader>>,
     /// `--work_dir`: makes sandbox paths absolute.
@@ -132,7 +137,8 @@ pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHand
     let machine = Agent::new(start.config, start.seed, node.clock().now());
     let edge = AgentEdge {
         containerizer: start.containerizer,
-        sources: Some((start.events, start.master)),
+        store: start.store,
+        sources: Some(Sources { events: start.events, durable: start.durable, master: start.master }),
         metrics: AgentMetrics::new(node.metrics()),
         destroy_errors: node.metrics().counter("containerizer/mesos/container_destroy_errors"),
         sandboxes: Sandboxes::new(site.files.clone(), start.work_dir),
@@ -159,10 +165,17 @@ fn files(log_file: Option<&std::path::Path>) -> Files {
     files
 }
 
+/// What the machine hears of: taken when the actor starts.
+struct Sources {
+    events: mpsc::Receiver<ContainerEvent>,
+    durable: watch::Receiver<u64>,
+    master: watch::Receiver<Option<Leader>>,
+}
+
 struct AgentEdge<C> {
     containerizer: C,
-    /// Taken when the actor starts.
-    sources: Option<(mpsc::Receiver<ContainerEvent>, watch::Receiver<Option<Leader>>)>,
+    store: Box<dyn Store>,
+    sources: Option<Sources>,
     metrics: AgentMetrics,
     destroy_errors: Counter,
     sandboxes: Arc<Sandboxes>,
@@ -201,9 +214,10 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
     fn started(&mut self, shell: &ShellHandle<Input>) {
         self.site.feeder.open(shell.clone());
         self.shell = Some(shell.clone());
-        if let Some((events, master)) = self.sources.take() {
+        if let Some(Sources { events, durable, master }) = self.sources.take() {
             let sandboxes = self.sandboxes.clone();
             tokio::spawn(report_containers(events, shell.clone(), sandboxes, self.destroy_errors.clone()));
+            tokio::spawn(report_durable(durable, shell.clone()));
             tokio::spawn(report_masters(master, shell.clone()));
         }
     }
@@ -230,6 +244,11 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
                 self.sandboxes.forget(&framework_id, &executor_id, &sandbox, last);
             }
             Output::Destroy { container_id } => self.containerizer.destroy(&container_id),
+            Output::Update { container_id, resources } => {
+                self.containerizer.update(&container_id, &resources);
+            }
+            Output::Recover { containers, rebooted } => self.containerizer.recover(containers, rebooted),
+            Output::Checkpoint(batch) => self.store.write(batch),
             Output::Terminate { message, failed } => {
                 self.ending.send_replace(Some(Ended { message, failed }));
                 me.stop();
@@ -281,12 +300,24 @@ async fn report_containers(
                 let _ = tokio::task::spawn_blocking(move || sandboxes.attach(&of)).await;
                 Input::Launched { container_id, result }
             }
-            ContainerEvent::Exited { container_id, status, message } => {
-                destroy_errors.add(u64::from(message.is_some()));
-                Input::ContainerExited { container_id, status, message }
+            ContainerEvent::Exited { container_id, end } => {
+                destroy_errors.add(u64::from(end.message.is_some()));
+                Input::ContainerExited { container_id, end }
             }
+            ContainerEvent::Recovered { containers } => Input::Recovered { containers },
+            ContainerEvent::Resources { total } => Input::Resources { total },
         };
         if shell.feed(input).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells the machine what is durable.
+async fn report_durable(mut durable: watch::Receiver<u64>, shell: ShellHandle<Input>) {
+    while durable.changed().await.is_ok() {
+        let number = *durable.borrow_and_update();
+        if shell.feed(Input::Checkpointed { number }).await.is_err() {
             return;
         }
     }

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`process`] | containers as plain processes |
 //! | [`launch`] | what happens in the new process before it is the executor |
+//! | [`isolation`] | what holds a container to what it asked for, of all kinds |
 //! | `sandbox` | the directories |
 //! | `tree`, `cgroup`, `posix` | keeping a container's processes together, and ending them all |
 //! | [`usage`] | what containers use |
 
 mod cgroup;
+pub mod isolation;
 pub mod launch;
 mod leftovers;
 mod posix;
@@ -21,11 +23,12 @@ pub use process::{ProcessConfig, ProcessContainerizer};
 pub use tree::LauncherKind;
 pub use usage::{Meter, Usage};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use protocol::ContainerId;
+use protocol::{ContainerId, Resources};
 
-use crate::core::ContainerSpec;
+use crate::core::{ContainerEnd, ContainerSpec, Found};
 
 /// What a containerizer reports; the shell turns it into the machine's inputs.
 #[derive(Clone, Debug)]
@@ -37,26 +40,48 @@ pub enum ContainerEvent {
         /// The process id, or why there is none.
         result: Result<u32, String>,
     },
-    /// The executor has ended and nothing of its tree is left; once for every successful launch.
+    /// The executor has ended and nothing of its tree is left; once for every successful launch, and for every container
+    /// that was found again as running.
     Exited {
         /// Which.
         container_id: ContainerId,
-        /// Exit status, or 128 + signal.
-        status: i32,
-        /// Why, where it is known.
-        message: Option<String>,
+        /// How.
+        end: ContainerEnd,
+    },
+    /// What [`Containerizer::recover`] has found, once.
+    Recovered {
+        /// Of every container that was named, what has become of it.
+        containers: BTreeMap<ContainerId, Found>,
+    },
+    /// What the machine offers has changed: a device has fallen ill, or is well again.
+    Resources {
+        /// All that it offers from now on.
+        total: Resources,
     },
 }
 
 /// Starts and kills containers. Calls return at once; results come as [`ContainerEvent`]s through the sender that the
 /// containerizer was made with.
 pub trait Containerizer: 'static {
+    /// Finds the containers of an earlier life again, and ends those that are not named. Called once, before any other;
+    /// one [`ContainerEvent::Recovered`] follows. `rebooted`: the machine was started anew since, none of them can live.
+    fn recover(&mut self, containers: Vec<ContainerId>, rebooted: bool);
     /// Makes the sandbox and starts the executor.
     fn launch(&mut self, spec: ContainerSpec);
+    /// What a container may use has changed. One that can't be given it is ended with a limitation
+    /// (`REASON_CONTAINER_UPDATE_FAILED`).
+    fn update(&mut self, container_id: &ContainerId, resources: &Resources) {
+        let _ = (container_id, resources);
+    }
     /// Kills the whole tree of a container.
     fn destroy(&mut self, container_id: &ContainerId);
     /// What tells how much containers use; `None`: nobody can.
     fn meter(&self) -> Option<Arc<dyn Meter>> {
         None
     }
+}
+
+/// What has become of containers that nobody can have kept alive: an answer to [`Containerizer::recover`].
+pub fn all_ended(containers: Vec<ContainerId>) -> BTreeMap<ContainerId, Found> {
+    containers.into_iter().map(|container_id| (container_id, Found::Ended(ContainerEnd::default()))).collect()
 }

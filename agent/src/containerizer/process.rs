@@ -18,8 +18,8 @@ use super::leftovers;
 use super::sandbox::{self, SandboxError};
 use super::tree::{LauncherKind, Tree};
 use super::usage::{Meter, Usage};
-use super::{ContainerEvent, Containerizer, posix};
-use crate::core::ContainerSpec;
+use super::{ContainerEvent, Containerizer, all_ended, posix};
+use crate::core::{ContainerEnd, ContainerSpec};
 
 /// Most sandboxes made and processes started at one moment; the others wait for their turn. Ours: starting is work for
 /// the kernel, more threads than this only wait for one another.
@@ -111,6 +111,13 @@ impl ProcessContainerizer {
 }
 
 impl Containerizer for ProcessContainerizer {
+    fn recover(&mut self, containers: Vec<ContainerId>, _rebooted: bool) {
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let _ = events.send(ContainerEvent::Recovered { containers: all_ended(containers) }).await;
+        });
+    }
+
     fn launch(&mut self, spec: ContainerSpec) {
         let kill = Arc::new(Notify::new());
         let mut kills = self.shared.kills.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,7 +168,8 @@ async fn supervise(
             let status = run(&shared, &container_id, child, main, &kill).await;
             let message = end(&shared, &container_id, Some(main)).await;
             forget(&shared, &container_id);
-            let _ = events.send(ContainerEvent::Exited { container_id, status, message }).await;
+            let end = ContainerEnd { message, ..ContainerEnd::with_status(status) };
+            let _ = events.send(ContainerEvent::Exited { container_id, end }).await;
         }
     }
 }

@@ -11,7 +11,7 @@ use protocol::{
     Source, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
 };
 
-use super::{Agent, AgentConfig, Ask, Input, Output};
+use super::{Agent, AgentConfig, Ask, ContainerEnd, Input, Output};
 
 const SEEDS: u64 = 300;
 const STEPS: usize = 300;
@@ -140,6 +140,7 @@ impl World {
                 Output::Answer { ask, answer } => {
                     assert_eq!(self.answer.replace((ask, answer.is_ok())), None, "one answer");
                 }
+                Output::Checkpoint(_) | Output::Recover { .. } | Output::Update { .. } => {}
                 Output::Terminate { .. } => self.terminated = true,
                 _ => {}
             }
@@ -283,7 +284,7 @@ impl World {
 
     fn exit(&mut self, id: &ContainerId) {
         self.containers.remove(id);
-        self.feed(Input::ContainerExited { container_id: id.clone(), status: 1, message: None });
+        self.feed(Input::ContainerExited { container_id: id.clone(), end: ContainerEnd::with_status(1) });
     }
 
     fn update(&mut self, id: &ContainerId) {

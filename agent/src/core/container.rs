@@ -43,6 +43,10 @@ impl Agent {
         let tasks = work.tasks().iter().map(|task| &task.resources);
         let resources = tasks.chain([&info.resources]).sum();
         let environment = self.environment(framework_id, info, first, container_id);
+        let container = match &first.executor {
+            Some(_) => info.unread.as_ref().and_then(|unread| unread.read().container),
+            None => first.unread.as_ref().and_then(|unread| unread.read().container),
+        };
         ContainerSpec {
             container_id: container_id.clone(),
             framework_id: framework_id.clone(),
@@ -52,6 +56,7 @@ impl Agent {
             user,
             environment,
             resources,
+            container: container.as_ref().and_then(Carried::new),
         }
     }
 

@@ -5,11 +5,15 @@ use protocol::messages::{AgentCall, ExecutorCall, ExecutorCallKind, ExecutorEven
 use protocol::notation::Span;
 use protocol::{ContainerId, ExecutorId, FrameworkId, Reason, TaskId, TaskState};
 
-use super::Output;
 use super::launch::NEVER_STARTED;
 use super::registration::Phase;
 use super::state::{Agent, Executor, ExecutorState};
 use super::updates::End;
+use super::{ContainerEnd, Output};
+
+/// What [`ExecutorExited`](protocol::messages::AgentCall::ExecutorExited) says of an executor of whose end nobody knows
+/// how it came. Source: Mesos.
+const UNKNOWN_STATUS: i32 = -1;
 
 impl Agent {
     /// An executor calls: what does not fit the run that the agent knows is refused.
@@ -104,17 +108,20 @@ impl Agent {
         &mut self,
         now: Time,
         container_id: &ContainerId,
-        status: i32,
-        message: Option<String>,
+        end: ContainerEnd,
         out: &mut Vec<Output>,
     ) {
         let Some(executor) = self.executor_mut(container_id) else { return };
-        let (reason, text) = match executor.doom.take() {
-            Some(doom) => doom,
-            None if executor.command_executor => (Reason::CommandExecutorFailed, describe_exit(status)),
-            None => (Reason::ExecutorTerminated, describe_exit(status)),
+        let (reason, text) = match (end.limitation, executor.doom.take()) {
+            (Some(limitation), _) => (limitation.reason, limitation.message),
+            (None, Some(doom)) => doom,
+            (None, None) if executor.command_executor => {
+                (Reason::CommandExecutorFailed, describe_exit(end.status))
+            }
+            (None, None) => (Reason::ExecutorTerminated, describe_exit(end.status)),
         };
-        let text = match message {
+        let status = end.status.unwrap_or(UNKNOWN_STATUS);
+        let text = match end.message {
             Some(message) => format!("{text}: {message}"),
             None => text,
         };
@@ -233,9 +240,10 @@ impl Agent {
     }
 }
 
-fn describe_exit(status: i32) -> String {
+fn describe_exit(status: Option<i32>) -> String {
     match status {
-        128.. => format!("Executor was killed by signal {}", status - 128),
-        _ => format!("Executor exited with status {status}"),
+        Some(status @ 128..) => format!("Executor was killed by signal {}", status - 128),
+        Some(status) => format!("Executor exited with status {status}"),
+        None => "Executor ended while the agent was away".to_owned(),
     }
 }

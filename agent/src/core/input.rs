@@ -1,11 +1,15 @@
 //! What the agent machine is told, and what it asks for.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use libactor::Pid;
 use libactor::detect::Leader;
 use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorCallKind, ExecutorEvent};
-use protocol::{ContainerId, ExecutorId, ExecutorInfo, FrameworkId, Resources};
+use protocol::wire::v1::ContainerInfo;
+use protocol::{Carried, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, Reason, Resources};
+
+use super::checkpoint::Batch;
 
 /// Facts and requests.
 #[derive(Clone, Debug)]
@@ -62,10 +66,23 @@ pub enum Input {
     ContainerExited {
         /// Which.
         container_id: ContainerId,
-        /// Exit status, or 128 + signal.
-        status: i32,
-        /// Why, where the containerizer knows (a limit was exceeded).
-        message: Option<String>,
+        /// How.
+        end: ContainerEnd,
+    },
+    /// What [`Output::Checkpoint`] asked for is durable, with all before it.
+    Checkpointed {
+        /// As in [`Batch::number`].
+        number: u64,
+    },
+    /// What [`Output::Recover`] asked for has come to an end: of every container it named, what was found.
+    Recovered {
+        /// Which is what.
+        containers: BTreeMap<ContainerId, Found>,
+    },
+    /// What the machine offers has changed while it runs: a device has fallen ill, or is well again.
+    Resources {
+        /// All that it offers from now on.
+        total: Resources,
     },
     /// The operator asks the agent to leave: kill all, unregister, end.
     Leave,
@@ -129,6 +146,23 @@ pub enum Output {
         /// Whether no other run of the executor is known: it has no latest one any more.
         last: bool,
     },
+    /// Make these changes durable; [`Input::Checkpointed`] follows, in the order of the numbers.
+    Checkpoint(Batch),
+    /// Find the containers of an earlier life of this agent again, and end those that are not named;
+    /// [`Input::Recovered`] follows. Asked once, before anything else of containers.
+    Recover {
+        /// Those that are known.
+        containers: Vec<ContainerId>,
+        /// Whether the machine was started anew since: none of them can live.
+        rebooted: bool,
+    },
+    /// What a container may use has changed, since tasks have come to its executor or left it.
+    Update {
+        /// Which.
+        container_id: ContainerId,
+        /// What its executor and all its tasks may use.
+        resources: Resources,
+    },
     /// The agent ends.
     Terminate {
         /// Why, for the log and for people.
@@ -158,6 +192,47 @@ pub struct ContainerSpec {
     pub environment: Vec<(String, String)>,
     /// What the executor and its first tasks may use.
     pub resources: Resources,
+    /// What the framework asks of the container: that of the command task, or of the custom executor. Volumes, limits of
+    /// processes, capabilities and namespaces are read there.
+    pub container: Option<Carried<ContainerInfo>>,
+}
+
+/// How a container has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerEnd {
+    /// Exit status of its first process, or 128 + signal; absent: nobody knows, for the agent was away.
+    pub status: Option<i32>,
+    /// What else the containerizer has to say of it, for people.
+    pub message: Option<String>,
+    /// The limit that it broke, for which it was ended.
+    pub limitation: Option<Limitation>,
+}
+
+impl ContainerEnd {
+    /// It ended by itself, or as it was asked to.
+    pub fn with_status(status: i32) -> Self {
+        Self { status: Some(status), ..Self::default() }
+    }
+}
+
+/// A limit that a container broke. Source: Mesos `ContainerLimitation`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limitation {
+    /// One of `REASON_CONTAINER_LIMITATION...`.
+    pub reason: Reason,
+    /// What the limit is, and what was used, for people.
+    pub message: String,
+    /// What it is about: the resources that were exceeded.
+    pub resources: Resources,
+}
+
+/// What has become of a container while the agent was away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It runs: the process id of its first process. Its end will be reported as that of any other.
+    Running(u32),
+    /// Nothing of it is left.
+    Ended(ContainerEnd),
 }
 
 /// Which question an answer is for: chosen by the edge, unique among those that are open.

@@ -28,6 +28,7 @@
 
 mod calls;
 mod check;
+pub mod checkpoint;
 mod config;
 mod container;
 mod executors;
@@ -52,7 +53,7 @@ use protocol::messages::{AgentEvent, ExecutorCallKind};
 
 pub use config::AgentConfig;
 pub use history::{CompletedExecutor, CompletedFramework};
-pub use input::{Ask, ContainerSpec, Input, Output, Refusal};
+pub use input::{Ask, ContainerEnd, ContainerSpec, Found, Input, Limitation, Output, Refusal};
 pub use queue::Queued;
 pub use registration::Phase;
 pub use state::{Agent, Counters, Executor, ExecutorState, Framework};
@@ -117,6 +118,7 @@ impl Agent {
                 self.shutdown_framework(now, &framework_id, out);
             }
             AgentEvent::Shutdown { message } => self.shutdown(now, message, out),
+            AgentEvent::Drain { .. } | AgentEvent::Reactivate => {}
         }
     }
 
@@ -167,9 +169,10 @@ impl Machine for Agent {
             }
             Input::Exited { pid } => self.exited(now, &pid, out),
             Input::Launched { container_id, result } => self.launched(now, &container_id, result, out),
-            Input::ContainerExited { container_id, status, message } => {
-                self.container_exited(now, &container_id, status, message, out);
+            Input::ContainerExited { container_id, end } => {
+                self.container_exited(now, &container_id, end, out);
             }
+            Input::Checkpointed { .. } | Input::Recovered { .. } | Input::Resources { .. } => {}
             Input::Leave => self.leave(now, out),
             Input::Look => {}
         }

@@ -102,6 +102,7 @@ mod tests {
             user: None,
             environment: Vec::new(),
             resources: Resources::new(),
+            container: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The life of a task, from the registration to the end.
 
 use agent::containerizer::ContainerEvent;
+use agent::core::ContainerEnd;
 use agent::shell::Ended;
 use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorCallKind, ExecutorEvent};
 use protocol::{CommandInfo, FrameworkInfo, Source, TaskInfo, TaskState, TaskStatus, Uuid};
@@ -62,7 +63,8 @@ async fn life_of_a_task() {
     world.agent.leave().await;
     let Asked::Destroy(destroyed) = next(&mut world.asked).await else { panic!("a kill") };
     assert_eq!(destroyed, container_id);
-    world.containers.send(ContainerEvent::Exited { container_id, status: 137, message: None }).await.unwrap();
+    let end = ContainerEnd::with_status(137);
+    world.containers.send(ContainerEvent::Exited { container_id, end }).await.unwrap();
     assert!(matches!(next(&mut world.master_hears).await.1, AgentCall::Unregister));
     assert_eq!(world.agent.ended().await, Ended { message: "asked to leave".into(), failed: false });
     world.agent_node.shutdown().await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use agent::containerizer::{
     ContainerEvent, Containerizer, LauncherKind, ProcessConfig, ProcessContainerizer,
 };
-use agent::core::ContainerSpec;
+use agent::core::{ContainerEnd, ContainerSpec};
 use protocol::{CommandInfo, ContainerId, ExecutorInfo, Resources};
 use tokio::sync::mpsc::Receiver;
 
@@ -54,8 +54,9 @@ impl World {
 
     async fn exited(&mut self) -> i32 {
         match self.event().await {
-            ContainerEvent::Exited { status, message, .. } => {
-                assert_eq!(message, None);
+            ContainerEvent::Exited { end, .. } => {
+                let status = end.status.expect("it was waited for");
+                assert_eq!(end, ContainerEnd::with_status(status));
                 status
             }
             other => panic!("{other:?}"),
@@ -91,6 +92,7 @@ fn spec(id: &str, command: CommandInfo) -> ContainerSpec {
         sandbox: PathBuf::from("executors/e/runs").join(id),
         user: None,
         resources: Resources::new(),
+        container: None,
     }
 }
 
@@ -278,6 +280,7 @@ async fn many_at_once_all_end() {
                     failed += 1;
                 }
                 ContainerEvent::Exited { .. } => exited += 1,
+                other => panic!("{other:?}"),
             }
         }
         assert_eq!(started, exited);

@@ -1,6 +1,5 @@
 //! An executor that speaks HTTP, from its subscription to its end.
 
-use agent::containerizer::ContainerEvent;
 use protocol::messages::{AgentCall, AgentEvent};
 use protocol::wire::v1::executor::{Event, event};
 use protocol::wire::{self, Format};
@@ -125,7 +124,7 @@ async fn life_of_an_executor() {
 
     // It ends: so does its stream.
     let container_id = container_id.unwrap();
-    world.containers.send(ContainerEvent::Exited { container_id, status: 0, message: None }).await.unwrap();
+    world.end(container_id).await;
     assert_eq!(second.chunk().await, None);
 }
 

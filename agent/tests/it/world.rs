@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context};
+use agent::checkpoint::Forgetful;
 use agent::containerizer::{ContainerEvent, Containerizer, Meter, Usage};
-use agent::core::{AgentConfig, ContainerSpec};
+use agent::core::{AgentConfig, ContainerEnd, ContainerSpec};
 use agent::edge::snapshot::Snapshot;
 use agent::shell::{self, AgentHandle, Start};
 use libactor::detect::Leader;
@@ -42,9 +43,13 @@ struct Made(mpsc::Sender<Asked>);
 pub(crate) enum Asked {
     Launch(Box<ContainerSpec>),
     Destroy(ContainerId),
+    Recover,
 }
 
 impl Containerizer for Made {
+    fn recover(&mut self, _containers: Vec<ContainerId>, _rebooted: bool) {
+        self.0.try_send(Asked::Recover).expect("the test listens");
+    }
     fn launch(&mut self, spec: ContainerSpec) {
         self.0.try_send(Asked::Launch(Box::new(spec))).expect("the test listens");
     }
@@ -125,6 +130,7 @@ impl World {
         std::fs::write(&log_file, "a line\n").unwrap();
         let (asks, asked) = mpsc::channel(64);
         let (containers, events) = mpsc::channel(64);
+        let (store, durable) = Forgetful::store();
         let agent = shell::start(
             &agent_node,
             Start {
@@ -132,6 +138,8 @@ impl World {
                 seed: 1,
                 containerizer: Made(asks),
                 events,
+                store,
+                durable,
                 master: watch::channel(Some(Leader { pid: master.pid().clone(), epoch: 1 })).1,
                 work_dir: work_dir.path().into(),
                 flags: BTreeMap::from([("work_dir".to_string(), "/work".to_string())]),
@@ -236,7 +244,7 @@ impl World {
 
     /// A container ends.
     pub(crate) async fn end(&self, container_id: ContainerId) {
-        let exited = ContainerEvent::Exited { container_id, status: 0, message: None };
+        let exited = ContainerEvent::Exited { container_id, end: ContainerEnd::with_status(0) };
         self.containers.send(exited).await.unwrap();
     }
 

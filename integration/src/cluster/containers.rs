@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
-use agent::containerizer::{ContainerEvent, Containerizer};
-use agent::core::ContainerSpec;
+use agent::containerizer::{ContainerEvent, Containerizer, all_ended};
+use agent::core::{ContainerEnd, ContainerSpec};
 use executor::command::{self, CommandConfig, CommandExecutor, TaskOutput};
 use executor::{ExecutorDriver, SessionConfig, Status};
 use libactor::{Clock, Node, NodeConfig};
@@ -75,6 +75,14 @@ fn end(running: &Running) {
 }
 
 impl Containerizer for InProcess {
+    /// An agent that is stopped has taken its containers along.
+    fn recover(&mut self, containers: Vec<ContainerId>, _rebooted: bool) {
+        let events = self.events.clone();
+        tokio::task::spawn_local(async move {
+            tell(&events, ContainerEvent::Recovered { containers: all_ended(containers) }).await;
+        });
+    }
+
     fn launch(&mut self, spec: ContainerSpec) {
         self.seed = self.seed.wrapping_add(1);
         let sandbox = self.work_dir.join(&spec.sandbox);
@@ -111,8 +119,8 @@ impl Containerizer for InProcess {
                 Running::Custom(driver) => driver.ended().await,
             };
             containers.borrow_mut().running.remove(&container_id);
-            let status = i32::from(status != Status::Stopped);
-            tell(&events, ContainerEvent::Exited { container_id, status, message: None }).await;
+            let end = ContainerEnd::with_status(i32::from(status != Status::Stopped));
+            tell(&events, ContainerEvent::Exited { container_id, end }).await;
         });
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use agent::checkpoint::Forgetful;
 use agent::core::AgentConfig;
 use libactor::detect::Address;
 use libactor::{Clock, Node, NodeConfig};
@@ -275,11 +276,14 @@ impl Host {
             InProcess::new(work_dir.clone(), self.clock.clone(), self.seed(), self.config.executors.clone());
         let masters = self.masters.iter().map(|part| Address::from(part.address)).collect();
         let master = agent::shell::detect(&node, masters).map_err(failed)?;
+        let (store, durable) = Forgetful::store();
         let start = agent::shell::Start {
             config: AgentConfig::new(node.pid("slave(1)"), info, protocol::wire::API_VERSION),
             seed: self.seed(),
             containerizer,
             events,
+            store,
+            durable,
             master,
             work_dir,
             flags: Default::default(),

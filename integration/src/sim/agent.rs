@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use agent::core::{Agent, AgentConfig, ContainerSpec, Input, Output};
+use agent::core::{Agent, AgentConfig, ContainerEnd, ContainerSpec, Input, Output};
 use executor::core::SessionConfig;
 use libactor::sim::{Context, Host};
 use libactor::{Machine, Pid, Random, Time, Timers};
@@ -110,6 +110,7 @@ impl AgentHost {
                     self.containers.insert(container.spec.container_id.clone(), container);
                 }
                 Output::Destroy { container_id } => self.destroy(&container_id, cx),
+                Output::Checkpoint(_) | Output::Recover { .. } | Output::Update { .. } => {}
                 Output::Terminate { message, .. } => {
                     cx.note(format!("agent terminates: {message}"));
                     self.setup.terminated.borrow_mut().insert(cx.me().address());
@@ -237,6 +238,6 @@ impl Host for AgentHost {
         let ended = self.containers.iter().find(|(_, container)| container.process.as_ref() == Some(&pid));
         let container_id = ended.map(|(id, _)| id.clone()).expect("an agent's children are containers");
         self.containers.remove(&container_id);
-        self.feed(now, Input::ContainerExited { container_id, status, message: None }, cx);
+        self.feed(now, Input::ContainerExited { container_id, end: ContainerEnd::with_status(status) }, cx);
     }
 }

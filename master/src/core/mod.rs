@@ -319,6 +319,7 @@ impl Master {
                 self.executor_exited(turn, &id, &framework_id, executor_id, status);
             }
             AgentCall::Unregister => self.unregister_agent(turn, &id),
+            AgentCall::UpdateResources { .. } => {}
         }
     }
 }

@@ -363,5 +363,6 @@ pub(super) fn name_of(call: &AgentCall) -> &'static str {
         AgentCall::Message { .. } => "Message",
         AgentCall::ExecutorExited { .. } => "ExecutorExited",
         AgentCall::Unregister => "Unregister",
+        AgentCall::UpdateResources { .. } => "UpdateResources",
     }
 }

@@ -102,6 +102,8 @@ pub(crate) fn agent_event_line(to: &Pid, event: AgentEvent) -> String {
         AgentEvent::Message { framework_id, executor_id, data } => {
             format!("message {framework_id}/{executor_id} {}", String::from_utf8_lossy(&data))
         }
+        AgentEvent::Drain { max_grace_period } => format!("drain {max_grace_period:?}"),
+        AgentEvent::Reactivate => "reactivate".to_string(),
         AgentEvent::ShutdownExecutor { framework_id, executor_id } => {
             format!("shutdown executor {framework_id}/{executor_id}")
         }

@@ -11,4 +11,4 @@ mod load;
 mod table;
 
 pub use load::{Arguments, FlagError, Flags, Surroundings};
-pub use table::{Flag, Kind, parse_weights, usage};
+pub use table::{Flag, Kind, count, join, parse_weights, usage};

@@ -21,6 +21,33 @@ pub struct Flag {
     pub help: &'static str,
 }
 
+/// How many flags there are in some groups.
+pub const fn count(groups: &[&[Flag]]) -> usize {
+    let (mut total, mut group) = (0, 0);
+    while group < groups.len() {
+        total += groups[group].len();
+        group += 1;
+    }
+    total
+}
+
+/// The flags of some groups, one group after the other. `N` is their [`count`].
+pub const fn join<const N: usize>(groups: &[&[Flag]]) -> [Flag; N] {
+    let none = Flag { name: "", aliases: &[], kind: Kind::Text, default: None, help: "" };
+    let mut all = [none; N];
+    let (mut total, mut group) = (0, 0);
+    while group < groups.len() {
+        let mut at = 0;
+        while at < groups[group].len() {
+            all[total] = groups[group][at];
+            total += 1;
+            at += 1;
+        }
+        group += 1;
+    }
+    all
+}
+
 /// What a value must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use crate::{
-    AgentId, AgentInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, StatusUpdate, Task,
-    TaskId, TaskInfo, Uuid,
+    AgentId, AgentInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Resources,
+    StatusUpdate, Task, TaskId, TaskInfo, Uuid,
 };
 
 /// What an agent tells the master.
@@ -57,6 +57,11 @@ pub enum AgentCall {
     },
     /// The agent leaves for good, its tasks are killed.
     Unregister,
+    /// What the agent offers has changed while it runs: a device has fallen ill or is well again.
+    UpdateResources {
+        /// All that it offers from now on. It may be less than what its tasks use.
+        total: Resources,
+    },
 }
 
 /// What the master tells an agent.
@@ -155,4 +160,13 @@ pub enum AgentEvent {
         /// Why.
         message: String,
     },
+    /// Kill all tasks, in their own time, and run no others: the machine is to be emptied. Said again after each
+    /// registration, as long as the operator wants it.
+    Drain {
+        /// The longest that a task may take to end. One that names a grace period gets the shorter of the two, one that names
+        /// none gets this; absent: their own, or the default. Source: Mesos `DrainConfig`.
+        max_grace_period: Option<Duration>,
+    },
+    /// The agent may run tasks again.
+    Reactivate,
 }

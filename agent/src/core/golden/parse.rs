@@ -11,7 +11,7 @@ use protocol::{
     StatusUpdate, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
 };
 
-use super::super::{Ask, Input};
+use super::super::{Ask, ContainerEnd, Input};
 use super::World;
 
 pub(super) fn command(world: &mut World, line: &str) {
@@ -40,7 +40,8 @@ pub(super) fn command(world: &mut World, line: &str) {
         ["container-exited", container, status, rest @ ..] => {
             let container_id = container_id(world, container);
             let message = (!rest.is_empty()).then(|| rest.join(" "));
-            world.feed(Input::ContainerExited { container_id, status: status.parse().unwrap(), message });
+            let end = ContainerEnd { status: Some(status.parse().unwrap()), message, limitation: None };
+            world.feed(Input::ContainerExited { container_id, end });
         }
         ["call", ask, framework, executor, stream, kind, rest @ ..] => {
             let call = executor_call(world, kind, rest);

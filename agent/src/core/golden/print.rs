@@ -36,6 +36,14 @@ pub(super) fn output(world: &mut World, output: &Output) -> String {
         Output::Forget { framework_id, executor_id, container_id, last, .. } => {
             format!("forget {framework_id}/{executor_id} {} last={last}", container(world, container_id))
         }
+        Output::Checkpoint(batch) => format!("checkpoint {}", batch.number),
+        Output::Recover { containers, rebooted } => {
+            let names: Vec<String> = containers.iter().map(|id| container(world, id)).collect();
+            format!("recover {} rebooted={rebooted}", names.join(" "))
+        }
+        Output::Update { container_id, resources } => {
+            format!("update-container {} {resources}", container(world, container_id))
+        }
         Output::Terminate { message, failed } => format!("terminate failed={failed}: {message}"),
     }
 }
@@ -94,6 +102,7 @@ fn agent_call(world: &mut World, call: &AgentCall) -> String {
             format!("executor-exited {framework_id}/{executor_id} {status}")
         }
         AgentCall::Unregister => "unregister".to_string(),
+        AgentCall::UpdateResources { total } => format!("update-resources {total}"),
     }
 }
 

@@ -318,6 +318,7 @@ impl Host for DrillMaster {
             AgentCall::Update(update) => self.updated(now, from, update),
             AgentCall::Pong | AgentCall::Message { .. } | AgentCall::ExecutorExited { .. } => {}
             AgentCall::Unregister => panic!("no agent is asked to leave"),
+            AgentCall::UpdateResources { .. } => panic!("no device falls ill"),
         }
     }
 

@@ -1,9 +1,12 @@
 //! `meseta agent`.
 
+mod flags;
+
 use std::process::ExitCode;
 
 use std::path::Path;
 
+use agent::checkpoint::Forgetful;
 use agent::containerizer::{LauncherKind, ProcessConfig, ProcessContainerizer};
 use agent::core::AgentConfig;
 use agent::edge::probe;
@@ -13,9 +16,9 @@ use libactor::detect::Address;
 use protocol::{AgentInfo, Attributes, Role};
 
 use super::daemon::Shown;
-use super::{ADVERTISE_FLAGS, Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
+use super::{Command, Failure, daemon};
 use crate::about;
-use crate::flags::{Arguments, Flag, FlagError, Flags, Kind, Surroundings};
+use crate::flags::{Arguments, FlagError, Flags, Surroundings};
 use crate::runtime;
 use crate::work_dir::WorkDir;
 
@@ -24,144 +27,17 @@ pub const COMMAND: Command = Command {
     name: "agent",
     synopsis: "--master=HOST:PORT[,HOST:PORT...] --work_dir=DIR [flags]",
     summary: "run an agent",
-    flags: FLAGS,
+    flags: flags::FLAGS,
     hidden: false,
     run: run_agent,
 };
-
-const FLAGS: &[Flag] = &[
-    Flag {
-        name: "master",
-        aliases: &[],
-        kind: Kind::Text,
-        default: None,
-        help: "The masters, host:port, separated by commas.",
-    },
-    Flag {
-        name: "work_dir",
-        aliases: &[],
-        kind: Kind::Text,
-        default: None,
-        help: "Where it keeps its sandboxes.",
-    },
-    Flag {
-        name: "ip",
-        aliases: &[],
-        kind: Kind::Text,
-        default: Some("0.0.0.0"),
-        help: "The address to listen on.",
-    },
-    Flag {
-        name: "port",
-        aliases: &[],
-        kind: Kind::Port,
-        default: Some("5051"),
-        help: "The port to listen on; 0: any free one.",
-    },
-    ADVERTISE_FLAGS[0],
-    ADVERTISE_FLAGS[1],
-    Flag {
-        name: "hostname",
-        aliases: &[],
-        kind: Kind::Text,
-        default: None,
-        help: "The name that offers carry; default: the host's.",
-    },
-    Flag {
-        name: "resources",
-        aliases: &[],
-        kind: Kind::Resources,
-        default: None,
-        help: "What it offers, such as cpus:4;mem:2048; what is not named is probed.",
-    },
-    Flag {
-        name: "attributes",
-        aliases: &[],
-        kind: Kind::Attributes,
-        default: None,
-        help: "What tells it from other agents, such as rack:r1;zone:a.",
-    },
-    Flag {
-        name: "default_role",
-        aliases: &[],
-        kind: Kind::Text,
-        default: Some("*"),
-        help: "The role of resources that name none.",
-    },
-    Flag {
-        name: "executor_registration_timeout",
-        aliases: &[],
-        kind: Kind::Duration,
-        default: Some("1mins"),
-        help: "How long an executor has to register.",
-    },
-    Flag {
-        name: "executor_shutdown_grace_period",
-        aliases: &[],
-        kind: Kind::Duration,
-        default: Some("5secs"),
-        help: "How long an executor has to shut down before it is killed.",
-    },
-    Flag {
-        name: "recovery_timeout",
-        aliases: &[],
-        kind: Kind::Duration,
-        default: Some("15mins"),
-        help: "How long an executor of a framework that checkpoints may stay away after its connection broke.",
-    },
-    Flag {
-        name: "registration_backoff_factor",
-        aliases: &[],
-        kind: Kind::Duration,
-        default: Some("1secs"),
-        help: "The first wait between attempts to register; it doubles up to a minute.",
-    },
-    Flag {
-        name: "launcher",
-        aliases: &[],
-        kind: Kind::OneOf(&["auto", "linux", "posix"]),
-        default: Some("auto"),
-        help: "How process trees are kept together: linux by cgroup v2 (needs root), posix by subreaper; auto: the first that works.",
-    },
-    Flag {
-        name: "cgroups_root",
-        aliases: &[],
-        kind: Kind::Text,
-        default: Some("meseta"),
-        help: "The cgroup below which those of containers are made.",
-    },
-    Flag {
-        name: "switch_user",
-        aliases: &[],
-        kind: Kind::Switch,
-        default: Some("true"),
-        help: "Run tasks as the user that they name (needs root).",
-    },
-    Flag {
-        name: "flags_dir",
-        aliases: &[],
-        kind: Kind::Text,
-        default: None,
-        help: "A directory of files, one a flag; default: /etc/mesos-agent and /etc/mesos-slave, if they are there.",
-    },
-    LOG_FLAGS[0],
-    LOG_FLAGS[1],
-    LOG_FLAGS[2],
-    HTTP_FLAGS[0],
-    HTTP_FLAGS[1],
-    HTTP_FLAGS[2],
-    HTTP_FLAGS[3],
-    HTTP_FLAGS[4],
-    HTTP_FLAGS[5],
-    HTTP_FLAGS[6],
-];
 
 /// The name of the agent's actor. Source: Mesos.
 pub(super) const ACTOR: &str = "slave(1)";
 
 fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
     let surroundings = Surroundings::of_process(&["/etc/mesos-agent", "/etc/mesos-slave"]);
-    let flags = Flags::load("agent", FLAGS, Arguments::None, words, &surroundings)?;
+    let flags = Flags::load("agent", flags::FLAGS, Arguments::None, words, &surroundings)?;
     let listen = daemon::listen(&flags)?;
     let work_dir = flags.needed("work_dir")?;
     let masters = masters(&flags)?;
@@ -209,11 +85,24 @@ pub fn start(
 ) -> Result<AgentHandle, Failure> {
     let work_dir = containers.work_dir.clone();
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
+    let (store, durable) = Forgetful::store();
     let master = agent::shell::detect(node, masters)?;
     let seed = daemon::seed()?;
     let Shown { flags, log_file } = shown;
     let version = about::version();
-    let start = Start { config, seed, containerizer, events, master, work_dir, flags, version, log_file };
+    let start = Start {
+        config,
+        seed,
+        containerizer,
+        events,
+        store,
+        durable,
+        master,
+        work_dir,
+        flags,
+        version,
+        log_file,
+    };
     Ok(agent::shell::start(node, start)?)
 }
 

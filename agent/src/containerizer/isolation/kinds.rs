@@ -1,0 +1,178 @@
+//! The kinds of isolators by name, and which of them are chosen: `--isolation`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use protocol::wire::v1::ContainerStatus;
+use protocol::{ContainerId, Resources};
+use serde_json::Value;
+
+use super::{Container, IsolationError, Isolator, Known, LaunchPlan, Surroundings, Usage};
+use crate::core::Limitation;
+
+/// One kind.
+struct Kind {
+    /// As in `--isolation`.
+    name: &'static str,
+    /// Other names of it, Mesos's older ones among them.
+    aliases: &'static [&'static str],
+    /// Whether `auto` takes it where it can work.
+    automatic: bool,
+    /// Makes one, or says why it can't work on this machine, as a sentence for people.
+    make: fn(&Surroundings) -> Result<Arc<dyn Isolator>, String>,
+}
+
+/// All kinds, in the order in which they prepare a container.
+const KINDS: &[Kind] = &[];
+
+/// What `--isolation` names that is no isolator, or can't work here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownIsolator {
+    /// There is no such kind.
+    #[error("there is no isolator '{name}'; there are: {known}")]
+    Name {
+        /// As it was said.
+        name: String,
+        /// All names, separated by commas.
+        known: String,
+    },
+    /// This machine does not allow it.
+    #[error("the isolator '{name}' can't work here: {why}; leave it out of --isolation, or mend that")]
+    Unavailable {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The isolators of an agent, in order.
+#[derive(Clone, Default)]
+pub struct Chosen {
+    isolators: Vec<Arc<dyn Isolator>>,
+    /// Those that `auto` would have taken, and why it has not.
+    missing: Vec<(&'static str, String)>,
+}
+
+/// What the isolators of a container have returned from their preparation, by name.
+pub type States = BTreeMap<String, Value>;
+
+impl Chosen {
+    /// Those of a list of names, separated by commas; `auto`, alone or among others: all that can work here.
+    ///
+    /// # Errors
+    /// A name is unknown, or what was asked for by its name can't work here.
+    pub fn from_names(names: &str, around: &Surroundings) -> Result<Self, UnknownIsolator> {
+        let names: Vec<&str> = names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        let is = |kind: &Kind, name: &str| kind.name == name || kind.aliases.contains(&name);
+        if let Some(name) =
+            names.iter().find(|name| **name != "auto" && !KINDS.iter().any(|kind| is(kind, name)))
+        {
+            let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+            return Err(UnknownIsolator::Name { name: (*name).to_owned(), known: known.join(", ") });
+        }
+        let mut chosen = Self::default();
+        for kind in KINDS {
+            let named = names.iter().any(|name| is(kind, name));
+            let taken = named || (kind.automatic && names.contains(&"auto"));
+            if !taken {
+                continue;
+            }
+            match (kind.make)(around) {
+                Ok(isolator) => chosen.isolators.push(isolator),
+                Err(why) if named => return Err(UnknownIsolator::Unavailable { name: kind.name, why }),
+                Err(why) => chosen.missing.push((kind.name, why)),
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// Their names.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.isolators.iter().map(|isolator| isolator.name()).collect()
+    }
+
+    /// Those that `auto` has not taken, and why.
+    pub fn missing(&self) -> &[(&'static str, String)] {
+        &self.missing
+    }
+
+    /// Prepares a container: what the launcher is to do, and what is to be kept. On an error nothing is left.
+    ///
+    /// # Errors
+    /// Of the first isolator that could not.
+    pub fn prepare(&self, container: &Container<'_>) -> Result<(LaunchPlan, States), IsolationError> {
+        let mut plan = LaunchPlan::default();
+        let mut states = States::new();
+        for isolator in &self.isolators {
+            match isolator.prepare(container, &mut plan) {
+                Ok(Value::Null) => {}
+                Ok(state) => drop(states.insert(isolator.name().to_owned(), state)),
+                Err(error) => {
+                    self.cleanup(&container.spec.container_id);
+                    return Err(error);
+                }
+            }
+        }
+        Ok((plan, states))
+    }
+
+    /// See [`Isolator::started`].
+    ///
+    /// # Errors
+    /// Of the first isolator that could not.
+    pub fn started(&self, container_id: &ContainerId, pid: u32) -> Result<(), IsolationError> {
+        self.isolators.iter().try_for_each(|isolator| isolator.started(container_id, pid))
+    }
+
+    /// See [`Isolator::recover`]; `known.state` is filled in.
+    ///
+    /// # Errors
+    /// Of the first isolator that could not.
+    pub fn recover(&self, known: &Known<'_>, states: &States) -> Result<(), IsolationError> {
+        self.isolators.iter().try_for_each(|isolator| {
+            let state = states.get(isolator.name()).unwrap_or(&Value::Null);
+            isolator.recover(&Known { state, ..*known })
+        })
+    }
+
+    /// See [`Isolator::update`].
+    ///
+    /// # Errors
+    /// Of the first isolator that could not.
+    pub fn update(&self, container_id: &ContainerId, resources: &Resources) -> Result<(), IsolationError> {
+        self.isolators.iter().try_for_each(|isolator| isolator.update(container_id, resources))
+    }
+
+    /// The limit for which a container has ended, if it was for one.
+    pub fn broken(&self, container_id: &ContainerId) -> Option<Limitation> {
+        self.isolators.iter().find_map(|isolator| isolator.broken(container_id))
+    }
+
+    /// Adds what a container uses.
+    pub fn usage(&self, container_id: &ContainerId, usage: &mut Usage) {
+        self.isolators.iter().for_each(|isolator| isolator.usage(container_id, usage));
+    }
+
+    /// Adds what is known of a container.
+    pub fn status(&self, container_id: &ContainerId, status: &mut ContainerStatus) {
+        self.isolators.iter().for_each(|isolator| isolator.status(container_id, status));
+    }
+
+    /// Takes away all that was made for a container; the sentences of those that could not.
+    pub fn cleanup(&self, container_id: &ContainerId) -> Vec<String> {
+        let all = self.isolators.iter().rev();
+        all.filter_map(|isolator| {
+            let error = isolator.cleanup(container_id).err()?;
+            tracing::error!(%container_id, isolator = isolator.name(), %error, "something of a container stays behind");
+            Some(error.0)
+        })
+        .collect()
+    }
+}
+
+impl std::fmt::Debug for Chosen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Chosen").field(&self.names()).finish()
+    }
+}

@@ -1,0 +1,13 @@
+//! The flags of an agent, a file for each of their groups.
+
+mod containers;
+mod general;
+mod recovery;
+mod shared;
+
+use crate::flags::{Flag, count, join};
+
+const GROUPS: &[&[Flag]] = &[general::FLAGS, recovery::FLAGS, containers::FLAGS, shared::FLAGS];
+
+/// All of them, in the order of `meseta help agent`.
+pub(super) const FLAGS: &[Flag] = &join::<{ count(GROUPS) }>(GROUPS);
