@@ -5,6 +5,7 @@ mod agent;
 mod client;
 mod containers;
 mod executor_api;
+mod fetcher;
 mod operator_api;
 mod pages;
 mod world;

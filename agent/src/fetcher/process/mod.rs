@@ -12,6 +12,8 @@
 mod beneath;
 mod budget;
 mod download;
+#[cfg(test)]
+mod hostile;
 mod unpack;
 
 pub(super) use download::TRUSTED;

@@ -1,6 +1,6 @@
 //! Tar archives, of all the dialects that the crate reads.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use nix::sys::stat::futimens;
@@ -29,6 +29,12 @@ pub(super) fn unpack(from: impl Read, maker: &mut Maker<'_, '_>) -> Result<(), A
                 }
                 let modified = next.header().mtime().unwrap_or_default();
                 let file = maker.file(&entry, mode, &mut next)?;
+                let made = file.metadata().map_err(|error| entry.unmade(error))?.len();
+                if made < next.size() {
+                    return Err(
+                        entry.unread(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive is cut off"))
+                    );
+                }
                 let time = TimeSpec::from_duration(Duration::from_secs(modified.min(u64::from(u32::MAX))));
                 futimens(&file, &time, &time).map_err(|error| entry.unmade(error.into()))?;
             }
