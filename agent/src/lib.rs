@@ -8,6 +8,7 @@
 //! | [`fetcher`] | what a command's URIs name, brought into its sandbox |
 //! | [`launch`] | what the launcher does between the agent and the executor |
 //! | [`edge`] | the machine's resources, what the agent shows over HTTP |
+//! | [`sandbox_gc`] | sandboxes of runs that are over are removed in time |
 //! | [`shell`] | the machine at work: [`shell::start`] |
 //!
 //! The machine decides without waiting, reading a clock or touching a file: it is fed inputs and asks for outputs.
@@ -41,6 +42,7 @@ pub mod core;
 pub mod edge;
 pub mod fetcher;
 mod os;
+pub mod sandbox_gc;
 pub mod shell;
 
 pub use containerizer::launch;

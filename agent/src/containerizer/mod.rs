@@ -5,6 +5,7 @@
 //! | [`process`] | containers as plain processes |
 //! | [`launch`] | what happens in the new process before it is the executor |
 //! | [`isolation`] | what holds a container to what it asked for, of all kinds |
+//! | [`logger`] | the sizes of their output |
 //! | `sandbox` | the directories |
 //! | `tree`, `cgroup`, `posix` | keeping a container's processes together, and ending them all |
 //! | [`usage`] | what containers use |
@@ -13,6 +14,7 @@ mod cgroup;
 pub mod isolation;
 pub mod launch;
 mod leftovers;
+pub mod logger;
 mod posix;
 pub mod process;
 mod sandbox;

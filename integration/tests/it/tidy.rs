@@ -52,6 +52,7 @@ const DOORS: &[(&str, &[&str])] = &[
         &[
             "agent/src/containerizer",
             "agent/src/fetcher/process",
+            "agent/src/sandbox_gc",
             "agent/src/os.rs",
             "executor/src/command",
             "executor/src/process.rs",
