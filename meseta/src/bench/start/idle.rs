@@ -60,7 +60,9 @@ fn of_daemons(program: &Path, directory: &Path, time: Duration) -> Result<Measur
         (format!("CPU of an idle master, {over}"), busy(ticks(&masters)? - before.0), "% of a core"),
         (format!("CPU of an idle agent, {over}"), busy(ticks(&agents)? - before.1), "% of a core"),
     ];
-    if let [_, helpers @ ..] = agents.as_slice() {
+    if let [_, helpers @ ..] = agents.as_slice()
+        && !helpers.is_empty()
+    {
         let own = helpers.iter().map(|pid| private_mib(*pid)).sum::<Result<f64, _>>()?;
         let what =
             format!("memory that the {} helper process(es) of an idle agent do not share", helpers.len());
