@@ -30,7 +30,7 @@ use open::{guarded, patiently};
 
 pub use error::{Fault, JournalError};
 pub use open::{Words, caught};
-pub use records::{Found, Records, records};
+pub use records::{Found, Records, records, whole_records};
 
 const KEY_BYTES: usize = 10;
 const HEAD_BYTES: usize = 6;

@@ -32,12 +32,12 @@ pub struct Records<T> {
 /// # Errors
 /// Something is missing or bad that was durable, or follows from a newer program.
 pub fn records<T>(
-    contents: Contents,
+    contents: &Contents,
     decode: impl Fn(&[u8]) -> Result<T, Fault>,
     first: impl Fn(&T) -> Option<u64>,
 ) -> Result<Option<Records<T>>, Fault> {
     let Contents { values, mark } = contents;
-    let mut found = find(&values, decode)?;
+    let mut found = find(values, decode)?;
     let begin = found.iter().filter_map(|found| first(found.record.as_ref().ok()?)).max().unwrap_or(1);
     let keys = |gone: &dyn Fn(u64) -> bool| {
         let gone = values.iter().filter(|value| gone(value.sequence));
@@ -46,12 +46,12 @@ pub fn records<T>(
     let mut void = keys(&|sequence| sequence < begin);
     found.retain(|record| record.sequence >= begin);
     if found.is_empty() {
-        return match mark {
+        return match *mark {
             0 => Ok(None),
             _ => Err(Fault::Damaged(format!("its journal is empty, and had {mark} records"))),
         };
     }
-    let cut = check(&mut found, begin, mark)?;
+    let cut = check(&mut found, begin, *mark)?;
     if let Some((cut, _)) = cut {
         void.extend(keys(&|sequence| sequence >= cut));
     }
@@ -60,6 +60,27 @@ pub fn records<T>(
         Some(Found { sequence, values, record: record.ok()? })
     });
     Ok(Some(Records { records: good.collect(), void, next, cut }))
+}
+
+/// What can be read of a journal that is damaged: the records that are whole, whatever is missing between them, and how many are
+/// not.
+pub fn whole_records<T>(
+    contents: &Contents,
+    decode: impl Fn(&[u8]) -> Result<T, Fault>,
+) -> (Vec<Found<T>>, u64) {
+    let lenient = |bytes: &[u8]| decode(bytes).map_err(|fault| Fault::Damaged(fault.to_string()));
+    let (mut whole, mut bad) = (Vec::new(), 0);
+    let mut expected = None;
+    for Found { sequence, values, record } in find(&contents.values, lenient).unwrap_or_default() {
+        bad += expected.map_or(0, |expected| sequence - expected);
+        expected = Some(sequence + 1);
+        match record {
+            Ok(record) => whole.push(Found { sequence, values, record }),
+            Err(_) => bad += 1,
+        }
+    }
+    bad += (contents.mark + 1).saturating_sub(expected.unwrap_or(1));
+    (whole, bad)
 }
 
 /// Puts values together to records.

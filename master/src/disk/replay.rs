@@ -61,7 +61,7 @@ pub(super) fn replay(contents: Contents) -> Result<Option<Replayed>, Fault> {
         });
         named.max()
     };
-    let Some(Records { records, void, next, cut }) = records(contents, decode, first)? else {
+    let Some(Records { records, void, next, cut }) = records(&contents, decode, first)? else {
         return Ok(None);
     };
     let mut reading = Reading::default();
