@@ -147,7 +147,8 @@ impl Waiting {
         let line = |kind: &str| -> Option<(f64, f64)> {
             let line = text.lines().find_map(|line| line.strip_prefix(kind))?;
             let value = |name: &str| {
-                line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<f64>().ok())
+                line.split(' ')
+                    .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<f64>().ok())
             };
             Some((value("avg10")?, value("total")? / 1e6))
         };

@@ -2,6 +2,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`cgroups`] | shares and limits, by cgroups of both versions |
+//! | [`posix`] | no limits |
 //! | [`kinds`] | the kinds by name, and which of them are chosen |
 //! | [`plan`] | what the launcher does in the new process, as the isolators want it |
 //! | [`devices`] | which device files containers may use |
@@ -14,10 +16,12 @@
 //! two. Calls may take time: they are made on threads that may wait, several at once for different containers, never two
 //! at once for one.
 
+pub mod cgroups;
 pub mod devices;
 pub mod gpu;
 pub mod kinds;
 pub mod plan;
+pub mod posix;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -151,4 +155,6 @@ pub struct Surroundings {
 pub struct IsolationSettings {
     /// The GPUs of this machine.
     pub gpu: gpu::GpuSettings,
+    /// Shares, limits and devices.
+    pub cgroups: cgroups::CgroupSettings,
 }

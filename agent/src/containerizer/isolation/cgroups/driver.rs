@@ -2,14 +2,14 @@
 //!
 //! A setting is written and read back: what a kernel takes in silence and does not keep would be a limit that nobody has.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Usage;
 use super::hierarchy::Version;
 use super::oom::OomFile;
+use super::{DeviceRule, Usage};
 
 /// How often the removal of a cgroup is tried. Ours: its last process has ended, and the kernel lets go of it in a moment.
 const REMOVALS: u32 = 100;
@@ -27,9 +27,13 @@ pub(crate) enum CgroupError {
     Read { path: PathBuf, source: io::Error },
     #[error("{path} holds '{found}' after '{wanted}' was written")]
     Differs { path: PathBuf, wanted: String, found: String },
+    #[error("can't attach a program for devices to {path}: {source}")]
+    Program { path: PathBuf, source: io::Error },
     #[error("can't remove the cgroup {path}: {source}")]
     Remove { path: PathBuf, source: io::Error },
-    #[error("{path} can't hand '{controller}' down: {source}; it may hold processes itself: move them below it, or give the agent a part of the hierarchy of its own (systemd: Delegate=yes)")]
+    #[error(
+        "{path} can't hand '{controller}' down: {source}; it may hold processes itself: move them below it, or give the agent a part of the hierarchy of its own (systemd: Delegate=yes)"
+    )]
     Delegate { path: PathBuf, controller: &'static str, source: io::Error },
 }
 
@@ -82,6 +86,10 @@ pub(crate) trait Driver: Send + Sync + 'static {
     fn memory(&self, path: &Path, usage: &mut Usage);
     /// Begins to watch for processes that are killed for want of memory.
     fn watch_oom(&self, path: &Path) -> Result<OomFile, CgroupError>;
+    /// Counts how often it is short of memory: a little, much, nearly out of it; each read is what came since the last.
+    fn watch_pressure(&self, _path: &Path) -> Option<[File; 3]> {
+        None
+    }
     /// How many have been killed so.
     fn oom_kills(&self, path: &Path) -> Result<u64, CgroupError>;
     /// Sets how many processes and threads there may be; absent: any number.
@@ -92,6 +100,8 @@ pub(crate) trait Driver: Send + Sync + 'static {
     fn set_io(&self, path: &Path, limit: &IoLimit) -> Result<(), CgroupError>;
     /// Adds what went to and from block devices.
     fn io(&self, path: &Path, usage: &mut Usage);
+    /// Sets which device files may be used: these and no others.
+    fn set_devices(&self, path: &Path, rules: &[DeviceRule]) -> Result<(), CgroupError>;
     /// Sets which CPUs may be used, as `0-3,8`.
     fn set_cpus(&self, path: &Path, cpus: &str) -> Result<(), CgroupError>;
 }
@@ -153,15 +163,17 @@ fn remove(path: &Path) -> io::Result<()> {
 /// Writes a value.
 pub(super) fn write(path: &Path, value: &str) -> Result<(), CgroupError> {
     // No file is made where the kernel has none.
-    let written = fs::OpenOptions::new().write(true).open(path).and_then(|mut file| {
-        io::Write::write_all(&mut file, value.as_bytes())
-    });
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|mut file| io::Write::write_all(&mut file, value.as_bytes()));
     written.map_err(|source| CgroupError::Write { path: path.to_owned(), value: value.to_owned(), source })
 }
 
 /// Reads a value.
 pub(super) fn read(path: &Path) -> Result<String, CgroupError> {
-    let text = fs::read_to_string(path).map_err(|source| CgroupError::Read { path: path.to_owned(), source })?;
+    let text =
+        fs::read_to_string(path).map_err(|source| CgroupError::Read { path: path.to_owned(), source })?;
     Ok(text.trim_end().to_owned())
 }
 

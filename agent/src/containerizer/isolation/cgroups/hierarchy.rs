@@ -181,7 +181,8 @@ mod tests {
         let mut found = Hierarchies::parse(HYBRID, None);
         found.controllers = vec!["hugetlb".to_owned(), "pids".to_owned()];
         assert_eq!(found.layout(), Layout::Hybrid);
-        let v1 = |name: &str| Some(Place { version: Version::V1, mount: Path::new("/sys/fs/cgroup").join(name) });
+        let v1 =
+            |name: &str| Some(Place { version: Version::V1, mount: Path::new("/sys/fs/cgroup").join(name) });
         assert_eq!(found.place(Cpu), v1("cpu,cpuacct"));
         assert_eq!(found.place(Cpuacct), v1("cpu,cpuacct"));
         assert_eq!(found.place(Memory), v1("memory"));
@@ -206,7 +207,8 @@ mod tests {
         assert_eq!(found.layout(), Layout::V2);
         let place = Some(Place { version: Version::V2, mount: "/sys/fs/cgroup".into() });
         assert_eq!((found.place(Io), found.place(Cpu)), (place, None));
-        let first: String = HYBRID.lines().filter(|line| !line.contains("cgroup2")).map(|line| format!("{line}\n")).collect();
+        let first: String =
+            HYBRID.lines().filter(|line| !line.contains("cgroup2")).map(|line| format!("{line}\n")).collect();
         assert_eq!(Hierarchies::parse(&first, None).layout(), Layout::V1);
         assert_eq!(Hierarchies::parse("", None).layout(), Layout::None);
         assert_eq!(Hierarchies::parse("", None).place(Cpu), None);

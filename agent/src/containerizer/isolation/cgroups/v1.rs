@@ -1,6 +1,8 @@
 //! The first version's files.
 
+use std::collections::BTreeSet;
 use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,12 +13,11 @@ use cgroups_rs::fs::cpuset::CpuSetController;
 use cgroups_rs::fs::memory::MemController;
 use cgroups_rs::fs::pid::PidController;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use std::os::fd::{AsFd, AsRawFd};
 
 use super::driver::{CgroupError, CpuSetting, Driver, IoLimit, number, read, refused, same, write};
 use super::hierarchy::Version;
 use super::oom::OomFile;
-use super::{DeviceIo, Pids, Throttling, Usage, field};
+use super::{DeviceIo, DeviceRule, Pids, Throttling, Usage, field};
 use crate::os;
 
 /// What one CPU weighs. Source: the kernel's default.
@@ -102,7 +103,9 @@ impl Driver for V1 {
 
     fn memory_used(&self, path: &Path) -> Result<u64, CgroupError> {
         let file = path.join("memory.usage_in_bytes");
-        read(&file)?.parse().map_err(|error| CgroupError::Read { path: file, source: std::io::Error::other(error) })
+        read(&file)?
+            .parse()
+            .map_err(|error| CgroupError::Read { path: file, source: std::io::Error::other(error) })
     }
 
     fn memory(&self, path: &Path, usage: &mut Usage) {
@@ -121,15 +124,13 @@ impl Driver for V1 {
     }
 
     fn watch_oom(&self, path: &Path) -> Result<OomFile, CgroupError> {
-        let control = path.join("memory.oom_control");
-        let failed = |source: std::io::Error| CgroupError::Read { path: control.clone(), source };
-        let file = File::open(&control).map_err(failed)?;
-        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let event = EventFd::from_flags(flags).map_err(|error| failed(error.into()))?;
         // The crate's watcher is a thread for each cgroup.
-        let pair = format!("{} {}", event.as_fd().as_raw_fd(), file.as_raw_fd());
-        write(&path.join("cgroup.event_control"), &pair)?;
-        Ok(OomFile::Event(event))
+        Ok(OomFile::Event(event(path, "memory.oom_control", "")?))
+    }
+
+    fn watch_pressure(&self, path: &Path) -> Option<[File; 3]> {
+        let of = |level| event(path, "memory.pressure_level", level).ok();
+        Some([of(" low")?, of(" medium")?, of(" critical")?])
     }
 
     fn oom_kills(&self, path: &Path) -> Result<u64, CgroupError> {
@@ -173,14 +174,35 @@ impl Driver for V1 {
         usage.io = parse_io(&bytes, &counts);
     }
 
+    fn set_devices(&self, path: &Path, rules: &[DeviceRule]) -> Result<(), CgroupError> {
+        let list = path.join("devices.list");
+        let wanted: BTreeSet<String> = rules.iter().map(ToString::to_string).collect();
+        let mut present: BTreeSet<String> = read(&list)?.lines().map(str::to_owned).collect();
+        if present.iter().any(|line| line.starts_with('a')) {
+            write(&path.join("devices.deny"), "a")?;
+            present.clear();
+        }
+        // What is allowed with a wildcard can't be denied in part: what is there is taken away as it was given.
+        for line in present.difference(&wanted) {
+            write(&path.join("devices.deny"), line)?;
+        }
+        for line in wanted.difference(&present) {
+            write(&path.join("devices.allow"), line)?;
+        }
+        let found: BTreeSet<String> = read(&list)?.lines().map(str::to_owned).collect();
+        let text = |lines: BTreeSet<String>| lines.into_iter().collect::<Vec<_>>().join(", ");
+        same(list, text(wanted), text(found))
+    }
+
     fn set_cpus(&self, path: &Path, cpus: &str) -> Result<(), CgroupError> {
         let set = CpuSetController::new(path.to_owned(), path.to_owned(), false);
         let memory = path.join("cpuset.mems");
         // A new one has neither, and takes no process without both.
         if read(&memory)?.is_empty() {
-            let nodes = path.ancestors().skip(1).find_map(|above| {
-                read(&above.join("cpuset.mems")).ok().filter(|text| !text.is_empty())
-            });
+            let nodes = path
+                .ancestors()
+                .skip(1)
+                .find_map(|above| read(&above.join("cpuset.mems")).ok().filter(|text| !text.is_empty()));
             let nodes = nodes.unwrap_or_else(|| "0".to_owned());
             set.set_mems(&nodes).map_err(refused(memory, &nodes))?;
         }
@@ -190,9 +212,22 @@ impl Driver for V1 {
     }
 }
 
+/// What the kernel counts the events of a file in.
+fn event(path: &Path, name: &str, argument: &str) -> Result<File, CgroupError> {
+    let watched = path.join(name);
+    let failed = |source: std::io::Error| CgroupError::Read { path: watched.clone(), source };
+    let file = File::open(&watched).map_err(failed)?;
+    let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+    let event = EventFd::from_flags(flags).map_err(|error| failed(error.into()))?;
+    let line = format!("{} {}{argument}", event.as_fd().as_raw_fd(), file.as_raw_fd());
+    write(&path.join("cgroup.event_control"), &line)?;
+    Ok(OwnedFd::from(event).into())
+}
+
 /// The same files in both versions.
 pub(super) fn set_pids(pids: &PidController, path: &Path, limit: Option<u64>) -> Result<(), CgroupError> {
-    let wanted = limit.map_or(MaxValue::Max, |limit| MaxValue::Value(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let wanted =
+        limit.map_or(MaxValue::Max, |limit| MaxValue::Value(i64::try_from(limit).unwrap_or(i64::MAX)));
     let file = path.join("pids.max");
     pids.set_pid_max(wanted).map_err(refused(file.clone(), wanted.to_string()))?;
     same(file.clone(), wanted.to_string(), pids.get_pid_max().map_err(refused(file, ""))?.to_string())
@@ -213,7 +248,9 @@ fn parse_io(bytes: &str, counts: &str) -> Vec<DeviceIo> {
     for (text, counting) in [(bytes, false), (counts, true)] {
         for line in text.lines() {
             let mut words = line.split(' ');
-            let (Some(device), Some(kind), Some(value)) = (words.next(), words.next(), words.next()) else { continue };
+            let (Some(device), Some(kind), Some(value)) = (words.next(), words.next(), words.next()) else {
+                continue;
+            };
             let (Some(device), Ok(value)) = (parse_device(device), value.parse::<u64>()) else { continue };
             let index = all.iter().position(|one| one.device == device).unwrap_or_else(|| {
                 all.push(DeviceIo { device, ..DeviceIo::default() });

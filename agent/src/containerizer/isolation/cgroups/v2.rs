@@ -10,11 +10,12 @@ use cgroups_rs::fs::cpu::CpuController;
 use cgroups_rs::fs::memory::{MemController, SetMemory};
 use cgroups_rs::fs::pid::PidController;
 
+use super::devices;
 use super::driver::{CgroupError, CpuSetting, Driver, IoLimit, number, read, refused, same, write};
 use super::hierarchy::{Controller, Version};
 use super::oom::OomFile;
 use super::v1;
-use super::{DeviceIo, Throttling, Usage, field};
+use super::{DeviceIo, DeviceRule, Throttling, Usage, field};
 use crate::os;
 
 /// What one CPU weighs: the kernel's default, as with the first version. So weights are exact from a hundredth of a CPU
@@ -121,7 +122,9 @@ impl Driver for V2 {
 
     fn memory_used(&self, path: &Path) -> Result<u64, CgroupError> {
         let file = path.join("memory.current");
-        read(&file)?.parse().map_err(|error| CgroupError::Read { path: file, source: io::Error::other(error) })
+        read(&file)?
+            .parse()
+            .map_err(|error| CgroupError::Read { path: file, source: io::Error::other(error) })
     }
 
     fn memory(&self, path: &Path, usage: &mut Usage) {
@@ -135,12 +138,6 @@ impl Driver for V2 {
         usage.mem_swap_bytes = number(&path.join("memory.swap.current"));
         usage.mem_limit_bytes = number(&path.join("memory.max"));
         usage.mem_soft_limit_bytes = number(&path.join("memory.low"));
-        // What counts as pressure of the three kinds: it was reclaimed above its part, it met its limit, it found nothing
-        // to reclaim.
-        if let Ok(events) = read(&path.join("memory.events")) {
-            let count = |name| field(&events, name).unwrap_or_default();
-            usage.mem_pressure = Some([count("high"), count("max"), count("oom")]);
-        }
     }
 
     fn watch_oom(&self, path: &Path) -> Result<OomFile, CgroupError> {
@@ -188,6 +185,11 @@ impl Driver for V2 {
         usage.io = parse_io(&read(&path.join("io.stat")).unwrap_or_default());
     }
 
+    fn set_devices(&self, path: &Path, rules: &[DeviceRule]) -> Result<(), CgroupError> {
+        let failed = |source| CgroupError::Program { path: path.to_owned(), source };
+        devices::attach(path, rules).map_err(failed)
+    }
+
     fn set_cpus(&self, path: &Path, cpus: &str) -> Result<(), CgroupError> {
         let file = path.join("cpuset.cpus");
         write(&file, cpus)?;
@@ -199,7 +201,9 @@ fn parse_io(text: &str) -> Vec<DeviceIo> {
     let one = |line: &str| {
         let (device, rest) = line.split_once(' ')?;
         let value = |name: &str| {
-            rest.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok()).unwrap_or(0)
+            rest.split(' ')
+                .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+                .unwrap_or(0)
         };
         Some(DeviceIo {
             device: v1::parse_device(device)?,
