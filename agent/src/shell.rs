@@ -12,7 +12,7 @@ use protocol::messages::{AgentEvent, ExecutorCall, ExecutorEvent, MASTERS};
 use protocol::wire::common::VersionInfo;
 use tokio::sync::{mpsc, watch};
 
-use crate::checkpoint::Store;
+use crate::checkpoint::{Durable, Store};
 use crate::containerizer::{ContainerEvent, Containerizer};
 use crate::core::{Agent, AgentConfig, Input, Output};
 use crate::edge::asks::Asks;
@@ -45,7 +45,7 @@ pub struct Start<C> {
     /// Where the agent keeps what it must not forget.
     pub store: Box<dyn Store>,
     /// The number of the newest batch that is durable, with all before it.
-    pub durable: watch::Receiver<u64>,
+    pub durable: watch::Receiver<Durable>,
     /// The leading master, as far as it is known: what [`detect`] finds out, or a fixed one.
     pub master: watch::Receiver<Option<Leader>>,
     /// `--work_dir`: makes sandbox paths absolute.
@@ -168,7 +168,7 @@ fn files(log_file: Option<&std::path::Path>) -> Files {
 /// What the machine hears of: taken when the actor starts.
 struct Sources {
     events: mpsc::Receiver<ContainerEvent>,
-    durable: watch::Receiver<u64>,
+    durable: watch::Receiver<Durable>,
     master: watch::Receiver<Option<Leader>>,
 }
 
@@ -314,9 +314,9 @@ async fn report_containers(
 }
 
 /// Tells the machine what is durable.
-async fn report_durable(mut durable: watch::Receiver<u64>, shell: ShellHandle<Input>) {
+async fn report_durable(mut durable: watch::Receiver<Durable>, shell: ShellHandle<Input>) {
     while durable.changed().await.is_ok() {
-        let number = *durable.borrow_and_update();
+        let number = durable.borrow_and_update().number;
         if shell.feed(Input::Checkpointed { number }).await.is_err() {
             return;
         }

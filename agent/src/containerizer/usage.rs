@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::ContainerId;
+use protocol::wire::v1::ContainerStatus;
 use serde::Serialize;
 
 use super::posix;
@@ -15,6 +16,11 @@ use crate::os;
 pub trait Meter: Send + Sync + 'static {
     /// What each of these containers, named with its first process, uses now. One that has ended is left out.
     fn read(&self, containers: &[(ContainerId, u32)]) -> BTreeMap<ContainerId, Usage>;
+
+    /// Adds what is known of a container.
+    fn status(&self, container_id: &ContainerId, status: &mut ContainerStatus) {
+        let _ = (container_id, status);
+    }
 }
 
 /// What a container uses, and what it is held to. What is absent is not counted, or not limited, for this container.

@@ -13,7 +13,7 @@ use wire::v1::NetworkInfo;
 use wire::v1::network_info::{IpAddress, Protocol};
 
 use super::ContainerSpec;
-use super::limits::{COMMAND_EXECUTOR_CPUS_MILLIS, COMMAND_EXECUTOR_MEM_MB, SUBSCRIPTION_BACKOFF_MAX};
+use super::limits::{COMMAND_EXECUTOR_CPUS_MILLIS, COMMAND_EXECUTOR_MEM_MB};
 use super::queue::Queued;
 use super::state::{Agent, Executor};
 
@@ -96,7 +96,10 @@ impl Agent {
         set("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", Span(grace).to_string());
         if returns {
             set("MESOS_RECOVERY_TIMEOUT", Span(self.config.recovery_timeout).to_string());
-            set("MESOS_SUBSCRIPTION_BACKOFF_MAX", Span(SUBSCRIPTION_BACKOFF_MAX).to_string());
+            set(
+                "MESOS_SUBSCRIPTION_BACKOFF_MAX",
+                Span(self.config.executor_reregistration_timeout / 2).to_string(),
+            );
         }
         if let Some(role) = allocation_role(framework, first) {
             set("MESOS_ALLOCATION_ROLE", role.to_string());

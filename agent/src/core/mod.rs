@@ -38,6 +38,7 @@ mod kill;
 mod launch;
 pub mod limits;
 mod queue;
+mod recovery;
 mod registration;
 mod state;
 mod subscription;
@@ -51,10 +52,11 @@ mod golden;
 use libactor::{Machine, Pid, Random, Time, Timers};
 use protocol::messages::{AgentEvent, ExecutorCallKind};
 
-pub use config::AgentConfig;
+pub use config::{AgentConfig, ReconfigurationPolicy, Recover};
 pub use history::{CompletedExecutor, CompletedFramework};
 pub use input::{Ask, ContainerEnd, ContainerSpec, Found, Input, Limitation, Output, Refusal};
 pub use queue::Queued;
+pub use recovery::Incompatible;
 pub use registration::Phase;
 pub use state::{Agent, Counters, Executor, ExecutorState, Framework};
 
@@ -161,6 +163,7 @@ impl Machine for Agent {
 
     fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         match input {
+            Input::Begin => self.begin(out),
             Input::MasterDetected { master } => self.detected(now, master, out),
             Input::Master { from, event } => self.master_says(now, &from, event, out),
             Input::Executor { from, call } => self.executor_calls(now, from, call, out),

@@ -41,7 +41,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("raft::", &["master/src/replication"]),
     ("protobuf::", &["master/src/replication/convert.rs"]),
     ("slog::", &["master/src/replication/drain.rs"]),
-    ("sled::", &["master/src/disk/journal.rs", "master/src/disk/open.rs"]),
+    ("sled::", &["libactor/src/journal"]),
+    ("rmp_serde::", &["agent/src/checkpoint/codec.rs"]),
     (
         "nix::",
         &[
