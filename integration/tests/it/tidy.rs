@@ -41,6 +41,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("protobuf::", &["master/src/replication/convert.rs"]),
     ("slog::", &["master/src/replication/drain.rs"]),
     ("sled::", &["master/src/disk/journal.rs", "master/src/disk/open.rs"]),
+    ("nvml_wrapper::", &["agent/src/containerizer/isolation/gpu/driver"]),
     (
         "nix::",
         &[
