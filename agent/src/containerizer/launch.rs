@@ -1,10 +1,17 @@
 //! What `meseta launch` does: between the agent and the executor, in a process of its own.
 //!
-//! The agent starts this program again, with the description of the launch on its standard input, and reads its
-//! standard output: nothing but its end means that the executor runs; a sentence says why it does not. Single-threaded,
-//! the launcher makes itself the leader of a session, joins the container's cgroup, puts the sandbox's `stdout` and
-//! `stderr` in the place of its own, becomes the task's user, and then *is* the executor: it executes the custom
-//! executor's command, or goes on as the command executor without another exec.
+//! The agent starts this program again, with a socket as its standard input:
+//!
+//! | from | what |
+//! |---|---|
+//! | agent | the length of the description of the launch, four bytes, little endian; the description |
+//! | launcher | [`READY`]: all is done but the last step; or a sentence that says why not, and the end |
+//! | agent | [`GO`]; its end instead: nobody wants it any more |
+//! | launcher | its end: the executor runs; a sentence before it: it does not, and why |
+//!
+//! Single-threaded, the launcher makes itself the leader of a session, joins the container's cgroups, puts the sandbox's
+//! `stdout` and `stderr` in the place of its own, becomes the task's user, and then *is* the executor: it executes the
+//! custom executor's command, or goes on as the command executor without another exec.
 //!
 //! It asks for no signal at its parent's death (`PR_SET_PDEATHSIG`): that one comes when the *thread* that started it
 //! ends, and the agent's threads come and go. Executors notice the end of their agent by their link to it.
@@ -13,6 +20,7 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
@@ -20,26 +28,34 @@ use std::process::{Command as Process, ExitCode};
 use protocol::Command;
 use serde::{Deserialize, Serialize};
 
+use super::isolation::LaunchPlan;
 use crate::os::{self, Account};
 
 /// Most bytes of a launch's description. Ours: above what the kernel takes as arguments and environment.
-const MAX_SPEC_BYTES: u64 = 16 << 20;
+const MAX_SPEC_BYTES: u32 = 16 << 20;
 /// Where programs are looked up unless an executor says otherwise.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The launcher waits for [`GO`]. No sentence begins with it.
+pub(crate) const READY: u8 = 0;
+/// The executor may begin.
+pub(crate) const GO: u8 = 1;
 
 /// What the agent tells the launcher.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LaunchSpec {
     /// Absolute; exists.
     pub(crate) sandbox: PathBuf,
-    /// The cgroup to join; absent: none.
-    pub(crate) cgroup: Option<PathBuf>,
+    /// The cgroup of the container's tree; absent: it has none.
+    pub(crate) tree: Option<PathBuf>,
     /// The user to become; absent: stay who the agent is.
     pub(crate) user: Option<String>,
     /// What to execute; absent: go on as the command executor.
     pub(crate) command: Option<Command>,
     /// All of the environment of what is executed. (The command executor's is that of the launcher.)
     pub(crate) environment: Vec<(String, String)>,
+    /// What the isolators want.
+    pub(crate) plan: LaunchPlan,
 }
 
 /// Why the executor does not start.
@@ -68,29 +84,35 @@ enum LaunchError {
 /// The body of `main`. Where a custom executor is launched it does not return; else it ends with what
 /// `command_executor` returns, which runs in this process.
 pub fn launch_main(command_executor: impl FnOnce() -> ExitCode) -> ExitCode {
-    let Ok(status) = io::stdout().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
-    let mut status = File::from(status);
-    match launch() {
+    let Ok(stream) = io::stdin().as_fd().try_clone_to_owned() else { return ExitCode::FAILURE };
+    let mut stream = UnixStream::from(stream);
+    match launch(&mut stream) {
         Ok(()) => {
             // Its end tells the agent that the executor runs.
-            drop(status);
+            drop(stream);
             command_executor()
         }
         Err(error) => {
             // Where the agent is gone, nobody is left to be told.
-            let _ = write!(status, "{error}");
+            let _ = write!(stream, "{error}");
             ExitCode::FAILURE
         }
     }
 }
 
 /// Becomes the executor; returns `Ok` only for the command executor.
-fn launch() -> Result<(), LaunchError> {
-    let mut input = Vec::new();
-    io::stdin().take(MAX_SPEC_BYTES).read_to_end(&mut input).map_err(LaunchError::Input)?;
+fn launch(stream: &mut UnixStream) -> Result<(), LaunchError> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).map_err(LaunchError::Input)?;
+    let length = u32::from_le_bytes(length);
+    if length > MAX_SPEC_BYTES {
+        return Err(LaunchError::Input(io::ErrorKind::FileTooLarge.into()));
+    }
+    let mut input = vec![0; length as usize];
+    stream.read_exact(&mut input).map_err(LaunchError::Input)?;
     let spec: LaunchSpec = serde_json::from_slice(&input)?;
     os::new_session().map_err(LaunchError::Session)?;
-    if let Some(path) = &spec.cgroup {
+    for path in spec.tree.iter().chain(&spec.plan.cgroups) {
         let joined = std::fs::write(path.join("cgroup.procs"), "0");
         joined.map_err(|source| LaunchError::Cgroup { path: path.clone(), source })?;
     }
@@ -99,6 +121,8 @@ fn launch() -> Result<(), LaunchError> {
     if let (Some(account), Some(user)) = (user, spec.user) {
         account.become_it().map_err(|source| LaunchError::User { user, source })?;
     }
+    stream.write_all(&[READY]).map_err(LaunchError::Input)?;
+    stream.read_exact(&mut [0]).map_err(LaunchError::Input)?;
     match spec.command {
         Some(command) => Err(execute(command, spec.environment)),
         None => Ok(()),

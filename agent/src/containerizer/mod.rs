@@ -3,12 +3,14 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`process`] | containers as plain processes |
+//! | `start`, `supervise`, `asked` | the life of one of them |
 //! | [`launch`] | what happens in the new process before it is the executor |
 //! | [`isolation`] | what holds a container to what it asked for, of all kinds |
 //! | `sandbox` | the directories |
 //! | `tree`, `cgroup`, `posix` | keeping a container's processes together, and ending them all |
 //! | [`usage`] | what containers use |
 
+mod asked;
 mod cgroup;
 pub mod isolation;
 pub mod launch;
@@ -16,6 +18,8 @@ mod leftovers;
 mod posix;
 pub mod process;
 mod sandbox;
+mod start;
+mod supervise;
 mod tree;
 pub mod usage;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::ContainerId;
 
-use super::cgroup::Cgroups;
+use super::cgroup::{self, Cgroups};
 use super::leftovers;
 use super::posix::{self, Sessions};
 use super::usage::{self, Usage};
@@ -47,7 +47,8 @@ impl Tree {
         let ending = tree.clone();
         tokio::spawn(async move {
             for container_id in left {
-                if let Err(error) = ending.end(&container_id, None).await {
+                let ended = ending.empty(&container_id, None).await;
+                if let Err(error) = ended.and_then(|()| ending.remove(&container_id)) {
                     tracing::error!(%container_id, %error, "can't end a container's processes");
                 }
             }
@@ -92,6 +93,19 @@ impl Tree {
         }
     }
 
+    /// The name of an agent's cgroup below the mount of any hierarchy.
+    pub(super) fn cgroup_name(root: &str, work_dir: &Path) -> io::Result<String> {
+        Ok(format!("{root}/{}", cgroup::own_name(work_dir)?))
+    }
+
+    /// The directory of the containers' cgroups, if they have some.
+    pub(super) fn directory(&self) -> Option<PathBuf> {
+        match self {
+            Tree::Cgroup(cgroups) => Some(cgroups.directory().to_owned()),
+            Tree::Posix(_) => None,
+        }
+    }
+
     /// Prepares a container's tree; the cgroup that its first process is to join, if any.
     pub(super) fn prepare(&self, container_id: &ContainerId) -> io::Result<Option<PathBuf>> {
         match self {
@@ -123,12 +137,13 @@ impl Tree {
         }
     }
 
-    /// Ends what is left after the first process has been waited for (`None`: it never started).
-    pub(super) async fn end(&self, container_id: &ContainerId, main: Option<i32>) -> io::Result<()> {
+    /// Ends what is left after the first process has been waited for (`None`: it never started). What tells of the
+    /// container's use stays until [`remove`](Self::remove).
+    pub(super) async fn empty(&self, container_id: &ContainerId, main: Option<i32>) -> io::Result<()> {
         match (self, main) {
             (Tree::Cgroup(cgroups), main) => {
                 main.inspect(|main| posix::leave(*main));
-                cgroups.end(container_id).await
+                cgroups.empty(container_id).await
             }
             (Tree::Posix(sessions), Some(main)) => {
                 let ended = sessions.end(container_id, main).await;
@@ -136,6 +151,14 @@ impl Tree {
                 ended
             }
             (Tree::Posix(_), None) => Ok(()),
+        }
+    }
+
+    /// Takes away what [`prepare`](Self::prepare) has made for a container of which no process is left.
+    pub(super) fn remove(&self, container_id: &ContainerId) -> io::Result<()> {
+        match self {
+            Tree::Cgroup(cgroups) => cgroups.remove(container_id),
+            Tree::Posix(_) => Ok(()),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use protocol::ContainerId;
+use protocol::wire::v1::ContainerStatus;
 
 use super::posix;
 use crate::os;
@@ -14,6 +15,11 @@ use crate::os;
 pub trait Meter: Send + Sync + 'static {
     /// What each of these containers, named with its first process, uses now. One that has ended is left out.
     fn read(&self, containers: &[(ContainerId, u32)]) -> BTreeMap<ContainerId, Usage>;
+
+    /// Adds what is known of a container.
+    fn status(&self, container_id: &ContainerId, status: &mut ContainerStatus) {
+        let _ = (container_id, status);
+    }
 }
 
 /// What a container uses.

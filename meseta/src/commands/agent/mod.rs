@@ -1,5 +1,6 @@
 //! `meseta agent`.
 
+mod containers;
 mod flags;
 
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 use std::path::Path;
 
 use agent::checkpoint::Forgetful;
-use agent::containerizer::{LauncherKind, ProcessConfig, ProcessContainerizer};
+use agent::containerizer::{ProcessConfig, ProcessContainerizer};
 use agent::core::AgentConfig;
 use agent::edge::probe;
 use agent::shell::{AgentHandle, Start};
@@ -50,11 +51,7 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         let config = settings(&flags, &node, work_dir.path())?;
         daemon::log_flags(&flags);
         tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
-        let mut containers = ProcessConfig::new(work_dir.path())?;
-        containers.kind = launcher(&flags);
-        if let Some(root) = flags.text("cgroups_root") {
-            containers.cgroups_root = root.to_owned();
-        }
+        let containers = containers::settings(&flags, work_dir.path())?;
         let handle = start(&node, config, containers, masters, Shown::of(&flags, "agent"))?;
         let ended = loop {
             tokio::select! {
@@ -104,14 +101,6 @@ pub fn start(
         log_file,
     };
     Ok(agent::shell::start(node, start)?)
-}
-
-fn launcher(flags: &Flags) -> LauncherKind {
-    match flags.text("launcher") {
-        Some("linux") => LauncherKind::Cgroup,
-        Some("posix") => LauncherKind::Posix,
-        _ => LauncherKind::Auto,
-    }
 }
 
 fn settings(flags: &Flags, node: &Node, work_dir: &Path) -> Result<AgentConfig, Failure> {
