@@ -43,6 +43,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("slog::", &["master/src/replication/drain.rs"]),
     ("sled::", &["libactor/src/journal"]),
     ("rmp_serde::", &["agent/src/checkpoint/codec.rs"]),
+    ("nvml_wrapper::", &["agent/src/containerizer/isolation/gpu/driver"]),
     (
         "nix::",
         &[

@@ -2,9 +2,15 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `choose` | which devices are near to one another |
 //! | [`device`] | GPUs as plain data |
+//! | [`driver`] | the door to the library of NVIDIA's driver |
+//! | `pool` | who owns which device |
 
+mod choose;
 pub mod device;
+pub mod driver;
+mod pool;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +18,7 @@ use std::time::Duration;
 use protocol::Resources;
 
 pub use device::{Device, Devices, Inventory};
+pub use driver::{Driver, DriverError, GpuUsage};
 
 /// The GPUs of this machine, as they were found at the start, and how to ask for them.
 #[derive(Clone, Debug)]
@@ -46,3 +53,6 @@ impl GpuSettings {
         !self.devices.all.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;
