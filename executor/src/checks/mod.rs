@@ -7,4 +7,6 @@
 //! | `probe` | what is asked: a command, an HTTP server, a port |
 //! | `http`, `tls` | one GET; no process and no thread is made for it |
 
+mod http;
 mod machine;
+mod tls;
