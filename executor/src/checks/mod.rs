@@ -7,6 +7,11 @@
 //! | `probe` | what is asked: a command, an HTTP server, a port |
 //! | `http`, `tls` | one GET; no process and no thread is made for it |
 
+mod checker;
 mod http;
 mod machine;
+mod probe;
 mod tls;
+
+pub(crate) use checker::{Asked, Checker, Finding};
+pub(crate) use probe::Prober;

@@ -15,10 +15,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::launch::{Surroundings, TaskOutput};
-use super::runner::Runner;
+use super::runner::{Held, Runner};
 use crate::ExecutorDriver;
 use crate::core::{Callback, DriverCall, Input};
-use crate::process::{self, Scope};
+use crate::process::{self, Awaited, Scope};
 
 /// A runner whose agent is the test.
 struct Bench {
@@ -46,10 +46,16 @@ impl Bench {
             callbacks: receiver,
             destroy: destroy.clone(),
             clock: Clock::real(),
-            around: Surroundings { environment, sandbox: Some(sandbox.path().to_owned()), output },
+            around: Arc::new(Surroundings {
+                environment,
+                sandbox: Some(sandbox.path().to_owned()),
+                output,
+                awaited: Awaited::default(),
+            }),
             scope: scope(format!("MESOS_CONTAINER_ID={mark}")),
             shutdown_grace: Duration::from_millis(100),
             tells_killing: false,
+            held: Held::default(),
         };
         let work = tokio::spawn(runner.run());
         Self { callbacks, calls, destroy, work, sandbox }

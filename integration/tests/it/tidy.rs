@@ -40,6 +40,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("raft::", &["master/src/replication"]),
     ("protobuf::", &["master/src/replication/convert.rs"]),
     ("slog::", &["master/src/replication/drain.rs"]),
+    ("tokio_rustls::", &["executor/src/checks/tls.rs"]),
     ("sled::", &["master/src/disk/journal.rs", "master/src/disk/open.rs"]),
     (
         "nix::",
