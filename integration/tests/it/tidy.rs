@@ -44,6 +44,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("sled::", &["libactor/src/journal"]),
     ("rmp_serde::", &["agent/src/checkpoint/codec.rs"]),
     ("nvml_wrapper::", &["agent/src/containerizer/isolation/gpu/driver"]),
+    ("tokio_rustls::", &["executor/src/checks/tls.rs"]),
     (
         "nix::",
         &[
