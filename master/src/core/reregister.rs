@@ -291,6 +291,8 @@ impl Master {
         let ping_timeout = self.config.total_ping_timeout();
         let answer = AgentEvent::Reregistered { agent_id: id.clone(), ping_timeout, reconcile };
         turn.tell_agent(pid.clone(), answer);
+        self.tell_drain(turn, id);
+        self.look_whether_empty(id);
         for framework_id in over {
             turn.tell_agent(pid.clone(), AgentEvent::ShutdownFramework { framework_id });
         }

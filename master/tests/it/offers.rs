@@ -29,6 +29,9 @@ enum Step {
     Teardown(u8),
     Gone(u8),
     Weigh(u8, u16),
+    Drain(u8, bool),
+    Deactivate(u8),
+    Reactivate(u8),
     Wait(u8),
 }
 
@@ -58,6 +61,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => few().prop_map(Step::Teardown),
         1 => few().prop_map(Step::Gone),
         1 => (few(), 0_u16..5000).prop_map(|(role, weight)| Step::Weigh(role, weight)),
+        2 => (few(), prop::bool::weighted(0.3)).prop_map(|(who, gone)| Step::Drain(who, gone)),
+        1 => few().prop_map(Step::Deactivate),
+        3 => few().prop_map(Step::Reactivate),
         4 => (0_u8..20).prop_map(Step::Wait),
     ];
     prop::collection::vec(step, 1..60)
@@ -237,7 +243,27 @@ impl Play {
                 let role = ["*", "r", "z"][usize::from(role)];
                 self.feed(&format!("operator weights {role}={weight}"));
             }
+            Step::Drain(who, gone) => self.wish(who, "drain", if gone { " gone" } else { "" }),
+            Step::Deactivate(who) => self.wish(who, "deactivate", ""),
+            Step::Reactivate(who) => self.wish(who, "reactivate", ""),
             Step::Wait(seconds) => drop(self.feed(&format!("+{seconds}s"))),
+        }
+    }
+
+    /// An operator wants something of the agent with that number among those that there are, the unreachable ones last.
+    fn wish(&mut self, which: u8, what: &str, how: &str) {
+        let master = &self.script.master;
+        let ids = master.agents().keys().chain(master.unreachable_agents().map(|(id, _)| id));
+        let ids: Vec<_> = ids.cloned().collect();
+        if let Some(id) = ids.get(usize::from(which)) {
+            self.feed(&format!("operator {what} ={id}{how}"));
+        }
+        for who in 0..3 {
+            let name = format!("a{who}");
+            // One that is drained for good is followed by another.
+            if !self.script.master.agents().values().any(|agent| agent.pid.name() == name) {
+                self.feed(&format!("{name} register h{who} {TOTAL}"));
+            }
         }
     }
 
