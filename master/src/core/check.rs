@@ -17,8 +17,9 @@ impl Master {
     fn check_agents(&self) {
         for (id, agent) in &self.agents {
             let total = &agent.info.resources;
-            let taken = agent.used.clone() + agent.offered.clone();
-            assert!(total.contains(&taken), "agent {id}: offered and used {taken} are within total {total}");
+            let free = total.clone() - agent.used.clone();
+            let offered = &agent.offered;
+            assert!(free.contains(offered), "agent {id}: offered {offered} is what is not used of {total}");
             let used: Resources = self.used_on(id).into_values().sum();
             assert_eq!(
                 agent.used, used,

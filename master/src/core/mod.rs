@@ -18,7 +18,7 @@
 //! ```
 //! What schedulers call comes in at `calls`, what operators ask at `operator`. Who subscribes comes to `subscribe`,
 //! frameworks are in [`frameworks`] and on their way there in
-//! `subscribing`, agents in [`agents`] with `health` (pings) and `reregister` (return), and
+//! `subscribing`, agents in [`agents`] with `health` (pings), `reregister` (return) and `reconfigure` (others than they were), and
 //! `removals` and `registry_gc` say how long which of them are waited for; what operators want of them is in `wishes` and
 //! [`drains`]. `reconcile`
 //! answers who asks, `messages` forwards bytes. Source of the behaviour: Mesos 1.11, `src/master/master.cpp`.
@@ -45,6 +45,7 @@ pub mod mirror;
 pub mod offers;
 mod operator;
 mod reconcile;
+mod reconfigure;
 mod registry_gc;
 mod removals;
 mod reregister;
@@ -329,7 +330,7 @@ impl Master {
                 self.executor_exited(turn, &id, &framework_id, executor_id, status);
             }
             AgentCall::Unregister => self.unregister_agent(turn, &id),
-            AgentCall::UpdateResources { .. } => {}
+            AgentCall::UpdateResources { total } => self.update_resources(turn, &id, total),
         }
     }
 }

@@ -21,7 +21,8 @@ enum Step {
     Acknowledge { which: usize },
     Kill { which: usize },
     AgentExits(u8),
-    Reregister(u8),
+    Reregister(u8, u8),
+    Resources(u8, u8),
     Register(u8),
     Unregister(u8),
     Group { which: usize, tasks: Vec<(u8, u8)> },
@@ -51,7 +52,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => which().prop_map(|which| Step::Acknowledge { which }),
         1 => which().prop_map(|which| Step::Kill { which }),
         1 => few().prop_map(Step::AgentExits),
-        2 => few().prop_map(Step::Reregister),
+        2 => (few(), 0_u8..6).prop_map(|(who, total)| Step::Reregister(who, total)),
+        2 => (few(), 0_u8..6).prop_map(|(who, total)| Step::Resources(who, total)),
         1 => few().prop_map(Step::Register),
         1 => few().prop_map(Step::Unregister),
         2 => (which(), prop::collection::vec((1_u8..20, 1_u8..40), 1..3))
@@ -91,6 +93,16 @@ struct Play {
 }
 
 const TOTAL: &str = "cpus:4;mem:256;disk:100;ports:[1-20]";
+/// Most often as ever.
+fn other_total(which: u8) -> &'static str {
+    match which {
+        0 => "cpus:1;mem:64;ports:[5-8]",
+        1 => "cpus:6;mem:256;disk:200;ports:[1-30];gpus:1",
+        2 => "cpus(r):2;cpus:2;mem:256;ports:[1-20]",
+        _ => TOTAL,
+    }
+}
+
 const HOW: [&str; 3] = ["partition_aware checkpoint", "roles=r", "roles=r,q multi_role partition_aware"];
 
 impl Play {
@@ -222,7 +234,10 @@ impl Play {
                 }
             }
             Step::AgentExits(who) => drop(self.feed(&format!("exit a{who}"))),
-            Step::Reregister(who) => self.reregister(who),
+            Step::Reregister(who, total) => self.reregister(who, total),
+            Step::Resources(who, total) => {
+                drop(self.feed(&format!("a{who} resources {}", other_total(total))))
+            }
             Step::Register(who) => drop(self.feed(&format!("a{who} register h{who} {TOTAL}"))),
             Step::Unregister(who) => drop(self.feed(&format!("a{who} unregister"))),
             Step::Group { which, tasks } => self.group(which, &tasks),
@@ -335,12 +350,12 @@ impl Play {
         self.feed(&format!("{agent} update {framework} {task} {state} u{uuid}"));
     }
 
-    /// The agent comes back with every second of its tasks.
-    fn reregister(&mut self, who: u8) {
+    /// The agent comes back with every second of its tasks, and sometimes with more or less than it had.
+    fn reregister(&mut self, who: u8, total: u8) {
         let name = format!("a{who}");
         let agents = self.script.master.agents();
         let Some(agent) = agents.values().find(|agent| agent.pid.name() == name) else { return };
-        let mut line = format!("{name} reregister ={} h{who} {TOTAL}", agent.id);
+        let mut line = format!("{name} reregister ={} h{who} {}", agent.id, other_total(total));
         for (number, (owner, task_id)) in agent.tasks.iter().enumerate() {
             let task = &self.script.master.frameworks()[owner].tasks[task_id].task;
             if number % 2 == 0 {

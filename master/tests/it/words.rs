@@ -36,6 +36,9 @@ impl Script {
                 ("partition_aware", _) => {
                     framework.capabilities.insert(Capability::PartitionAware);
                 }
+                ("gpus", _) => {
+                    framework.capabilities.insert(Capability::GpuResources);
+                }
                 ("multi_role", _) => {
                     framework.capabilities.insert(Capability::MultiRole);
                 }
