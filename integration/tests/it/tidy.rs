@@ -54,6 +54,7 @@ const DOORS: &[(&str, &[&str])] = &[
     (
         "nix::",
         &[
+            "agent/src/account.rs",
             "agent/src/containerizer",
             "agent/src/fetcher/process",
             "agent/src/os.rs",
