@@ -10,6 +10,7 @@
 //! | [`edge`] | the machine's resources, what the agent shows over HTTP |
 //! | [`sandbox_gc`] | sandboxes of runs that are over are removed in time |
 //! | [`shell`] | the machine at work: [`shell::start`] |
+//! | [`steps`] | named moments, at which tests end the process |
 //!
 //! The machine decides without waiting, reading a clock or touching a file: it is fed inputs and asks for outputs.
 //!
@@ -36,6 +37,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod account;
 pub mod checkpoint;
 pub mod containerizer;
 pub mod core;
@@ -44,5 +46,6 @@ pub mod fetcher;
 mod os;
 pub mod sandbox_gc;
 pub mod shell;
+pub mod steps;
 
 pub use containerizer::launch;

@@ -35,7 +35,7 @@ use ring::digest;
 
 use super::job::{JOB, Job, NO_ROOM, Target};
 use super::uri::{Handling, Source};
-use crate::os::Account;
+use crate::account::{Account, AccountError};
 use beneath::{Name, Sandbox};
 use budget::{Budget, Exceeded};
 
@@ -58,10 +58,8 @@ pub(super) enum ProcessError {
     Job(#[from] serde_json::Error),
     #[error("can't open the sandbox {path}: {source}")]
     Sandbox { path: PathBuf, source: io::Error },
-    #[error("there is no user '{0}' on this agent")]
-    NoUser(String),
-    #[error("can't become the user '{user}': {source}")]
-    User { user: String, source: io::Error },
+    #[error(transparent)]
+    Account(#[from] AccountError),
     #[error("can't limit the fetcher's process: {0}")]
     Limit(io::Error),
     #[error("can't read {path}: {source}")]
@@ -106,11 +104,11 @@ fn run() -> Result<Option<u64>, ProcessError> {
     let text = std::env::var(JOB).map_err(|_| ProcessError::NoJob)?;
     let job: Job = serde_json::from_str(&text)?;
     watch(job.bounds.stall_timeout);
-    let account = job.user.as_deref().map(account).transpose()?.flatten();
+    let account = job.user.as_deref().map(Account::find).transpose()?.flatten();
     match &job.target {
         Target::Output => {
             let output = stream(io::stdout().as_fd())?;
-            become_user(&job, account)?;
+            become_user(account)?;
             let mut budget = Budget::new(job.bounds.max_bytes, output.as_fd());
             match bring(&job, open(&job)?, &output, &mut budget) {
                 Err(ProcessError::Exceeded(Exceeded::Bytes(_))) => Err(ProcessError::NoRoom),
@@ -121,9 +119,9 @@ fn run() -> Result<Option<u64>, ProcessError> {
             let failed = |source| ProcessError::Sandbox { path: directory.clone(), source };
             let sandbox = Sandbox::open(directory).map_err(failed)?;
             if let Some(account) = &account {
-                account.own(directory).map_err(failed)?;
+                account.own_directory(directory).map_err(failed)?;
             }
-            become_user(&job, account)?;
+            become_user(account)?;
             let mut budget = Budget::new(job.bounds.max_bytes, sandbox.as_fd());
             put(&job, &sandbox, name, *handling, &mut budget)?;
             Ok(Some(budget.used()))
@@ -131,18 +129,11 @@ fn run() -> Result<Option<u64>, ProcessError> {
     }
 }
 
-/// The user to become, unless it is the present one.
-fn account(user: &str) -> Result<Option<Account>, ProcessError> {
-    let found = Account::find(user).map_err(|source| ProcessError::User { user: user.to_owned(), source })?;
-    let account = found.ok_or_else(|| ProcessError::NoUser(user.to_owned()))?;
-    Ok((!account.is_current()).then_some(account))
-}
-
 /// From here on nothing can be done that the user could not do, and little that needs much memory.
-fn become_user(job: &Job, account: Option<Account>) -> Result<(), ProcessError> {
+fn become_user(account: Option<Account>) -> Result<(), ProcessError> {
     umask(Mode::from_bits_truncate(0o022));
-    if let (Some(account), Some(user)) = (account, &job.user) {
-        account.become_it().map_err(|source| ProcessError::User { user: user.clone(), source })?;
+    if let Some(account) = account {
+        account.become_it()?;
     }
     for (limit, most) in [(Resource::RLIMIT_AS, MAX_MEMORY_BYTES), (Resource::RLIMIT_CORE, 0)] {
         setrlimit(limit, most, most).map_err(|error| ProcessError::Limit(error.into()))?;
