@@ -6,6 +6,7 @@ mod cgroups;
 mod client;
 mod containers;
 mod executor_api;
+mod lives;
 mod operator_api;
 mod pages;
 mod world;
