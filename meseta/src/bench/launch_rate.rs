@@ -94,6 +94,7 @@ async fn in_directory(
         &agent_node,
         config,
         ProcessConfig::new(directory)?,
+        Default::default(),
         Forgetful::open(),
         vec![node.address().into()],
         Default::default(),

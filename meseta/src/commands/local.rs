@@ -234,6 +234,7 @@ impl LocalCluster {
             &node,
             config,
             containers,
+            Default::default(),
             Forgetful::open(),
             masters,
             Shown::of(flags, "local"),

@@ -3,6 +3,7 @@
 mod containers;
 mod flags;
 mod recovery;
+mod sandbox;
 
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use agent::checkpoint::Keeping;
 use agent::containerizer::{ProcessConfig, ProcessContainerizer};
 use agent::core::AgentConfig;
 use agent::edge::probe;
+use agent::sandbox_gc::SandboxGcSettings;
 use agent::shell::{AgentHandle, Start};
 use libactor::Node;
 use libactor::detect::Address;
@@ -54,8 +56,11 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         let config = settings(&flags, &node, work_dir.path())?;
         daemon::log_flags(&flags);
         tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
-        let containers = containers::settings(&flags, work_dir.path())?;
-        let handle = start(&node, config, containers, keeping, masters, Shown::of(&flags, "agent"))?;
+        let mut containers = containers::settings(&flags, work_dir.path())?;
+        sandbox::contents(&flags, &config.info.resources, &mut containers)?;
+        let collection = sandbox::collection(&flags)?;
+        let shown = Shown::of(&flags, "agent");
+        let handle = start(&node, config, containers, collection, keeping, masters, shown)?;
         let ended = loop {
             tokio::select! {
                 biased;
@@ -85,6 +90,7 @@ pub fn start(
     node: &Node,
     config: AgentConfig,
     containers: ProcessConfig,
+    sandbox_gc: SandboxGcSettings,
     keeping: Keeping,
     masters: Vec<Address>,
     shown: Shown,
@@ -95,8 +101,19 @@ pub fn start(
     let seed = daemon::seed()?;
     let Shown { flags, log_file } = shown;
     let version = about::version();
-    let start =
-        Start { config, seed, containerizer, events, keeping, master, work_dir, flags, version, log_file };
+    let start = Start {
+        config,
+        seed,
+        containerizer,
+        events,
+        keeping,
+        master,
+        work_dir,
+        sandbox_gc,
+        flags,
+        version,
+        log_file,
+    };
     Ok(agent::shell::start(node, start)?)
 }
 
