@@ -57,7 +57,7 @@ impl Gate {
     }
 
     pub(super) fn check(&self) {
-        assert!(self.changes.is_empty(), "a turn ends with a batch");
+        assert!(self.changes.is_empty(), "a turn ends with a batch: {:?}", self.changes);
         assert!(self.held.iter().all(|(needed, _)| *needed > self.durable), "nothing waits in vain");
         assert!(self.held.iter().is_sorted_by_key(|(needed, _)| *needed), "what is said stays in order");
     }
