@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use libactor::Pid;
+
 use super::Output;
 use super::checkpoint::{Batch, Change, Key, Record};
 
@@ -54,6 +56,11 @@ impl Gate {
         self.durable = self.durable.max(number.min(self.asked));
         let ready = self.held.iter().take_while(|(needed, _)| *needed <= self.durable).count();
         out.extend(self.held.drain(..ready).map(|(_, output)| output));
+    }
+
+    /// An executor is gone: what it was to be told does not wait for it to come back. It is told anew what it does not know.
+    pub(super) fn unsay(&mut self, executor: &Pid) {
+        self.held.retain(|(_, output)| !matches!(output, Output::ToExecutor { to, .. } if to == executor));
     }
 
     pub(super) fn check(&self) {

@@ -160,6 +160,7 @@ impl Agent {
     /// The actor or the stream of an executor is gone.
     pub(super) fn subscriber_gone(&mut self, now: Time, pid: &Pid, container_id: ContainerId) {
         self.timers.cancel(&Timer::Heartbeat(container_id.clone()));
+        self.gate.unsay(pid);
         let (wait, returns) = self.patience(&container_id);
         let grace = self.config.executor_shutdown_grace_period;
         let Some(executor) = self.executor_mut(&container_id) else { return };

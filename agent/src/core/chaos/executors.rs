@@ -147,7 +147,9 @@ impl World {
         let Some(status) = held.map(|at| container.unacknowledged.remove(at)) else { return };
         if status.state.is_terminal() {
             let key = (container.framework_id.clone(), task_id.clone());
-            self.ends.entry(key).or_insert(status.state);
+            if self.asked.contains(&key) {
+                self.ends.entry(key).or_insert(status.state);
+            }
         }
     }
 
