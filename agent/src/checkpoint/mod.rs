@@ -14,6 +14,8 @@ mod error;
 mod forgetful;
 mod kept;
 mod open;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::sync::Arc;
