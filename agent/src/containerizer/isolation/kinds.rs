@@ -13,6 +13,7 @@ use super::cgroups::cpuset::CpusetIsolator;
 use super::cgroups::devices::DevicesIsolator;
 use super::cgroups::memory::MemoryIsolator;
 use super::cgroups::pids::PidsIsolator;
+use super::gpu;
 use super::posix::PosixIsolator;
 use super::{Container, IsolationError, Isolator, Known, LaunchPlan, Surroundings, Usage};
 use crate::core::Limitation;
@@ -39,6 +40,7 @@ const KINDS: &[Kind] = &[
     kind("cgroups/devices", &["cgroups/all"], with_gpus, DevicesIsolator::make),
     kind("cgroups/blkio", &["cgroups/all"], never, BlkioIsolator::make),
     kind("cgroups/cpuset", &["cgroups/all"], never, CpusetIsolator::make),
+    kind(gpu::NAME, &["gpu"], always, gpu::make),
 ];
 
 const fn kind(
