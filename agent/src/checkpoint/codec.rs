@@ -53,7 +53,12 @@ pub(super) fn decode_group(bytes: &[u8]) -> Result<Group, Fault> {
 }
 
 pub(super) fn encode(record: &Record) -> Result<Bytes, String> {
-    rmp_serde::to_vec_named(record).map(Bytes::from).map_err(|error| error.to_string())
+    encode_any(record)
+}
+
+/// As [`encode`], of whatever has the shape of a record.
+pub(super) fn encode_any(value: &impl Serialize) -> Result<Bytes, String> {
+    rmp_serde::to_vec_named(value).map(Bytes::from).map_err(|error| error.to_string())
 }
 
 /// What a record says; it must be that of this key.

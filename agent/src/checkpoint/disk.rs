@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use super::error::CheckpointError;
 use super::open::{Read, open};
-use super::{Durable, Store};
-use crate::core::checkpoint::{Batch, Records};
+use super::{Durable, Keeping, Store};
+use crate::core::checkpoint::Batch;
 use crate::steps;
 
 /// Batches that wait for the disk. The machine has one or two under way; beyond this something is wrong, and that is said.
@@ -26,26 +26,13 @@ pub struct Disk {
     durable: watch::Sender<Durable>,
 }
 
-/// A directory that is open.
-#[derive(Debug)]
-pub struct Opened {
-    /// Keeps what comes.
-    pub disk: Disk,
-    /// What it reports.
-    pub durable: watch::Receiver<Durable>,
-    /// What an earlier life has kept; nothing: it is new.
-    pub records: Records,
-    /// How many records could not be read, and were set aside.
-    pub errors: u64,
-}
-
 impl Disk {
     /// Opens a directory, or makes it. Syncs, and may take as long as reading all of it. `strict`: what can't be read is
     /// an error; else it is set aside.
     ///
     /// # Errors
     /// The directory can't be used, another process has it, it is damaged, or a newer program has written it.
-    pub fn open(directory: &Path, strict: bool) -> Result<Opened, CheckpointError> {
+    pub fn open(directory: &Path, strict: bool) -> Result<Keeping, CheckpointError> {
         let Read { writer, records, errors } = open(directory, strict)?;
         steps::reached("store-opened");
         let (sender, durable) = watch::channel(Durable::default());
@@ -56,7 +43,7 @@ impl Disk {
             .spawn(move || writer.run(&waiting, &reports))
             .map_err(|error| CheckpointError::io("start a thread for", directory, error))?;
         let disk = Self { batches: Some(batches), thread: Some(thread), durable: sender };
-        Ok(Opened { disk, durable, records, errors })
+        Ok(Keeping { store: Box::new(disk), durable, records, errors })
     }
 }
 

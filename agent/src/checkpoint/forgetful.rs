@@ -2,18 +2,18 @@
 
 use tokio::sync::watch;
 
-use super::{Durable, Store};
-use crate::core::checkpoint::Batch;
+use super::{Durable, Keeping, Store};
+use crate::core::checkpoint::{Batch, Records};
 
 /// Says of everything at once that it is kept, and keeps nothing.
 #[derive(Debug)]
 pub struct Forgetful(watch::Sender<Durable>);
 
 impl Forgetful {
-    /// A store and what it reports.
-    pub fn store() -> (Box<dyn Store>, watch::Receiver<Durable>) {
-        let (sender, receiver) = watch::channel(Durable::default());
-        (Box::new(Self(sender)), receiver)
+    /// A store without a past.
+    pub fn open() -> Keeping {
+        let (sender, durable) = watch::channel(Durable::default());
+        Keeping { store: Box::new(Self(sender)), durable, records: Records::default(), errors: 0 }
     }
 }
 

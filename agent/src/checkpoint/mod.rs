@@ -14,13 +14,17 @@ mod error;
 mod forgetful;
 mod kept;
 mod open;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::sync::Arc;
 
-use crate::core::checkpoint::Batch;
+use tokio::sync::watch;
 
-pub use disk::{Disk, Opened, directory};
+use crate::core::checkpoint::{Batch, Records};
+
+pub use disk::{Disk, directory};
 pub use error::CheckpointError;
 pub use forgetful::Forgetful;
 
@@ -29,6 +33,18 @@ pub use forgetful::Forgetful;
 pub trait Store: 'static {
     /// As [`Output::Checkpoint`](crate::core::Output::Checkpoint).
     fn write(&mut self, batch: Batch);
+}
+
+/// A store that is open.
+pub struct Keeping {
+    /// Keeps what comes.
+    pub store: Box<dyn Store>,
+    /// What it reports.
+    pub durable: watch::Receiver<Durable>,
+    /// What an earlier life has kept; nothing: the agent is new.
+    pub records: Records,
+    /// How many records could not be read, and were set aside.
+    pub errors: u64,
 }
 
 /// What a store reports.

@@ -76,16 +76,10 @@ impl Cgroups {
         }
     }
 
-    /// Kills what is in these cgroups now; the containers that they were, to be ended.
-    pub(crate) fn kill_all(&self) -> Vec<ContainerId> {
+    /// The containers that there are.
+    pub(crate) fn containers(&self) -> Vec<ContainerId> {
         let name = |path: PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned().into());
-        let all: Vec<ContainerId> = directories(&self.root).filter_map(name).collect();
-        for container_id in &all {
-            if let Err(error) = self.kill(container_id) {
-                tracing::error!(%container_id, %error, "can't kill a container's processes");
-            }
-        }
-        all
+        directories(&self.root).filter_map(name).collect()
     }
 
     /// Removes the directory of these; it stays while a container is in it.

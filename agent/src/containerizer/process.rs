@@ -12,10 +12,13 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::asked::Handle;
 use super::isolation::{Chosen, DeviceAccess, IsolationSettings, Surroundings};
+use super::records::Records;
+use super::recover::recover;
 use super::supervise::supervise;
 use super::tree::{LauncherKind, Tree};
 use super::usage::{Meter, Usage};
-use super::{ContainerEvent, Containerizer, all_ended};
+use super::zygote::Zygote;
+use super::{ContainerEvent, Containerizer};
 use crate::core::{ContainerSpec, Limitation};
 
 /// Most sandboxes made and processes started at one moment; the others wait for their turn. Ours: starting is work for
@@ -74,6 +77,8 @@ pub(super) struct Shared {
     pub(super) config: ProcessConfig,
     pub(super) tree: Tree,
     pub(super) chosen: Chosen,
+    pub(super) records: Records,
+    pub(super) zygote: Zygote,
     /// For those that are being started.
     pub(super) starting: Semaphore,
     /// Those that live.
@@ -120,7 +125,7 @@ impl ProcessContainerizer {
     pub fn new(config: ProcessConfig) -> io::Result<(Self, mpsc::Receiver<ContainerEvent>)> {
         std::fs::create_dir_all(&config.work_dir)?;
         let tree = Tree::choose(config.kind, &config.cgroups_root, &config.work_dir)?;
-        std::fs::create_dir_all(&config.runtime_dir)?;
+        let records = Records::open(&config.runtime_dir)?;
         let (broken, breaches) = mpsc::channel(REPORT_CAPACITY);
         let (offered, totals) = mpsc::channel(REPORT_CAPACITY);
         let around = Surroundings {
@@ -145,7 +150,9 @@ impl ProcessContainerizer {
         }
         let (events, receiver) = mpsc::channel(EVENT_CAPACITY);
         let starting = Semaphore::new(MAX_STARTING);
-        let shared = Arc::new(Shared { config, tree, chosen, starting, handles: Mutex::default(), events });
+        let zygote = Zygote::new(config.launcher.clone());
+        let handles = Mutex::default();
+        let shared = Arc::new(Shared { config, tree, chosen, records, zygote, starting, handles, events });
         tokio::spawn(end_the_broken(Arc::downgrade(&shared), breaches));
         tokio::spawn(tell_of_offered(shared.events.downgrade(), totals));
         Ok((Self { shared }, receiver))
@@ -170,11 +177,8 @@ async fn tell_of_offered(events: mpsc::WeakSender<ContainerEvent>, mut totals: m
 }
 
 impl Containerizer for ProcessContainerizer {
-    fn recover(&mut self, containers: Vec<ContainerId>, _rebooted: bool) {
-        let shared = self.shared.clone();
-        tokio::spawn(async move {
-            shared.report(ContainerEvent::Recovered { containers: all_ended(containers) }).await;
-        });
+    fn recover(&mut self, containers: Vec<ContainerId>, rebooted: bool) {
+        tokio::spawn(recover(self.shared.clone(), containers, rebooted));
     }
 
     fn launch(&mut self, spec: ContainerSpec) {

@@ -7,8 +7,10 @@ use protocol::{ContainerId, Reason, Resources};
 use super::ContainerEvent;
 use super::asked::Handle;
 use super::process::Shared;
-use super::start::{Running, start};
+use super::running::Running;
+use super::start::start;
 use crate::core::{ContainerEnd, ContainerSpec, Limitation};
+use crate::steps;
 
 /// The life of one container that is launched.
 pub(super) async fn supervise(shared: Arc<Shared>, spec: ContainerSpec, handle: Arc<Handle>) {
@@ -23,13 +25,19 @@ pub(super) async fn supervise(shared: Arc<Shared>, spec: ContainerSpec, handle: 
             let result = Ok(running.pid() as u32);
             let container = container_id.clone();
             shared.report(ContainerEvent::Launched { container_id: container, result }).await;
+            steps::reached("launched");
             attend(shared, container_id, running, handle).await;
         }
     }
 }
 
 /// The rest of the life of a container that runs.
-async fn attend(shared: Arc<Shared>, container_id: ContainerId, mut running: Running, handle: Arc<Handle>) {
+pub(super) async fn attend(
+    shared: Arc<Shared>,
+    container_id: ContainerId,
+    mut running: Running,
+    handle: Arc<Handle>,
+) {
     let pid = running.pid();
     let status = run(&shared, &container_id, &mut running, &handle).await;
     let (broken, problems) = end(&shared, &container_id, Some(pid)).await;
@@ -53,7 +61,7 @@ async fn run(
             break kill(shared, container_id, running).await;
         }
         if let Some(resources) = asked.update {
-            update(shared, container_id, resources, handle).await;
+            update(shared, running, resources, handle).await;
             continue;
         }
         tokio::select! {
@@ -84,11 +92,17 @@ async fn kill(
     status
 }
 
-async fn update(shared: &Arc<Shared>, container_id: &ContainerId, resources: Resources, handle: &Handle) {
-    let (other, container) = (shared.clone(), container_id.clone());
-    let wanted = resources.clone();
-    let updated = on_a_thread(move || other.chosen.update(&container, &wanted)).await;
-    if let Err(error) = updated {
+async fn update(shared: &Arc<Shared>, running: &mut Running, resources: Resources, handle: &Handle) {
+    running.record.resources = resources.clone();
+    let (other, record) = (shared.clone(), running.record.clone());
+    let updated = on_a_thread(move || {
+        if let Err(error) = other.records.write(&record) {
+            let container_id = &record.container_id;
+            tracing::error!(%container_id, %error, "can't keep what a container may use now");
+        }
+        other.chosen.update(&record.container_id, &record.resources)
+    });
+    if let Err(error) = updated.await {
         handle.limit(Limitation {
             reason: Reason::ContainerUpdateFailed,
             message: format!("The container can't be given {resources}: {error}"),
@@ -108,7 +122,9 @@ pub(super) async fn end(
     let (other, container) = (shared.clone(), container_id.clone());
     let (broken, removed, left) = on_a_thread(move || {
         let broken = other.chosen.broken(&container);
-        (broken, other.tree.remove(&container), other.chosen.cleanup(&container))
+        let removed = other.tree.remove(&container);
+        let left = other.chosen.cleanup(&container);
+        (broken, removed.and(other.records.remove(&container)), left)
     })
     .await;
     if let Err(error) = emptied.and(removed) {

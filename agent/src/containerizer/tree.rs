@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use protocol::ContainerId;
 
 use super::cgroup::{self, Cgroups};
-use super::leftovers;
 use super::posix::{self, Sessions};
 use super::usage::{self, Usage};
 use crate::os;
@@ -31,32 +30,8 @@ pub(super) enum Tree {
 }
 
 impl Tree {
-    /// Chooses, and ends what an earlier life in this work directory has left. Must be called on a tokio runtime: the
-    /// posix kind begins to reap.
+    /// Chooses. Must be called on a tokio runtime: the posix kind begins to reap.
     pub(super) fn choose(kind: LauncherKind, cgroups_root: &str, work_dir: &Path) -> io::Result<Self> {
-        let tree = Self::find(kind, cgroups_root, work_dir)?;
-        let left = match &tree {
-            Tree::Cgroup(cgroups) => cgroups.kill_all(),
-            Tree::Posix(_) => Vec::new(),
-        };
-        let processes = leftovers::kill_processes(work_dir);
-        if !left.is_empty() || processes > 0 {
-            let containers = left.len();
-            tracing::warn!(containers, processes, "ended what an earlier life of this agent has left");
-        }
-        let ending = tree.clone();
-        tokio::spawn(async move {
-            for container_id in left {
-                let ended = ending.empty(&container_id, None).await;
-                if let Err(error) = ended.and_then(|()| ending.remove(&container_id)) {
-                    tracing::error!(%container_id, %error, "can't end a container's processes");
-                }
-            }
-        });
-        Ok(tree)
-    }
-
-    fn find(kind: LauncherKind, cgroups_root: &str, work_dir: &Path) -> io::Result<Self> {
         let cgroups = || Cgroups::find(cgroups_root)?.of(work_dir);
         match kind {
             LauncherKind::Cgroup => Ok(Tree::Cgroup(cgroups()?)),
@@ -125,8 +100,20 @@ impl Tree {
         }
     }
 
-    pub(super) fn started(main: i32) {
+    /// The containers that there are, whoever has made them.
+    pub(super) fn containers(&self) -> Vec<ContainerId> {
+        match self {
+            Tree::Cgroup(cgroups) => cgroups.containers(),
+            Tree::Posix(_) => Vec::new(),
+        }
+    }
+
+    /// A container of an earlier life is looked after.
+    pub(super) fn recover(&self, container_id: &ContainerId, main: i32) {
         posix::enter(main);
+        if let Tree::Posix(sessions) = self {
+            sessions.recover(container_id);
+        }
     }
 
     /// Kills all processes while the first one may still run.
@@ -147,7 +134,7 @@ impl Tree {
             }
             (Tree::Posix(sessions), Some(main)) => {
                 let ended = sessions.end(container_id, main).await;
-                sessions.leave(main);
+                sessions.leave(container_id, main);
                 ended
             }
             (Tree::Posix(_), None) => Ok(()),
