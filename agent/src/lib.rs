@@ -8,6 +8,7 @@
 //! | [`launch`] | what the launcher does between the agent and the executor |
 //! | [`edge`] | the machine's resources, what the agent shows over HTTP |
 //! | [`shell`] | the machine at work: [`shell::start`] |
+//! | [`steps`] | named moments, at which tests end the process |
 //!
 //! The machine decides without waiting, reading a clock or touching a file: it is fed inputs and asks for outputs.
 //!
@@ -40,5 +41,6 @@ pub mod core;
 pub mod edge;
 mod os;
 pub mod shell;
+pub mod steps;
 
 pub use containerizer::launch;

@@ -10,13 +10,17 @@ pub const MAX_CALLBACKS: usize = 4_096;
 pub const MAX_CALLBACKS_HARD: usize = 65_536;
 /// Calls of the executor that wait for the session actor; one more ends the driver with an error. Ours.
 pub const MAX_CALLS: usize = 65_536;
-/// An unanswered subscription is repeated after this long. Ours.
+/// An unanswered subscription is repeated after this long, or `MESOS_SUBSCRIPTION_BACKOFF_MAX` if that is shorter. Ours.
 pub const SUBSCRIBE_REPEAT: Duration = Duration::from_secs(5);
 /// Updates that could not be queued for the agent are repeated after this long. Ours.
 pub const UPDATE_REPEAT: Duration = Duration::from_secs(1);
 /// How long the end of an executor waits until its last updates are acknowledged. Source: Mesos's command executor.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
-/// The first wait before subscribing again; doubled up to `MESOS_SUBSCRIPTION_BACKOFF_MAX`. Ours.
+/// The same for an executor whose agent remembers it: what it says last must not be lost with an agent that is killed before
+/// it has written it down. Counts anew when the agent is back. Ours.
+pub const DRAIN_TIMEOUT_CHECKPOINT: Duration = Duration::from_secs(60);
+/// The first wait before subscribing again, so that an agent that is back at once is found at once; doubled up to
+/// `MESOS_SUBSCRIPTION_BACKOFF_MAX`. Ours.
 pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
 /// Source: Mesos `RECOVERY_TIMEOUT`.
 pub const DEFAULT_RECOVERY_TIMEOUT: Duration = Duration::from_secs(15 * 60);

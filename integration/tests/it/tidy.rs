@@ -32,6 +32,7 @@ const BANNED_IN_CORES: &[&str] = &[
 
 /// Outside crates and the one place that may name each.
 const DOORS: &[(&str, &[&str])] = &[
+    ("cgroups_rs::", &["agent/src/containerizer/isolation/cgroups"]),
     ("bincode::", &["libactor/src/codec.rs"]),
     ("tracing_subscriber::", &["meseta/src/logging.rs"]),
     ("hyper::", &["libactor/src/http"]),
@@ -40,8 +41,10 @@ const DOORS: &[(&str, &[&str])] = &[
     ("raft::", &["master/src/replication"]),
     ("protobuf::", &["master/src/replication/convert.rs"]),
     ("slog::", &["master/src/replication/drain.rs"]),
+    ("sled::", &["libactor/src/journal"]),
+    ("rmp_serde::", &["agent/src/checkpoint/codec.rs"]),
+    ("nvml_wrapper::", &["agent/src/containerizer/isolation/gpu/driver"]),
     ("tokio_rustls::", &["executor/src/checks/tls.rs"]),
-    ("sled::", &["master/src/disk/journal.rs", "master/src/disk/open.rs"]),
     (
         "nix::",
         &[
