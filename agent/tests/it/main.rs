@@ -6,6 +6,7 @@ mod cgroups;
 mod client;
 mod containers;
 mod executor_api;
+mod fetcher;
 mod operator_api;
 mod pages;
 mod world;

@@ -54,6 +54,8 @@ fn executor(id: &str) -> Record {
         command_executor: true,
         container_id: "c1".into(),
         sandbox: "slaves/S1/frameworks/F1".into(),
+        subscribed: true,
+        relaunched: true,
     })
 }
 
@@ -66,7 +68,7 @@ fn task(id: &str, bytes: usize) -> Record {
     let mut task = Task::new("F1".into(), &info, TaskState::Running);
     task.statuses.push(status(id, 1));
     task.unread = Carried::new(&protocol::wire::v1::Task { name: "n".into(), ..Default::default() });
-    Record::Task(TaskRecord { task, info: Some(info), group: vec![id.into(), "other".into()] })
+    Record::Task(TaskRecord { task, info: Some(info), group: vec![id.into(), "other".into()], order: 9 })
 }
 
 fn status(task: &str, number: u64) -> TaskStatus {
