@@ -103,7 +103,7 @@ mod tests {
             let mut answers = answers.into_iter().peekable();
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut head = [0; 4096];
-                stream.read(&mut head).await.unwrap();
+                assert!(stream.read(&mut head).await.unwrap() > 0);
                 let answer = answers.peek().cloned().unwrap();
                 if answers.len() > 1 {
                     answers.next();
