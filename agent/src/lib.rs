@@ -5,9 +5,11 @@
 //! | [`core`] | the agent machine: all that is decided |
 //! | [`checkpoint`] | where the agent keeps what it must not forget |
 //! | [`containerizer`] | where executors run |
+//! | [`fetcher`] | what a command's URIs name, brought into its sandbox |
 //! | [`launch`] | what the launcher does between the agent and the executor |
 //! | [`edge`] | the machine's resources, what the agent shows over HTTP |
 //! | [`shell`] | the machine at work: [`shell::start`] |
+//! | [`steps`] | named moments, at which tests end the process |
 //!
 //! The machine decides without waiting, reading a clock or touching a file: it is fed inputs and asks for outputs.
 //!
@@ -34,11 +36,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod account;
 pub mod checkpoint;
 pub mod containerizer;
 pub mod core;
 pub mod edge;
+pub mod fetcher;
 mod os;
 pub mod shell;
+pub mod steps;
 
 pub use containerizer::launch;

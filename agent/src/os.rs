@@ -1,13 +1,12 @@
 //! The door to the operating system: the one file that imports `nix`.
 
-use std::ffi::CString;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use nix::sys::signal::{self, Signal};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::unistd::{self, Gid, Pid, SysconfVar, Uid, User};
+use nix::unistd::{self, Pid, SysconfVar};
 
 /// Whether this process may do what root may.
 pub(crate) fn is_root() -> bool {
@@ -28,39 +27,10 @@ pub(crate) fn replace_streams(input: impl AsFd, output: impl AsFd, error: impl A
     Ok(())
 }
 
-/// A user of this machine.
-pub(crate) struct Account {
-    name: CString,
-    uid: Uid,
-    gid: Gid,
-}
-
-impl Account {
-    /// Looks a user up by name.
-    pub(crate) fn find(name: &str) -> io::Result<Option<Self>> {
-        let Some(user) = User::from_name(name)? else { return Ok(None) };
-        let name = CString::new(name)?;
-        Ok(Some(Self { name, uid: user.uid, gid: user.gid }))
-    }
-
-    /// Whether the calling process runs as this user already.
-    pub(crate) fn is_current(&self) -> bool {
-        unistd::geteuid() == self.uid
-    }
-
-    /// Gives a file to the user.
-    pub(crate) fn own(&self, path: &Path) -> io::Result<()> {
-        unistd::chown(path, Some(self.uid), Some(self.gid))?;
-        Ok(())
-    }
-
-    /// Becomes this user, for good.
-    pub(crate) fn become_it(&self) -> io::Result<()> {
-        unistd::initgroups(&self.name, self.gid)?;
-        unistd::setgid(self.gid)?;
-        unistd::setuid(self.uid)?;
-        Ok(())
-    }
+/// Puts a file in the place of the standard input.
+pub(crate) fn replace_input(input: impl AsFd) -> io::Result<()> {
+    unistd::dup2_stdin(input)?;
+    Ok(())
 }
 
 /// Asks that processes whose parent ends become children of this one.
@@ -91,6 +61,39 @@ pub(crate) fn ended_child() -> Option<i32> {
 /// Reaps a child that has ended.
 pub(crate) fn reap(pid: i32) {
     let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+}
+
+/// Waits for the next child that ends; which, and its exit status, or 128 + signal.
+pub(crate) fn reap_next() -> io::Result<(i32, i32)> {
+    loop {
+        match waitpid(None, None)? {
+            WaitStatus::Exited(pid, status) => return Ok((pid.as_raw(), status)),
+            WaitStatus::Signaled(pid, signal, _) => return Ok((pid.as_raw(), 128 + signal as i32)),
+            _ => {}
+        }
+    }
+}
+
+/// Reaps a child if it has ended.
+pub(crate) fn reap_status(pid: i32) -> io::Result<Child> {
+    match waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::Exited(_, status)) => Ok(Child::Ended(status)),
+        Ok(WaitStatus::Signaled(_, signal, _)) => Ok(Child::Ended(128 + signal as i32)),
+        Ok(_) => Ok(Child::Lives),
+        Err(nix::Error::ECHILD) => Ok(Child::Stranger),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a process is to this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Child {
+    /// It has ended with an exit status, or 128 + signal.
+    Ended(i32),
+    /// It has not ended.
+    Lives,
+    /// It is none of its children, or was one.
+    Stranger,
 }
 
 /// Bytes that an unprivileged user may still write to the file system of a path, and its whole size.

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use libactor::detect::{self, Address, Leader};
 use libactor::files::Files;
 use libactor::shell::{self, Accept, Edge, ShellHandle};
-use libactor::{Counter, Me, Node, Pid, SpawnError, Time};
-use protocol::messages::{AgentEvent, ExecutorCall, ExecutorEvent, MASTERS};
+use libactor::{Clock, Counter, Gauge, Me, Node, Pid, SpawnError, Time};
+use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorCallKind, ExecutorEvent, MASTERS};
 use protocol::wire::common::VersionInfo;
 use tokio::sync::{mpsc, watch};
 
-use crate::checkpoint::Store;
+use crate::checkpoint::{Durable, Keeping, Store};
 use crate::containerizer::{ContainerEvent, Containerizer};
-use crate::core::{Agent, AgentConfig, Input, Output};
+use crate::core::{Agent, AgentConfig, Incompatible, Input, Output};
 use crate::edge::asks::Asks;
 use crate::edge::limits::MAX_WAITING;
 use crate::edge::metrics::AgentMetrics;
@@ -25,6 +25,7 @@ use crate::edge::snapshot::Snapshot;
 use crate::edge::statistics::Statistics;
 use crate::edge::streams::Streams;
 use crate::edge::view::{Feeder, View};
+use crate::steps;
 
 /// The log's virtual path among the served files. Source: Mesos.
 const LOG_PATH: &str = "/slave/log";
@@ -42,10 +43,8 @@ pub struct Start<C> {
     pub containerizer: C,
     /// What the containerizer reports.
     pub events: mpsc::Receiver<ContainerEvent>,
-    /// Where the agent keeps what it must not forget.
-    pub store: Box<dyn Store>,
-    /// The number of the newest batch that is durable, with all before it.
-    pub durable: watch::Receiver<u64>,
+    /// Where the agent keeps what it must not forget, and what an earlier life has kept there.
+    pub keeping: Keeping,
     /// The leading master, as far as it is known: what [`detect`] finds out, or a fixed one.
     pub master: watch::Receiver<Option<Leader>>,
     /// `--work_dir`: makes sandbox paths absolute.
@@ -56,6 +55,17 @@ pub struct Start<C> {
     pub version: VersionInfo,
     /// The file that is logged to, if there is one: it is served as `/slave/log`.
     pub log_file: Option<PathBuf>,
+}
+
+/// Why an agent can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The actor's name is taken, or the node is shutting down.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// It may not take up what an earlier life has left, as it is configured now.
+    #[error(transparent)]
+    Incompatible(#[from] Incompatible),
 }
 
 /// How an agent ended.
@@ -112,11 +122,20 @@ pub fn detect(node: &Node, masters: Vec<Address>) -> Result<watch::Receiver<Opti
     detect::spawn(node, DETECTOR, MASTERS, masters)
 }
 
-/// Starts an agent on a node, within the node's `LocalSet`.
+/// Starts an agent on a node, within the node's `LocalSet`. It takes up what an earlier life has kept.
 ///
 /// # Errors
-/// The actor's name is taken, or the node is shutting down.
-pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHandle, SpawnError> {
+/// See [`StartError`].
+pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHandle, StartError> {
+    let Keeping { store, durable, records, errors } = start.keeping;
+    let began = node.clock().now();
+    let machine = Agent::recover(start.config.clone(), start.seed, began, records)?;
+    node.metrics().counter("slave/recovery_errors").add(errors);
+    let recovery = RecoveryTime {
+        began,
+        clock: node.clock().clone(),
+        shown: node.metrics().gauge("slave/recovery_time_secs"),
+    };
     let (ending, ended) = watch::channel(None);
     let name = start.config.pid.name().to_string();
     let feeder = Arc::new(Feeder::default());
@@ -134,11 +153,10 @@ pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHand
         asks: Asks::new(feeder.clone()),
         streams: Arc::new(Streams::new(feeder.clone(), node.address(), node.http_limits().stream())),
     });
-    let machine = Agent::new(start.config, start.seed, node.clock().now());
     let edge = AgentEdge {
         containerizer: start.containerizer,
-        store: start.store,
-        sources: Some(Sources { events: start.events, durable: start.durable, master: start.master }),
+        store,
+        sources: Some(Sources { events: start.events, durable, master: start.master, recovery }),
         metrics: AgentMetrics::new(node.metrics()),
         destroy_errors: node.metrics().counter("containerizer/mesos/container_destroy_errors"),
         sandboxes: Sandboxes::new(site.files.clone(), start.work_dir),
@@ -168,8 +186,16 @@ fn files(log_file: Option<&std::path::Path>) -> Files {
 /// What the machine hears of: taken when the actor starts.
 struct Sources {
     events: mpsc::Receiver<ContainerEvent>,
-    durable: watch::Receiver<u64>,
+    durable: watch::Receiver<Durable>,
     master: watch::Receiver<Option<Leader>>,
+    recovery: RecoveryTime,
+}
+
+/// How long it takes until what an earlier life has left is found again.
+struct RecoveryTime {
+    began: Time,
+    clock: Clock,
+    shown: Gauge,
 }
 
 struct AgentEdge<C> {
@@ -214,40 +240,61 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
     fn started(&mut self, shell: &ShellHandle<Input>) {
         self.site.feeder.open(shell.clone());
         self.shell = Some(shell.clone());
-        if let Some(Sources { events, durable, master }) = self.sources.take() {
-            let sandboxes = self.sandboxes.clone();
-            tokio::spawn(report_containers(events, shell.clone(), sandboxes, self.destroy_errors.clone()));
-            tokio::spawn(report_durable(durable, shell.clone()));
-            tokio::spawn(report_masters(master, shell.clone()));
+        let Some(Sources { events, durable, master, recovery }) = self.sources.take() else { return };
+        // The first of all: nothing else has come yet, so there is room.
+        if let Err(error) = shell.try_feed(Input::Begin) {
+            tracing::error!(%error, "the agent can't begin");
         }
+        let reports = Reports {
+            shell: shell.clone(),
+            sandboxes: self.sandboxes.clone(),
+            destroy_errors: self.destroy_errors.clone(),
+            recovery,
+        };
+        tokio::spawn(reports.of_containers(events));
+        tokio::spawn(report_durable(durable, shell.clone(), self.ending.clone()));
+        tokio::spawn(report_masters(master, shell.clone()));
     }
 
     fn carry_out(&mut self, output: Output, me: &Me) {
         match output {
             Output::ToMaster { to, call } => {
+                let is_update = matches!(call, AgentCall::Update { .. });
                 // What matters is said again: registrations and updates until they are answered.
                 if let Err(error) = me.tell(&to, call) {
                     tracing::warn!(master = %to, %error, "the master can't be told");
                 }
+                if is_update {
+                    steps::reached("update-forwarded");
+                }
             }
-            Output::ToExecutor { to, event } => self.tell_executor(to, event, me),
+            Output::ToExecutor { to, event } => {
+                let step = step_of(&event);
+                self.tell_executor(to, event, me);
+                step.into_iter().for_each(steps::reached);
+            }
             Output::Answer { ask, answer } => self.site.asks.answer(ask, answer),
             Output::Link { pid } if pid.stream_id().is_some() => self.site.streams.watch(pid),
             Output::Link { pid } => me.link(&pid),
             Output::Unlink { pid } if pid.stream_id().is_some() => self.site.streams.finish(&pid),
             Output::Unlink { pid } => me.unlink(&pid),
             Output::Launch(spec) => {
+                steps::reached("launch-asked");
                 self.sandboxes.launch(&spec);
                 self.containerizer.launch(*spec);
             }
             Output::Forget { framework_id, executor_id, sandbox, last, .. } => {
                 self.sandboxes.forget(&framework_id, &executor_id, &sandbox, last);
+                steps::reached("forgotten");
             }
             Output::Destroy { container_id } => self.containerizer.destroy(&container_id),
             Output::Update { container_id, resources } => {
                 self.containerizer.update(&container_id, &resources);
             }
-            Output::Recover { containers, rebooted } => self.containerizer.recover(containers, rebooted),
+            Output::Recover { containers, rebooted } => {
+                steps::reached("recovery-asked");
+                self.containerizer.recover(containers, rebooted);
+            }
             Output::Checkpoint(batch) => self.store.write(batch),
             Output::Terminate { message, failed } => {
                 self.ending.send_replace(Some(Ended { message, failed }));
@@ -275,48 +322,93 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
 
 impl<C: Containerizer> Accept<AgentEvent, Agent> for AgentEdge<C> {
     fn input(&mut self, from: Pid, event: AgentEvent) -> Option<Input> {
+        if matches!(event, AgentEvent::Acknowledge { .. }) {
+            steps::reached("acknowledged");
+        }
         Some(Input::Master { from, event })
     }
 }
 
 impl<C: Containerizer> Accept<ExecutorCall, Agent> for AgentEdge<C> {
     fn input(&mut self, from: Pid, call: ExecutorCall) -> Option<Input> {
+        match call.call {
+            ExecutorCallKind::Subscribe { .. } => steps::reached("subscribing"),
+            ExecutorCallKind::Update(_) => steps::reached("update-received"),
+            ExecutorCallKind::Message(_) | ExecutorCallKind::Heartbeat => {}
+        }
         Some(Input::Executor { from, call })
     }
 }
 
-/// Hands the containerizer's reports to the machine, as long as both live.
-async fn report_containers(
-    mut events: mpsc::Receiver<ContainerEvent>,
+/// The moment that telling an executor this stands for.
+fn step_of(event: &ExecutorEvent) -> Option<&'static str> {
+    match event {
+        ExecutorEvent::Subscribed { .. } => Some("subscribed"),
+        ExecutorEvent::Launch(_) | ExecutorEvent::LaunchGroup(_) => Some("handed-over"),
+        ExecutorEvent::Acknowledged { .. } => Some("update-taken"),
+        _ => None,
+    }
+}
+
+/// Hands the containerizer's reports to the machine.
+struct Reports {
     shell: ShellHandle<Input>,
     sandboxes: Arc<Sandboxes>,
     destroy_errors: Counter,
-) {
-    while let Some(event) = events.recv().await {
-        let input = match event {
+    recovery: RecoveryTime,
+}
+
+impl Reports {
+    /// As long as both live.
+    async fn of_containers(self, mut events: mpsc::Receiver<ContainerEvent>) {
+        while let Some(event) = events.recv().await {
+            let input = self.input(event).await;
+            if self.shell.feed(input).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn input(&self, event: ContainerEvent) -> Input {
+        match event {
             ContainerEvent::Launched { container_id, result } => {
-                let (sandboxes, of) = (sandboxes.clone(), container_id.clone());
+                steps::reached("launched");
+                let (sandboxes, of) = (self.sandboxes.clone(), container_id.clone());
                 // The file system is asked; where that fails the sandbox is not served, which is said.
                 let _ = tokio::task::spawn_blocking(move || sandboxes.attach(&of)).await;
                 Input::Launched { container_id, result }
             }
             ContainerEvent::Exited { container_id, end } => {
-                destroy_errors.add(u64::from(end.message.is_some()));
+                steps::reached("container-exited");
+                self.destroy_errors.add(u64::from(end.message.is_some()));
                 Input::ContainerExited { container_id, end }
             }
-            ContainerEvent::Recovered { containers } => Input::Recovered { containers },
+            ContainerEvent::Recovered { containers } => {
+                steps::reached("recovered");
+                let RecoveryTime { began, clock, shown } = &self.recovery;
+                shown.set(clock.now().since(*began).as_secs_f64());
+                Input::Recovered { containers }
+            }
             ContainerEvent::Resources { total } => Input::Resources { total },
-        };
-        if shell.feed(input).await.is_err() {
-            return;
         }
     }
 }
 
-/// Tells the machine what is durable.
-async fn report_durable(mut durable: watch::Receiver<u64>, shell: ShellHandle<Input>) {
+/// Tells the machine what is durable. Where nothing more can be made so, the agent ends at once, before it says anything that
+/// it may forget.
+async fn report_durable(
+    mut durable: watch::Receiver<Durable>,
+    shell: ShellHandle<Input>,
+    ending: watch::Sender<Option<Ended>>,
+) {
     while durable.changed().await.is_ok() {
-        let number = *durable.borrow_and_update();
+        let Durable { number, failure } = durable.borrow_and_update().clone();
+        if let Some(failure) = failure {
+            let message =
+                format!("{failure}; once that is mended, start the agent again: its executors wait for it");
+            ending.send_replace(Some(Ended { message, failed: true }));
+            return shell.me().stop();
+        }
         if shell.feed(Input::Checkpointed { number }).await.is_err() {
             return;
         }

@@ -90,6 +90,8 @@ mod error;
 pub mod files;
 mod filter;
 pub mod http;
+#[cfg(feature = "journal")]
+pub mod journal;
 pub mod limits;
 mod links;
 pub mod machine;

@@ -50,6 +50,25 @@ impl EndSignals {
     }
 }
 
+/// The signal that asks an agent to end its executors and leave for good.
+#[derive(Debug)]
+pub struct LeaveSignal(Signal);
+
+impl LeaveSignal {
+    /// From now on it no longer ends the process by itself.
+    ///
+    /// # Errors
+    /// The handler can't be installed.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self(signal(SignalKind::user_defined1())?))
+    }
+
+    /// Waits for it.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
 /// Why a node can't listen: says how to mend it.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {problem}")]

@@ -2,23 +2,23 @@
 
 use tokio::sync::watch;
 
-use super::Store;
-use crate::core::checkpoint::Batch;
+use super::{Durable, Keeping, Store};
+use crate::core::checkpoint::{Batch, Records};
 
 /// Says of everything at once that it is kept, and keeps nothing.
 #[derive(Debug)]
-pub struct Forgetful(watch::Sender<u64>);
+pub struct Forgetful(watch::Sender<Durable>);
 
 impl Forgetful {
-    /// A store and what it reports.
-    pub fn store() -> (Box<dyn Store>, watch::Receiver<u64>) {
-        let (sender, receiver) = watch::channel(0);
-        (Box::new(Self(sender)), receiver)
+    /// A store without a past.
+    pub fn open() -> Keeping {
+        let (sender, durable) = watch::channel(Durable::default());
+        Keeping { store: Box::new(Self(sender)), durable, records: Records::default(), errors: 0 }
     }
 }
 
 impl Store for Forgetful {
     fn write(&mut self, batch: Batch) {
-        self.0.send_replace(batch.number);
+        self.0.send_replace(Durable { number: batch.number, failure: None });
     }
 }

@@ -48,10 +48,7 @@ impl Cgroups {
     /// # Errors
     /// It can't be made.
     pub(crate) fn of(&self, work_dir: &Path) -> io::Result<Self> {
-        // The same path may be another directory where agents live in containers themselves.
-        let about = fs::metadata(work_dir)?;
-        let name = [work_dir.as_os_str().as_bytes(), &about.dev().to_le_bytes(), &about.ino().to_le_bytes()];
-        let root = self.root.join(format!("{:016x}", fnv(&name.concat())));
+        let root = self.root.join(own_name(work_dir)?);
         let mut own = Self { root, _lock: None };
         for _ in 0..LOCK_ATTEMPTS {
             fs::create_dir_all(&own.root)?;
@@ -79,16 +76,10 @@ impl Cgroups {
         }
     }
 
-    /// Kills what is in these cgroups now; the containers that they were, to be ended.
-    pub(crate) fn kill_all(&self) -> Vec<ContainerId> {
+    /// The containers that there are.
+    pub(crate) fn containers(&self) -> Vec<ContainerId> {
         let name = |path: PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned().into());
-        let all: Vec<ContainerId> = directories(&self.root).filter_map(name).collect();
-        for container_id in &all {
-            if let Err(error) = self.kill(container_id) {
-                tracing::error!(%container_id, %error, "can't kill a container's processes");
-            }
-        }
-        all
+        directories(&self.root).filter_map(name).collect()
     }
 
     /// Removes the directory of these; it stays while a container is in it.
@@ -103,22 +94,36 @@ impl Cgroups {
         Ok(path)
     }
 
+    /// The directory of the containers' cgroups.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.root
+    }
+
     fn path(&self, container_id: &ContainerId) -> PathBuf {
         self.root.join(container_id.as_str())
     }
 
-    /// Kills what is in a container's cgroup and removes it; returns when nothing is left.
-    pub(crate) async fn end(&self, container_id: &ContainerId) -> io::Result<()> {
-        let path = self.path(container_id);
-        // The usual case: the executor has ended and left nothing.
-        match fs::remove_dir(&path) {
-            Ok(()) => return Ok(()),
+    /// Kills what is in a container's cgroup; returns when nothing is left.
+    pub(crate) async fn empty(&self, container_id: &ContainerId) -> io::Result<()> {
+        let events = self.path(container_id).join("cgroup.events");
+        match fs::read_to_string(&events) {
+            // The usual case: the executor has ended and left nothing.
+            Ok(text) if is_empty(&text) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(_) => {}
+            _ => {}
         }
         self.kill(container_id)?;
-        wait_until_empty(&path.join("cgroup.events")).await?;
-        remove_tree(&path)
+        wait_until_empty(&events).await
+    }
+
+    /// Removes a container's cgroup, in which no process is left.
+    pub(crate) fn remove(&self, container_id: &ContainerId) -> io::Result<()> {
+        let path = self.path(container_id);
+        match fs::remove_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(_) => remove_tree(&path),
+            Ok(()) => Ok(()),
+        }
     }
 
     /// What a container uses.
@@ -138,10 +143,26 @@ fn directories(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
 }
 
+/// The name of a work directory's own cgroup.
+///
+/// # Errors
+/// There is no such directory.
+pub(crate) fn own_name(work_dir: &Path) -> io::Result<String> {
+    // The same path may be another directory where agents live in containers themselves.
+    let about = fs::metadata(work_dir)?;
+    let name = [work_dir.as_os_str().as_bytes(), &about.dev().to_le_bytes(), &about.ino().to_le_bytes()];
+    Ok(format!("{:016x}", fnv(&name.concat())))
+}
+
 /// A stable number for some bytes (FNV-1a).
 fn fnv(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+/// Whether `cgroup.events` says that no process is in it or below it.
+fn is_empty(events: &str) -> bool {
+    events.lines().any(|line| line == "populated 0")
 }
 
 /// The kernel wakes who polls `cgroup.events` with a priority event when it changes.
@@ -156,7 +177,7 @@ async fn wait_until_empty(events: &Path) -> io::Result<()> {
         let mut reader = file.get_ref();
         reader.rewind()?;
         let text = io::read_to_string(reader)?;
-        if text.lines().any(|line| line == "populated 0") {
+        if is_empty(&text) {
             return Ok(());
         }
         file.ready(Interest::PRIORITY).await?.clear_ready();

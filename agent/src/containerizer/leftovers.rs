@@ -1,12 +1,10 @@
-//! What an agent that was killed has left running: its next life in the same work directory ends it.
-//!
-//! Executors end by themselves when their agent is gone; one that hangs, or whose framework asked it to wait, does
-//! not. The master was told that its tasks are lost, so nobody will ever ask for it again. (Recovery of agents will
-//! take over those that wait.) The work directory's lock says that no other agent lives there.
+//! Processes of containers that nobody knows any more: found by what their environment says of their sandbox, and ended.
+//! The work directory's lock says that no other agent lives there.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::posix;
 use crate::os;
@@ -17,18 +15,18 @@ pub(crate) const SANDBOX: &str = "MESOS_SANDBOX";
 /// after a few looks, unless the kernel holds it.
 const LOOKS: usize = 1000;
 
-/// Kills the processes that name a sandbox below the work directory as theirs; says how many.
-pub(super) fn kill_processes(work_dir: &Path) -> usize {
-    let has_sandboxes = fs::read_dir(work_dir).is_ok_and(|entries| {
-        entries.flatten().any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-    });
-    if !has_sandboxes {
-        return 0;
-    }
-    let mark = [SANDBOX.as_bytes(), b"=", work_dir.as_os_str().as_bytes(), b"/"].concat();
+/// Kills the processes that name a sandbox below the work directory as theirs, but for those that are kept; says how
+/// many.
+pub(super) fn kill_processes(work_dir: &Path, kept: &[PathBuf]) -> usize {
+    let mark = [SANDBOX.as_bytes(), b"="].concat();
+    let is_left = |pid: i32| {
+        sandbox_of(pid, &mark).is_some_and(|path| {
+            path.starts_with(work_dir) && path != work_dir && !kept.iter().any(|kept| path.starts_with(kept))
+        })
+    };
     let mut killed = std::collections::BTreeSet::new();
     for _ in 0..LOOKS {
-        let found: Vec<i32> = posix::all_processes().filter(|pid| has_variable(*pid, &mark)).collect();
+        let found: Vec<i32> = posix::all_processes().filter(|pid| is_left(*pid)).collect();
         if found.is_empty() {
             return killed.len();
         }
@@ -41,9 +39,12 @@ pub(super) fn kill_processes(work_dir: &Path) -> usize {
     killed.len()
 }
 
-fn has_variable(pid: i32, beginning: &[u8]) -> bool {
-    let own = std::process::id() as i32;
-    pid != own
-        && fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|all| all.split(|byte| *byte == 0).any(|one| one.starts_with(beginning)))
+/// The sandbox that a process names as its own.
+fn sandbox_of(pid: i32, mark: &[u8]) -> Option<PathBuf> {
+    if pid == std::process::id().cast_signed() {
+        return None;
+    }
+    let all = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let path = all.split(|byte| *byte == 0).find_map(|one| one.strip_prefix(mark))?;
+    Some(PathBuf::from(OsStr::from_bytes(path)))
 }

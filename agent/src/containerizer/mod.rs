@@ -3,21 +3,34 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`process`] | containers as plain processes |
-//! | [`launch`] | what happens in the new process before it is the executor |
+//! | `start`, `supervise`, `asked`, `running` | the life of one of them |
+//! | `records`, `recover`, `leftovers`, `identity` | what an earlier life of the agent has left |
+//! | `zygote` | the process that makes their first processes, as the agent sees it |
+//! | [`launch`] | that process, and what happens in a new one before it is the executor |
 //! | [`isolation`] | what holds a container to what it asked for, of all kinds |
 //! | `sandbox` | the directories |
 //! | `tree`, `cgroup`, `posix` | keeping a container's processes together, and ending them all |
 //! | [`usage`] | what containers use |
+//! | `syscalls` | what needs `unsafe` |
 
+mod asked;
 mod cgroup;
+mod identity;
 pub mod isolation;
 pub mod launch;
 mod leftovers;
 mod posix;
 pub mod process;
+mod records;
+mod recover;
+mod running;
 mod sandbox;
+mod start;
+mod supervise;
+mod syscalls;
 mod tree;
 pub mod usage;
+mod zygote;
 
 pub use process::{ProcessConfig, ProcessContainerizer};
 pub use tree::LauncherKind;

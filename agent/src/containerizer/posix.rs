@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::ContainerId;
@@ -35,17 +35,30 @@ pub(super) struct Stat {
 
 /// Process trees found in `/proc`.
 #[derive(Clone, Debug)]
-pub(crate) struct Sessions;
+pub(crate) struct Sessions {
+    /// Containers of an earlier life: whoever has adopted what they lost, it was not this process.
+    recovered: Arc<Mutex<BTreeSet<ContainerId>>>,
+}
 
 impl Sessions {
     /// Begins to adopt orphans.
     pub(crate) fn begin() -> io::Result<Self> {
         os::adopt_orphans()?;
-        Ok(Self)
+        Ok(Self { recovered: Arc::default() })
+    }
+
+    /// A container of an earlier life is looked after.
+    pub(crate) fn recover(&self, container_id: &ContainerId) {
+        self.recovered().insert(container_id.clone());
+    }
+
+    fn recovered(&self) -> std::sync::MutexGuard<'_, BTreeSet<ContainerId>> {
+        self.recovered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reaps what a container has left, now that its first process has been waited for.
-    pub(crate) fn leave(&self, main: i32) {
+    pub(crate) fn leave(&self, container_id: &ContainerId, main: i32) {
+        self.recovered().remove(container_id);
         leave(main);
         reap_adopted();
     }
@@ -54,11 +67,17 @@ impl Sessions {
     pub(crate) async fn end(&self, container_id: &ContainerId, main: i32) -> io::Result<()> {
         // Listening begins before the first look: no end is missed.
         let mut ended = signal(SignalKind::child())?;
+        let recovered = self.recovered().contains(container_id);
         loop {
             // A stopped process starts no other: stop until no new one is found, then kill all.
             let mut members = BTreeSet::new();
             loop {
-                let found = members_of(&processes()?, container_id, main);
+                let all = processes()?;
+                let mut found = members_of(&all, container_id, main);
+                if recovered {
+                    let living = all.values().filter(|stat| !stat.zombie).map(|stat| stat.pid);
+                    found.extend(living.filter(|pid| is_marked(*pid, container_id)));
+                }
                 let before = members.len();
                 for pid in found {
                     if members.insert(pid) {
@@ -79,7 +98,16 @@ impl Sessions {
     }
 }
 
-/// A process has been launched, of whichever kind: reaping it is for whoever waits for it.
+/// Launches a process, of whichever kind, and says which it is: reaping it is for whoever waits for it, however soon it
+/// ends.
+pub(crate) fn launching<T, E>(launch: impl FnOnce() -> Result<(T, i32), E>) -> Result<T, E> {
+    let mut launched = LAUNCHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let (made, pid) = launch()?;
+    launched.insert(pid);
+    Ok(made)
+}
+
+/// A process that was launched by an earlier life is looked after.
 pub(crate) fn enter(main: i32) {
     LAUNCHED.lock().unwrap_or_else(PoisonError::into_inner).insert(main);
 }

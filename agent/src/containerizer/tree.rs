@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::ContainerId;
 
-use super::cgroup::Cgroups;
-use super::leftovers;
+use super::cgroup::{self, Cgroups};
 use super::posix::{self, Sessions};
 use super::usage::{self, Usage};
 use crate::os;
@@ -31,31 +30,8 @@ pub(super) enum Tree {
 }
 
 impl Tree {
-    /// Chooses, and ends what an earlier life in this work directory has left. Must be called on a tokio runtime: the
-    /// posix kind begins to reap.
+    /// Chooses. Must be called on a tokio runtime: the posix kind begins to reap.
     pub(super) fn choose(kind: LauncherKind, cgroups_root: &str, work_dir: &Path) -> io::Result<Self> {
-        let tree = Self::find(kind, cgroups_root, work_dir)?;
-        let left = match &tree {
-            Tree::Cgroup(cgroups) => cgroups.kill_all(),
-            Tree::Posix(_) => Vec::new(),
-        };
-        let processes = leftovers::kill_processes(work_dir);
-        if !left.is_empty() || processes > 0 {
-            let containers = left.len();
-            tracing::warn!(containers, processes, "ended what an earlier life of this agent has left");
-        }
-        let ending = tree.clone();
-        tokio::spawn(async move {
-            for container_id in left {
-                if let Err(error) = ending.end(&container_id, None).await {
-                    tracing::error!(%container_id, %error, "can't end a container's processes");
-                }
-            }
-        });
-        Ok(tree)
-    }
-
-    fn find(kind: LauncherKind, cgroups_root: &str, work_dir: &Path) -> io::Result<Self> {
         let cgroups = || Cgroups::find(cgroups_root)?.of(work_dir);
         match kind {
             LauncherKind::Cgroup => Ok(Tree::Cgroup(cgroups()?)),
@@ -92,6 +68,19 @@ impl Tree {
         }
     }
 
+    /// The name of an agent's cgroup below the mount of any hierarchy.
+    pub(super) fn cgroup_name(root: &str, work_dir: &Path) -> io::Result<String> {
+        Ok(format!("{root}/{}", cgroup::own_name(work_dir)?))
+    }
+
+    /// The directory of the containers' cgroups, if they have some.
+    pub(super) fn directory(&self) -> Option<PathBuf> {
+        match self {
+            Tree::Cgroup(cgroups) => Some(cgroups.directory().to_owned()),
+            Tree::Posix(_) => None,
+        }
+    }
+
     /// Prepares a container's tree; the cgroup that its first process is to join, if any.
     pub(super) fn prepare(&self, container_id: &ContainerId) -> io::Result<Option<PathBuf>> {
         match self {
@@ -111,8 +100,20 @@ impl Tree {
         }
     }
 
-    pub(super) fn started(main: i32) {
+    /// The containers that there are, whoever has made them.
+    pub(super) fn containers(&self) -> Vec<ContainerId> {
+        match self {
+            Tree::Cgroup(cgroups) => cgroups.containers(),
+            Tree::Posix(_) => Vec::new(),
+        }
+    }
+
+    /// A container of an earlier life is looked after.
+    pub(super) fn recover(&self, container_id: &ContainerId, main: i32) {
         posix::enter(main);
+        if let Tree::Posix(sessions) = self {
+            sessions.recover(container_id);
+        }
     }
 
     /// Kills all processes while the first one may still run.
@@ -123,19 +124,28 @@ impl Tree {
         }
     }
 
-    /// Ends what is left after the first process has been waited for (`None`: it never started).
-    pub(super) async fn end(&self, container_id: &ContainerId, main: Option<i32>) -> io::Result<()> {
+    /// Ends what is left after the first process has been waited for (`None`: it never started). What tells of the
+    /// container's use stays until [`remove`](Self::remove).
+    pub(super) async fn empty(&self, container_id: &ContainerId, main: Option<i32>) -> io::Result<()> {
         match (self, main) {
             (Tree::Cgroup(cgroups), main) => {
                 main.inspect(|main| posix::leave(*main));
-                cgroups.end(container_id).await
+                cgroups.empty(container_id).await
             }
             (Tree::Posix(sessions), Some(main)) => {
                 let ended = sessions.end(container_id, main).await;
-                sessions.leave(main);
+                sessions.leave(container_id, main);
                 ended
             }
             (Tree::Posix(_), None) => Ok(()),
+        }
+    }
+
+    /// Takes away what [`prepare`](Self::prepare) has made for a container of which no process is left.
+    pub(super) fn remove(&self, container_id: &ContainerId) -> io::Result<()> {
+        match self {
+            Tree::Cgroup(cgroups) => cgroups.remove(container_id),
+            Tree::Posix(_) => Ok(()),
         }
     }
 }

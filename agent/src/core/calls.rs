@@ -24,7 +24,7 @@ impl Agent {
             valid_update(caller, status)
                 .map_err(|why| invalid(&format!("Failed to validate Executor::Call: {why}")))?;
         }
-        if self.id.is_none() {
+        if self.id.is_none() || self.recovery.is_some() {
             return Err((Refusal::Unavailable, "Agent has not finished recovery".into()));
         }
         let framework = self.frameworks.get(&caller.framework_id);

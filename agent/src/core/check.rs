@@ -1,7 +1,8 @@
 //! What always holds.
 
-use protocol::TaskState;
+use protocol::{TaskId, TaskState};
 
+use super::queue::Queued;
 use super::registration::Phase;
 use super::state::{Agent, ExecutorState, Timer};
 
@@ -11,8 +12,12 @@ impl Agent {
         self.check_tasks();
         self.check_streams();
         self.check_history();
+        self.gate.check();
+        self.check_recovery();
         let registration = &self.registration;
-        assert_eq!(registration.phase == Phase::Disconnected, registration.master.is_none());
+        assert_eq!(registration.phase == Phase::Recovering, self.recovery.is_some());
+        assert!(registration.phase != Phase::Disconnected || registration.master.is_none());
+        assert!(registration.master.is_some() || registration.phase <= Phase::Disconnected);
         assert_eq!(registration.phase == Phase::Registering, self.timers.is_set(&Timer::Register));
         assert_eq!(registration.phase == Phase::Running, self.timers.is_set(&Timer::Ping));
         assert!(registration.phase != Phase::Running || self.id.is_some(), "a registered agent has an id");
@@ -24,11 +29,12 @@ impl Agent {
         for (container_id, (framework_id, executor_id)) in &self.containers {
             let executor = &self.frameworks[framework_id].executors[executor_id];
             assert_eq!(executor.container_id, *container_id);
-            let registering = executor.state == ExecutorState::Registering;
+            let found = self.recovery.is_none();
+            let registering = executor.state == ExecutorState::Registering && found;
             let timer = Timer::ExecutorRegistration(container_id.clone());
             assert_eq!(registering, self.timers.is_set(&timer), "who has not subscribed is waited for");
             assert!(!registering || !executor.queued.is_empty(), "an executor is launched for a task");
-            let away = executor.state == ExecutorState::Away;
+            let away = executor.state == ExecutorState::Away && found;
             let timer = Timer::ExecutorReturn(container_id.clone());
             assert_eq!(away, self.timers.is_set(&timer), "who is away is waited for");
             let stream = executor.state.pid().is_some_and(|pid| pid.stream_id().is_some());
@@ -36,6 +42,8 @@ impl Agent {
             assert_eq!(stream, self.timers.is_set(&timer), "a stream is kept open");
             let running = matches!(executor.state, ExecutorState::Running(_));
             assert!(!running || executor.queued.is_empty(), "a running executor has its tasks");
+            assert!(executor.subscribed || executor.handed.is_empty(), "nobody else can be handed a task");
+            assert!(!executor.command_executor || executor.kills.len() <= 1);
             if let Some(pid) = executor.state.pid() {
                 assert_eq!(self.subscribed.get(pid), Some(container_id), "a subscribed executor is linked");
             }
@@ -69,12 +77,20 @@ impl Agent {
                 }
             }
             for executor in framework.executors.values() {
-                for queued in executor.queued_tasks() {
+                for queued in executor.queued.iter().chain(&executor.handed).flat_map(Queued::tasks) {
                     let task = framework.tasks.get(&queued.task_id);
                     assert!(
                         task.is_some_and(|task| task.state == TaskState::Staging),
                         "a queued task is known, and nobody has spoken of it"
                     );
+                }
+                let waits =
+                    |id: &TaskId| executor.has_queued(id) || executor.handed.iter().any(|one| one.holds(id));
+                let own =
+                    framework.tasks.values().filter(|task| task.executor_id == executor.info.executor_id);
+                let staging = own.filter(|task| task.state == TaskState::Staging);
+                for task in staging {
+                    assert!(waits(&task.task_id), "{} can be told again", task.task_id);
                 }
                 assert!(executor.queued.iter().all(|queued| !queued.tasks().is_empty()), "a group has tasks");
             }

@@ -95,6 +95,12 @@ pub struct ExecutorRecord {
     pub container_id: ContainerId,
     /// Relative to the work directory.
     pub sandbox: PathBuf,
+    /// Whether it has ever subscribed. Before that no task was handed over to it.
+    #[serde(default)]
+    pub subscribed: bool,
+    /// Whether it takes the place of a run that was asked for by an earlier life of the agent and never subscribed.
+    #[serde(default)]
+    pub relaunched: bool,
 }
 
 /// A task.
@@ -107,6 +113,9 @@ pub struct TaskRecord {
     /// The tasks that it was launched with, itself included; empty: it came alone.
     #[serde(default)]
     pub group: Vec<TaskId>,
+    /// Executors are handed their tasks in this order.
+    #[serde(default)]
+    pub order: u64,
 }
 
 /// A status update.
@@ -116,9 +125,10 @@ pub struct UpdateRecord {
     pub framework_id: FrameworkId,
     /// Its number within its task's stream: they go out in this order.
     pub number: u64,
-    /// The update. Of one that is acknowledged, only what tells it from others.
+    /// The update. Of one that is acknowledged, all but its data.
     pub status: TaskStatus,
-    /// Whether the framework has acknowledged it. It is kept to be known when its executor says it again.
+    /// Whether the framework has acknowledged it, or a newer one has taken its place. It is kept to be known when its
+    /// executor says it again, and shown.
     pub acknowledged: bool,
 }
 

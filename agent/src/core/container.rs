@@ -1,5 +1,6 @@
 //! What an executor is started with.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -12,10 +13,10 @@ use protocol::{
 use wire::v1::NetworkInfo;
 use wire::v1::network_info::{IpAddress, Protocol};
 
-use super::ContainerSpec;
-use super::limits::{COMMAND_EXECUTOR_CPUS_MILLIS, COMMAND_EXECUTOR_MEM_MB, SUBSCRIPTION_BACKOFF_MAX};
+use super::limits::{COMMAND_EXECUTOR_CPUS_MILLIS, COMMAND_EXECUTOR_MEM_MB};
 use super::queue::Queued;
 use super::state::{Agent, Executor};
+use super::{ContainerSpec, Limitation};
 
 /// Longest command that is shown whole in the name of its executor, characters. Source: Mesos.
 const SHOWN_LONGEST: usize = 15;
@@ -23,15 +24,15 @@ const SHOWN_LONGEST: usize = 15;
 const SHOWN_START: usize = 12;
 
 impl Agent {
-    /// How an executor is started for its first work.
+    /// How an executor is started for the work that waits for it.
     pub(super) fn container_spec(
         &self,
         framework_id: &FrameworkId,
         info: &ExecutorInfo,
-        work: &Queued,
+        work: &VecDeque<Queued>,
         container_id: &ContainerId,
     ) -> ContainerSpec {
-        let first = &work.tasks()[0];
+        let first = &work[0].tasks()[0];
         let agent_id = self.agent_id();
         let sandbox = PathBuf::from(format!(
             "slaves/{agent_id}/frameworks/{framework_id}/executors/{}/runs/{container_id}",
@@ -40,7 +41,7 @@ impl Agent {
         let framework = &self.frameworks[framework_id].info;
         let own = info.command.user.clone().or_else(|| Some(framework.user.clone()));
         let user = own.filter(|user| self.config.switch_user && !user.is_empty());
-        let tasks = work.tasks().iter().map(|task| &task.resources);
+        let tasks = work.iter().flat_map(Queued::tasks).map(|task| &task.resources);
         let resources = tasks.chain([&info.resources]).sum();
         let environment = self.environment(framework_id, info, first, container_id);
         let container = match &first.executor {
@@ -64,9 +65,8 @@ impl Agent {
     /// containerizer knows. Source: Mesos `executorEnvironment`, plus `MESOS_CONTAINER_ID`, which native executors need,
     /// and the role, which Mesos's own executors add.
     ///
-    /// `MESOS_CHECKPOINT` says whether the executor is to come back when its subscription breaks: the agent waits for
-    /// those of frameworks that checkpoint. The command executor ends with its agent, so it is told not to. An agent that
-    /// was killed does not find its executors again: its next life in the same work directory ends them.
+    /// `MESOS_CHECKPOINT` says whether the executor is to come back when its subscription breaks, and outlives the agent's
+    /// process: those of frameworks that checkpoint, the command executor included.
     ///
     /// Here a proof of being this run's executor would be handed over, `MESOS_EXECUTOR_AUTHENTICATION_TOKEN`.
     fn environment(
@@ -78,7 +78,7 @@ impl Agent {
     ) -> Vec<(String, String)> {
         let framework = &self.frameworks[framework_id].info;
         let custom = first.executor.is_some();
-        let returns = custom && framework.checkpoint;
+        let returns = framework.checkpoint;
         let grace = info.shutdown_grace_period.unwrap_or(self.config.executor_shutdown_grace_period);
         let pid = &self.config.pid;
         let mut environment = self.config.executor_environment.clone();
@@ -96,7 +96,10 @@ impl Agent {
         set("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", Span(grace).to_string());
         if returns {
             set("MESOS_RECOVERY_TIMEOUT", Span(self.config.recovery_timeout).to_string());
-            set("MESOS_SUBSCRIPTION_BACKOFF_MAX", Span(SUBSCRIPTION_BACKOFF_MAX).to_string());
+            set(
+                "MESOS_SUBSCRIPTION_BACKOFF_MAX",
+                Span(self.config.executor_reregistration_timeout / 2).to_string(),
+            );
         }
         if let Some(role) = allocation_role(framework, first) {
             set("MESOS_ALLOCATION_ROLE", role.to_string());
@@ -128,6 +131,14 @@ pub(super) fn add_container_status(status: &mut TaskStatus, executor: &Executor,
         });
     }
     container.executor_pid = container.executor_pid.or(executor.os_pid);
+    status.unread = Carried::new(&carried);
+}
+
+/// Adds to the end of a task which limit its container broke. Source: Mesos, `TaskStatus.limitation`.
+pub(super) fn add_limitation(status: &mut TaskStatus, limitation: &Limitation) {
+    let mut carried = status.unread.as_ref().map(Carried::read).unwrap_or_default();
+    let resources = wire::convert::resources_to_wire(&limitation.resources, None, true);
+    carried.limitation = Some(wire::v1::TaskResourceLimitation { resources });
     status.unread = Carried::new(&carried);
 }
 
@@ -215,6 +226,12 @@ mod tests {
             queued: Default::default(),
             completed_tasks: Default::default(),
             doom: None,
+            subscribed: false,
+            relaunched: false,
+            handed: Default::default(),
+            kills: Default::default(),
+            patience: Default::default(),
+            allotted: Default::default(),
         };
         add_container_status(&mut status, &executor, "::1".parse().unwrap());
         let told = status.unread.unwrap().read().container_status.unwrap();

@@ -5,6 +5,7 @@ use protocol::messages::{AgentCall, ExecutorCall, ExecutorCallKind, ExecutorEven
 use protocol::notation::Span;
 use protocol::{ContainerId, ExecutorId, FrameworkId, Reason, TaskId, TaskState};
 
+use super::checkpoint::Key;
 use super::launch::NEVER_STARTED;
 use super::registration::Phase;
 use super::state::{Agent, Executor, ExecutorState};
@@ -13,7 +14,7 @@ use super::{ContainerEnd, Output};
 
 /// What [`ExecutorExited`](protocol::messages::AgentCall::ExecutorExited) says of an executor of whose end nobody knows
 /// how it came. Source: Mesos.
-const UNKNOWN_STATUS: i32 = -1;
+pub(super) const UNKNOWN_STATUS: i32 = -1;
 
 impl Agent {
     /// An executor calls: what does not fit the run that the agent knows is refused.
@@ -25,6 +26,9 @@ impl Agent {
         if !known {
             return self.refuse_call(from, "the agent does not know this run of the executor", out);
         }
+        if self.recovery.is_some() {
+            return self.call_waits(from, container_id, call.call);
+        }
         if let ExecutorCallKind::Subscribe { tasks, updates } = call.call {
             return match self.may_subscribe(&from, &container_id) {
                 Ok(()) => self.subscribe(now, from, &container_id, (tasks, updates), out),
@@ -32,6 +36,10 @@ impl Agent {
             };
         }
         if self.subscribed.get(&from) != Some(&container_id) {
+            if self.awaits(&container_id) {
+                // It has not seen yet that the agent was away. What it says now it says again when it subscribes.
+                return self.counters.refused_executor_calls += 1;
+            }
             return self.refuse_call(from, "the executor is not subscribed", out);
         }
         match call.call {
@@ -41,6 +49,13 @@ impl Agent {
                 self.message_to_framework(call.framework_id, call.executor_id, data, out);
             }
         }
+    }
+
+    /// Whether an executor is away that has subscribed before.
+    fn awaits(&self, container_id: &ContainerId) -> bool {
+        let of = self.containers.get(container_id);
+        let executor = of.and_then(|(framework_id, executor_id)| self.executor(framework_id, executor_id));
+        executor.is_some_and(|executor| executor.state == ExecutorState::Away)
     }
 
     pub(super) fn message_to_framework(
@@ -81,6 +96,7 @@ impl Agent {
                 if let Some(executor) = self.executor_mut(container_id) {
                     executor.os_pid = Some(os_pid);
                 }
+                self.allot(container_id, out);
             }
             Err(message) => {
                 self.counters.container_launch_errors += 1;
@@ -88,7 +104,8 @@ impl Agent {
                 let (reason, message) = doom.unwrap_or_else(|| {
                     (Reason::ContainerLaunchFailed, format!("Failed to launch container: {message}"))
                 });
-                self.executor_gone(now, container_id, NEVER_STARTED, reason, &message, out);
+                let end = End::new(TaskState::Failed, reason, &message);
+                self.executor_gone(now, container_id, NEVER_STARTED, end, out);
             }
         }
     }
@@ -112,8 +129,9 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         let Some(executor) = self.executor_mut(container_id) else { return };
-        let (reason, text) = match (end.limitation, executor.doom.take()) {
-            (Some(limitation), _) => (limitation.reason, limitation.message),
+        let limitation = end.limitation.as_ref();
+        let (reason, text) = match (limitation, executor.doom.take()) {
+            (Some(limitation), _) => (limitation.reason, limitation.message.clone()),
             (None, Some(doom)) => doom,
             (None, None) if executor.command_executor => {
                 (Reason::CommandExecutorFailed, describe_exit(end.status))
@@ -125,23 +143,26 @@ impl Agent {
             Some(message) => format!("{text}: {message}"),
             None => text,
         };
-        self.executor_gone(now, container_id, status, reason, &text, out);
+        let end = End { state: TaskState::Failed, reason, message: &text, limitation };
+        self.executor_gone(now, container_id, status, end, out);
     }
 
-    /// Forgets a run whose container is gone; tasks that it left end with `reason`.
-    fn executor_gone(
+    /// Forgets a run whose container is gone; tasks that it left end so.
+    pub(super) fn executor_gone(
         &mut self,
         now: Time,
         container_id: &ContainerId,
         status: i32,
-        reason: Reason,
-        message: &str,
+        end: End<'_>,
         out: &mut Vec<Output>,
     ) {
         let Some((framework_id, executor_id)) = self.containers.remove(container_id) else { return };
         self.cancel_timers_of(container_id);
         let framework = self.frameworks.get_mut(&framework_id).expect("a container's framework is known");
         let executor = framework.executors.remove(&executor_id).expect("a container's executor is known");
+        if framework.info.checkpoint {
+            self.gate.remove(Key::Executor(framework_id.clone(), executor_id.clone()));
+        }
         let left: Vec<TaskId> = framework
             .tasks
             .values()
@@ -154,7 +175,7 @@ impl Agent {
             out.push(Output::Unlink { pid: pid.clone() });
         }
         self.counters.executors_terminated += 1;
-        let tasks = left.len();
+        let (tasks, message) = (left.len(), end.message);
         if status == NEVER_STARTED {
             tracing::warn!(%executor_id, %framework_id, %container_id, tasks, error = message, "the executor can't be launched");
         } else {
@@ -163,7 +184,6 @@ impl Agent {
         let command_executor = executor.command_executor;
         self.complete_executor(&framework_id, executor, out);
         for task_id in left {
-            let end = End { state: TaskState::Failed, reason, message };
             self.report_end(now, &framework_id, &task_id, end, out);
         }
         if !command_executor {
@@ -191,7 +211,7 @@ impl Agent {
                 self.ended_meanwhile.insert((framework_id, executor_id), status);
             }
             // A master that is away learns it from the list of executors at the next registration.
-            (Phase::Disconnected, _) | (_, None) => {}
+            (Phase::Disconnected | Phase::Recovering, _) | (_, None) => {}
         }
     }
 

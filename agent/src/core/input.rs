@@ -14,6 +14,8 @@ use super::checkpoint::Batch;
 /// Facts and requests.
 #[derive(Clone, Debug)]
 pub enum Input {
+    /// The first of all, once: [`Output::Recover`] follows.
+    Begin,
     /// The leading master is known, has changed, or is unknown. Another epoch is another lead, also of the same actor.
     MasterDetected {
         /// Its actor, and the epoch it leads in.

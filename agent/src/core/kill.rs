@@ -7,8 +7,10 @@ use protocol::messages::{AgentCall, ExecutorEvent};
 use protocol::{ContainerId, ExecutorId, FrameworkId, KillPolicy, Reason, TaskId, TaskState};
 
 use super::Output;
+use super::checkpoint::Key;
 use super::limits::LEAVE_SLACK;
 use super::queue::Queued;
+use super::registration::Phase;
 use super::state::{Agent, ExecutorState, Timer};
 use super::updates::End;
 
@@ -18,6 +20,8 @@ pub(super) struct Leaving {
     pub(super) message: String,
     pub(super) failed: bool,
     pub(super) unregister: bool,
+    /// Whether it waits, for a while, until all ends are acknowledged.
+    pub(super) reports: bool,
 }
 
 impl Agent {
@@ -42,20 +46,14 @@ impl Agent {
             return;
         }
         let executor_id = task.executor_id.clone();
+        let kill_policy = self.kill_policy(task.kill_policy, kill_policy);
         let framework = self.frameworks.get_mut(&framework_id).expect("it has just been found");
         let Some(executor) = framework.executors.get_mut(&executor_id) else { return };
         if let Some(queued) = executor.dequeue(&task_id) {
             // Nothing was handed to an executor that has not subscribed: without a queue it has nothing to do.
             let idle = executor.queued.is_empty() && executor.state == ExecutorState::Registering;
             let container_id = executor.container_id.clone();
-            let message = match queued {
-                Queued::Task(_) => "Killed before delivery to the executor",
-                Queued::Group(_) => "A task within the task group was killed before delivery to the executor",
-            };
-            let end = End { state: TaskState::Killed, reason: Reason::TaskKilledDuringLaunch, message };
-            for task in queued.tasks() {
-                self.report_end(now, &framework_id, &task.task_id, end, out);
-            }
+            self.killed_before_delivery(now, &framework_id, &queued, out);
             if idle {
                 self.shutdown_container(now, &container_id, out);
             }
@@ -66,9 +64,35 @@ impl Agent {
                 let event = ExecutorEvent::Kill { task_id, kill_policy };
                 out.push(Output::ToExecutor { to: to.clone(), event });
             }
-            ExecutorState::Registering | ExecutorState::Away | ExecutorState::Terminating(_) => {
-                tracing::info!(%task_id, "kill ignored: the executor is away or terminating");
+            ExecutorState::Away => {
+                tracing::info!(%task_id, "the executor is away: it is told of the kill when it is back");
+                executor.kills.insert(task_id, kill_policy);
             }
+            ExecutorState::Registering | ExecutorState::Terminating(_) => {
+                tracing::info!(%task_id, "kill ignored: the executor is terminating");
+            }
+        }
+    }
+
+    /// Tasks that were killed in time: their executor never hears of them.
+    pub(super) fn killed_before_delivery(
+        &mut self,
+        now: Time,
+        framework_id: &FrameworkId,
+        work: &Queued,
+        out: &mut Vec<Output>,
+    ) {
+        let message = match work {
+            Queued::Task(_) => "Killed before delivery to the executor",
+            Queued::Group(_) => "A task within the task group was killed before delivery to the executor",
+        };
+        let reason = match self.drain {
+            Some(_) => Reason::AgentDraining,
+            None => Reason::TaskKilledDuringLaunch,
+        };
+        for task in work.tasks() {
+            let end = End::new(TaskState::Killed, reason, message);
+            self.report_end(now, framework_id, &task.task_id, end, out);
         }
     }
 
@@ -147,7 +171,10 @@ impl Agent {
         let tasks = std::mem::take(&mut framework.tasks);
         let (ended, live) = tasks.into_iter().partition(|(_, task)| task.state.is_terminal());
         framework.tasks = live;
-        for (_, task) in ended {
+        for (task_id, task) in ended {
+            if self.keeps(framework_id) {
+                self.gate.remove(Key::Task(framework_id.clone(), task_id));
+            }
             self.complete_task(framework_id, task, out);
         }
         for container_id in containers {
@@ -158,13 +185,13 @@ impl Agent {
 
     /// The operator wants the agent to end; asked a second time, at once.
     pub(super) fn leave(&mut self, now: Time, out: &mut Vec<Output>) {
-        if self.leaving.is_some() {
+        if self.leaving.is_some() && self.recovery.is_none() {
             let containers = self.containers.keys().cloned();
             out.extend(containers.map(|container_id| Output::Destroy { container_id }));
             return;
         }
         let message = "asked to leave".to_string();
-        self.begin_leaving(now, Leaving { message, failed: false, unregister: true }, out);
+        self.begin_leaving(now, Leaving { message, failed: false, unregister: true, reports: false }, out);
     }
 
     pub(super) fn begin_leaving(&mut self, now: Time, leaving: Leaving, out: &mut Vec<Output>) {
@@ -172,6 +199,13 @@ impl Agent {
             return;
         }
         self.leaving = Some(leaving);
+        if self.recovery.is_none() {
+            self.end_all(now, out);
+        }
+    }
+
+    /// Ends all executors of an agent that leaves.
+    pub(super) fn end_all(&mut self, now: Time, out: &mut Vec<Output>) {
         let containers: Vec<ContainerId> = self.containers.keys().cloned().collect();
         for container_id in &containers {
             self.shutdown_container(now, container_id, out);
@@ -188,27 +222,37 @@ impl Agent {
 
     /// Ends a leaving agent that has nothing left.
     pub(super) fn end_if_empty(&mut self, out: &mut Vec<Output>) {
-        if !self.containers.is_empty() {
+        if !self.containers.is_empty() || self.recovery.is_some() {
             return;
         }
         let Some(leaving) = self.leaving.clone() else { return };
-        self.timers.cancel(&Timer::Leave);
-        self.unregister(&leaving, out);
-        out.push(Output::Terminate { message: leaving.message, failed: leaving.failed });
+        let told = self.phase() == Phase::Running && self.streams.is_empty();
+        if leaving.reports && self.id.is_some() && !told && self.timers.is_set(&Timer::Leave) {
+            return;
+        }
+        self.end(leaving, out);
     }
 
-    fn unregister(&mut self, leaving: &Leaving, out: &mut Vec<Output>) {
+    /// The next life is that of another agent: nothing of this one is kept.
+    fn end(&mut self, leaving: Leaving, out: &mut Vec<Output>) {
+        self.timers.cancel(&Timer::Leave);
         if let (true, Some(to), Some(_)) = (leaving.unregister, self.master().cloned(), &self.id) {
             out.push(Output::ToMaster { to, call: AgentCall::Unregister });
         }
+        self.forget_all();
+        out.push(Output::Terminate { message: leaving.message, failed: leaving.failed });
     }
 
-    /// Containers that can't be killed do not hold the agent for ever.
+    /// Containers that can't be killed, and masters that do not answer, do not hold the agent for ever.
     pub(super) fn end_anyway(&mut self, out: &mut Vec<Output>) {
-        let Some(leaving) = self.leaving.clone() else { return };
-        self.unregister(&leaving, out);
-        let count = self.containers.len();
-        let message = format!("{}; {count} containers could not be ended", leaving.message);
-        out.push(Output::Terminate { message, failed: true });
+        let Some(mut leaving) = self.leaving.clone() else { return };
+        let (containers, updates) = (self.containers.len(), self.pending_updates());
+        if containers > 0 {
+            leaving.message = format!("{}; {containers} containers could not be ended", leaving.message);
+            leaving.failed = true;
+        } else if updates > 0 {
+            leaving.message = format!("{}; {updates} status updates were not acknowledged", leaving.message);
+        }
+        self.end(leaving, out);
     }
 }

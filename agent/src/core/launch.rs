@@ -3,6 +3,7 @@
 //! Of a group all tasks go the same way: one that can't be run here takes the others with it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use libactor::Time;
 use protocol::messages::AgentCall;
@@ -24,7 +25,7 @@ use super::updates::End;
 pub(super) const NEVER_STARTED: i32 = -1;
 
 /// Why tasks can't be run here.
-type Refused = (TaskState, Reason, String);
+pub(super) type Refused = (TaskState, Reason, String);
 
 impl Agent {
     /// Runs a task, or tasks that belong together, of one executor.
@@ -71,12 +72,23 @@ impl Agent {
             let record = Task::new(framework_id.clone(), task, TaskState::Staging);
             framework.tasks.insert(task.task_id.clone(), record);
         }
-        match framework.executors.get_mut(&executor_id) {
-            Some(executor) => match executor.state.pid().cloned() {
-                Some(to) => out.push(Output::ToExecutor { to, event: work.into_event() }),
-                None => executor.queued.push_back(work),
-            },
-            None => self.launch_executor(now, &framework_id, work, out),
+        self.keep_work(&framework_id, &work);
+        match self.executor(&framework_id, &executor_id).map(|executor| executor.container_id.clone()) {
+            Some(container_id) => self.give(&container_id, work, out),
+            None => self.launch_first(now, &framework_id, work, out),
+        }
+    }
+
+    /// Gives work to an executor that is there: at once if it can be told.
+    fn give(&mut self, container_id: &ContainerId, work: Queued, out: &mut Vec<Output>) {
+        self.allot(container_id, out);
+        let Some(executor) = self.executor_mut(container_id) else { return };
+        match executor.state.pid().cloned() {
+            Some(to) => {
+                out.push(Output::ToExecutor { to, event: work.clone().into_event() });
+                executor.handed.push_back(work);
+            }
+            None => executor.queued.push_back(work),
         }
     }
 
@@ -97,6 +109,10 @@ impl Agent {
         launch_executor: bool,
     ) -> Result<(), Refused> {
         valid(framework_id, work, fresh)?;
+        if self.drain.is_some() {
+            let message = "the agent is being drained: it runs no other tasks".to_owned();
+            return Err((dropped_for(framework), Reason::AgentDraining, message));
+        }
         let first = &work.tasks()[0];
         let executor_id = first.executor_id();
         match self.executor(framework_id, &executor_id) {
@@ -113,7 +129,7 @@ impl Agent {
                 let message = "the executor that the task was meant for has ended".to_string();
                 Err((dropped_for(framework), Reason::ExecutorTerminated, message))
             }
-            _ => Ok(()),
+            known => self.fits(framework, work, known.is_none()),
         }
     }
 
@@ -132,8 +148,11 @@ impl Agent {
             let record = Task::new(framework_id.clone(), task, TaskState::Staging);
             framework.tasks.insert(task.task_id.clone(), record);
         }
+        for task in &tasks {
+            self.keep_task(framework_id, &task.task_id);
+        }
         for task_id in tasks.iter().map(|task| &task.task_id).collect::<BTreeSet<_>>() {
-            self.report_end(now, framework_id, task_id, End { state, reason, message: &message }, out);
+            self.report_end(now, framework_id, task_id, End::new(state, reason, &message), out);
         }
     }
 
@@ -184,28 +203,36 @@ impl Agent {
                 removed: false,
             };
             self.frameworks.insert(framework_id.clone(), framework);
+            self.keep_framework(framework_id);
         }
-        let framework = self.frameworks.get_mut(framework_id).expect("it is there now");
-        framework.info = info;
-        framework
+        self.take_framework_info(framework_id, info);
+        self.frameworks.get_mut(framework_id).expect("it is there now")
     }
 
-    fn launch_executor(
-        &mut self,
-        now: Time,
-        framework_id: &FrameworkId,
-        work: Queued,
-        out: &mut Vec<Output>,
-    ) {
-        let container_id = ContainerId::from(Uuid::from_random(self.random.next_u128()).to_string());
+    /// Launches the executor that its first work brings.
+    fn launch_first(&mut self, now: Time, framework_id: &FrameworkId, work: Queued, out: &mut Vec<Output>) {
         let first = &work.tasks()[0];
         let command_executor = first.executor.is_none();
         let info = match &first.executor {
             Some(executor) => executor.clone(),
             None => command_executor_info(framework_id, first),
         };
+        let run = Run { info, command_executor, queued: VecDeque::from([work]), relaunched: false };
+        self.launch_executor(now, framework_id, run, out);
+    }
+
+    /// Launches an executor for work that waits.
+    pub(super) fn launch_executor(
+        &mut self,
+        now: Time,
+        framework_id: &FrameworkId,
+        run: Run,
+        out: &mut Vec<Output>,
+    ) {
+        let container_id = ContainerId::from(Uuid::from_random(self.random.next_u128()).to_string());
+        let Run { info, command_executor, queued, relaunched } = run;
         let executor_id = info.executor_id.clone();
-        let spec = self.container_spec(framework_id, &info, &work, &container_id);
+        let spec = self.container_spec(framework_id, &info, &queued, &container_id);
         tracing::info!(%executor_id, %framework_id, %container_id, "launching an executor");
         let executor = Executor {
             info,
@@ -214,17 +241,33 @@ impl Agent {
             sandbox: spec.sandbox.clone(),
             state: ExecutorState::Registering,
             os_pid: None,
-            queued: VecDeque::from([work]),
+            queued,
             completed_tasks: VecDeque::new(),
             doom: None,
+            subscribed: false,
+            relaunched,
+            handed: VecDeque::new(),
+            kills: BTreeMap::new(),
+            patience: Duration::ZERO,
+            allotted: spec.resources.clone(),
         };
         let framework = self.frameworks.get_mut(framework_id).expect("the task's framework has been entered");
         framework.executors.insert(executor_id.clone(), executor);
         self.containers.insert(container_id.clone(), (framework_id.clone(), executor_id));
+        self.keep_executor(&container_id);
         let timeout = now + self.config.executor_registration_timeout;
         self.timers.set(Timer::ExecutorRegistration(container_id), timeout);
         out.push(Output::Launch(Box::new(spec)));
     }
+}
+
+/// A run of an executor that is to be launched.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) info: ExecutorInfo,
+    pub(super) command_executor: bool,
+    pub(super) queued: VecDeque<Queued>,
+    pub(super) relaunched: bool,
 }
 
 /// Whether tasks are what they must be, each and together.

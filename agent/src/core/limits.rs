@@ -16,9 +16,9 @@ pub const EXECUTOR_REGISTRATION_TIMEOUT: Duration = Duration::from_secs(60);
 pub const EXECUTOR_SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_secs(5);
 /// Default of `--recovery_timeout`. Source: Mesos.
 pub const RECOVERY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-/// What executors that are to come back are told as the longest wait between two attempts. Source: Mesos, default of
-/// `--executor_reregistration_timeout`.
-pub const SUBSCRIPTION_BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// Default of `--executor_reregistration_timeout`. Executors that are to come back are told half of it as the longest wait
+/// between two attempts. Source: Mesos.
+pub const EXECUTOR_REREGISTRATION_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two heartbeats on an executor's stream; the first comes that long after the subscription. Source: Mesos
 /// `DEFAULT_EXECUTOR_HEARTBEAT_INTERVAL`.
 pub const EXECUTOR_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30 * 60);

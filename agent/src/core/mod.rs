@@ -31,15 +31,22 @@ mod check;
 pub mod checkpoint;
 mod config;
 mod container;
+mod drain;
 mod executors;
+mod gate;
 mod history;
 mod input;
 mod kill;
 mod launch;
 pub mod limits;
 mod queue;
+mod reconfigure;
+mod records;
+mod recovery;
 mod registration;
+mod resources;
 mod state;
+mod stream;
 mod subscription;
 mod updates;
 
@@ -51,10 +58,11 @@ mod golden;
 use libactor::{Machine, Pid, Random, Time, Timers};
 use protocol::messages::{AgentEvent, ExecutorCallKind};
 
-pub use config::AgentConfig;
+pub use config::{AgentConfig, ReconfigurationPolicy, Recover};
 pub use history::{CompletedExecutor, CompletedFramework};
 pub use input::{Ask, ContainerEnd, ContainerSpec, Found, Input, Limitation, Output, Refusal};
 pub use queue::Queued;
+pub use reconfigure::Incompatible;
 pub use registration::Phase;
 pub use state::{Agent, Counters, Executor, ExecutorState, Framework};
 
@@ -79,7 +87,41 @@ impl Agent {
             history: Default::default(),
             leaving: None,
             counters: Counters::default(),
+            gate: Default::default(),
+            recovery: Some(Default::default()),
+            arrivals: 0,
+            drain: None,
+            drained_for: None,
+            wanted: None,
+            changed: false,
         }
+    }
+
+    fn takes(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        match input {
+            Input::Begin => self.begin(out),
+            Input::MasterDetected { master } => self.detected(now, master, out),
+            Input::Master { from, event } => self.master_says(now, &from, event, out),
+            Input::Executor { from, call } => self.executor_calls(now, from, call, out),
+            Input::Call { ask, framework_id, executor_id, stream, call } => {
+                self.call(now, ask, Caller { framework_id, executor_id, stream }, call, out);
+            }
+            Input::Exited { pid } => self.exited(now, &pid, out),
+            Input::Launched { container_id, result } => self.launched(now, &container_id, result, out),
+            Input::ContainerExited { container_id, end } => {
+                self.container_exited(now, &container_id, end, out);
+            }
+            Input::Recovered { containers } => self.recovered(now, containers, out),
+            Input::Resources { total } => self.resources_change(total, out),
+            Input::Leave => self.leave(now, out),
+            Input::Checkpointed { .. } | Input::Look => {}
+        }
+    }
+
+    /// What was said in a turn goes out once what it rests on is durable.
+    fn end_turn(&mut self, said: Vec<Output>, out: &mut Vec<Output>) {
+        self.settle_resources();
+        self.gate.pass(said, out);
     }
 
     fn master_says(&mut self, now: Time, from: &Pid, event: AgentEvent, out: &mut Vec<Output>) {
@@ -118,7 +160,11 @@ impl Agent {
                 self.shutdown_framework(now, &framework_id, out);
             }
             AgentEvent::Shutdown { message } => self.shutdown(now, message, out),
-            AgentEvent::Drain { .. } | AgentEvent::Reactivate => {}
+            AgentEvent::Drain { max_grace_period } => self.drain(now, max_grace_period, out),
+            AgentEvent::Reactivate => {
+                self.reactivate();
+                self.drained_for = None;
+            }
         }
     }
 
@@ -160,22 +206,12 @@ impl Machine for Agent {
     type Output = Output;
 
     fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
-        match input {
-            Input::MasterDetected { master } => self.detected(now, master, out),
-            Input::Master { from, event } => self.master_says(now, &from, event, out),
-            Input::Executor { from, call } => self.executor_calls(now, from, call, out),
-            Input::Call { ask, framework_id, executor_id, stream, call } => {
-                self.call(now, ask, Caller { framework_id, executor_id, stream }, call, out);
-            }
-            Input::Exited { pid } => self.exited(now, &pid, out),
-            Input::Launched { container_id, result } => self.launched(now, &container_id, result, out),
-            Input::ContainerExited { container_id, end } => {
-                self.container_exited(now, &container_id, end, out);
-            }
-            Input::Checkpointed { .. } | Input::Recovered { .. } | Input::Resources { .. } => {}
-            Input::Leave => self.leave(now, out),
-            Input::Look => {}
+        if let Input::Checkpointed { number } = input {
+            return self.gate.durable(number, out);
         }
+        let mut said = Vec::new();
+        self.takes(now, input, &mut said);
+        self.end_turn(said, out);
     }
 
     fn deadline(&self) -> Option<Time> {
@@ -183,9 +219,11 @@ impl Machine for Agent {
     }
 
     fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
+        let mut said = Vec::new();
         while let Some(timer) = self.timers.pop(now) {
-            self.due(now, timer, out);
+            self.due(now, timer, &mut said);
         }
+        self.end_turn(said, out);
     }
 
     fn check(&self) {

@@ -23,8 +23,19 @@ impl Queued {
         }
     }
 
-    fn holds(&self, task_id: &TaskId) -> bool {
+    pub(super) fn holds(&self, task_id: &TaskId) -> bool {
         self.tasks().iter().any(|task| task.task_id == *task_id)
+    }
+
+    /// Without those that are not wanted; nothing if that leaves none.
+    pub(super) fn filtered(self, wanted: impl Fn(&TaskInfo) -> bool) -> Option<Self> {
+        match self {
+            Queued::Task(task) => wanted(&task).then_some(Queued::Task(task)),
+            Queued::Group(mut tasks) => {
+                tasks.retain(wanted);
+                (!tasks.is_empty()).then_some(Queued::Group(tasks))
+            }
+        }
     }
 
     /// How the executor is told of it.
@@ -51,5 +62,16 @@ impl Executor {
     pub(super) fn dequeue(&mut self, task_id: &TaskId) -> Option<Queued> {
         let at = self.queued.iter().position(|queued| queued.holds(task_id))?;
         self.queued.remove(at)
+    }
+
+    /// A task needs not be handed over again. Says whether that was open.
+    pub(super) fn forget_handed(&mut self, task_id: &TaskId) -> bool {
+        let Some(at) = self.handed.iter().position(|handed| handed.holds(task_id)) else { return false };
+        if let Some(handed) = self.handed.remove(at)
+            && let Some(rest) = handed.filtered(|task| task.task_id != *task_id)
+        {
+            self.handed.insert(at, rest);
+        }
+        true
     }
 }

@@ -13,10 +13,12 @@ use super::state::{Agent, Timer};
 use super::{Output, kill::Leaving};
 
 /// Where the agent stands with its master.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// No master is known.
+    /// What an earlier life has left is being found again; masters wait.
     #[default]
+    Recovering,
+    /// No master is known.
     Disconnected,
     /// A master is known and is asked, with growing waits.
     Registering,
@@ -61,7 +63,8 @@ impl Agent {
                 | AgentEvent::Ping { .. }
                 | AgentEvent::Shutdown { .. }
         );
-        let heeded = self.master() == Some(from) && (answers || self.registration.answered);
+        let heeded =
+            self.recovery.is_none() && self.master() == Some(from) && (answers || self.registration.answered);
         if !heeded {
             self.counters.ignored_master_messages += 1;
             tracing::warn!(%from, "ignored: not from the leading master");
@@ -70,6 +73,10 @@ impl Agent {
     }
 
     pub(super) fn detected(&mut self, now: Time, master: Option<Leader>, out: &mut Vec<Output>) {
+        if self.recovery.is_some() {
+            self.registration.master = master;
+            return;
+        }
         if self.registration.master == master {
             return;
         }
@@ -85,6 +92,14 @@ impl Agent {
         self.registration.phase = Phase::Disconnected;
         if master.is_some() {
             self.registration.master = master;
+            self.register(now, out);
+        }
+    }
+
+    /// What an earlier life has left is found: the master may be spoken to.
+    pub(super) fn recovery_is_over(&mut self, now: Time, out: &mut Vec<Output>) {
+        self.registration.phase = Phase::Disconnected;
+        if self.master().is_some() {
             self.register(now, out);
         }
     }
@@ -182,6 +197,8 @@ impl Agent {
             return;
         }
         tracing::info!(%agent_id, "registered again");
+        // If it is still wished, the master says so right behind this.
+        self.reactivate();
         self.connected(now, ping_timeout, out);
         for (framework_id, task_id) in reconcile {
             let known =
@@ -197,7 +214,10 @@ impl Agent {
     /// An agent has one identity: another one means that somebody else's state is meant.
     fn take_id(&mut self, agent_id: &AgentId, out: &mut Vec<Output>) -> bool {
         match &self.id {
-            None => self.id = Some(agent_id.clone()),
+            None => {
+                self.id = Some(agent_id.clone());
+                self.keep_agent();
+            }
             Some(id) if id == agent_id => {}
             Some(id) => {
                 let message = format!("the master calls this agent {agent_id}, but it is {id}");
@@ -216,7 +236,9 @@ impl Agent {
         if self.registration.phase != Phase::Running {
             self.registration.phase = Phase::Running;
             self.report_ended_meanwhile(out);
+            self.tell_resources(out);
             self.resume_updates(now, out);
+            self.end_if_empty(out);
         }
     }
 
@@ -243,7 +265,7 @@ impl Agent {
     /// detected soon, and the next one who is is asked without the waits that have grown here.
     pub(super) fn master_exited(&mut self, now: Time, out: &mut Vec<Output>) {
         self.registration.linked = false;
-        if self.registration.phase == Phase::Registering {
+        if matches!(self.registration.phase, Phase::Registering | Phase::Recovering) {
             return; // The attempts go on; the next one links anew.
         }
         tracing::warn!("the master is gone: registering again");
@@ -253,6 +275,6 @@ impl Agent {
     pub(super) fn shutdown(&mut self, now: Time, message: String, out: &mut Vec<Output>) {
         tracing::warn!(%message, "the master asks this agent to shut down");
         let message = format!("asked to shut down by the master: {message}");
-        self.begin_leaving(now, Leaving { message, failed: true, unregister: false }, out);
+        self.begin_leaving(now, Leaving { message, failed: true, unregister: false, reports: false }, out);
     }
 }

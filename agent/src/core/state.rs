@@ -3,18 +3,22 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use libactor::{Pid, Random, Time, Timers};
 use protocol::{
-    AgentId, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason, Resources, Task,
-    TaskId,
+    AgentId, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Reason,
+    Resources, Task, TaskId,
 };
 
+use super::checkpoint::Key;
+use super::gate::Gate;
 use super::history::{CompletedExecutor, History};
 use super::kill::Leaving;
 use super::queue::Queued;
+use super::recovery::Recovery;
 use super::registration::Registration;
-use super::updates::Stream;
+use super::stream::Stream;
 use super::{AgentConfig, Output};
 
 /// The agent machine. Fields are read through its methods; only inputs change it.
@@ -37,6 +41,20 @@ pub struct Agent {
     pub(super) history: History,
     pub(super) leaving: Option<Leaving>,
     pub(super) counters: Counters,
+    /// What is kept, and what waits for it to be durable.
+    pub(super) gate: Gate,
+    /// There until the containers of an earlier life are found again.
+    pub(super) recovery: Option<Recovery>,
+    /// The number of the next work that is kept.
+    pub(super) arrivals: u64,
+    /// The operator wants the agent emptied: as in [`DrainRecord`](super::checkpoint::DrainRecord).
+    pub(super) drain: Option<Option<Duration>>,
+    /// The wish for which all tasks were killed last.
+    pub(super) drained_for: Option<Option<Duration>>,
+    /// What the agent is to offer, as soon as what is used fits into it.
+    pub(super) wanted: Option<Resources>,
+    /// Whether what it offers has changed in this life: who asks for more may not know it.
+    pub(super) changed: bool,
 }
 
 /// What the machine waits for.
@@ -88,6 +106,18 @@ pub struct Executor {
     pub completed_tasks: VecDeque<Arc<Task>>,
     /// Why the agent ends it, where tasks are to be told something else than that it ended.
     pub doom: Option<(Reason, String)>,
+    /// Whether it has ever subscribed: nothing was handed over before.
+    pub subscribed: bool,
+    /// Whether it was launched in the place of a run that an earlier life of the agent had asked for.
+    pub relaunched: bool,
+    /// What was handed over to it and it has not spoken of, in order: told again if it does not know it.
+    pub handed: VecDeque<Queued>,
+    /// Kills that came while it was away.
+    pub kills: BTreeMap<TaskId, Option<KillPolicy>>,
+    /// How long it may be away.
+    pub patience: Duration,
+    /// What its container may use, as the containerizer was told last.
+    pub allotted: Resources,
 }
 
 /// Where a run of an executor stands.
@@ -97,7 +127,8 @@ pub enum ExecutorState {
     Registering,
     /// It has subscribed.
     Running(Pid),
-    /// It had subscribed over HTTP and its stream is gone. Its process lives, and may subscribe again in time; tasks wait.
+    /// It had subscribed, and its stream is gone, or the agent's process that it spoke to. It lives, and may subscribe again
+    /// in time; tasks wait.
     Away,
     /// It is to end; its actor where it has subscribed and is not gone.
     Terminating(Option<Pid>),
@@ -180,6 +211,11 @@ impl Agent {
         &self.counters
     }
 
+    /// Whether the operator wants it emptied.
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
     /// What its executors and tasks use.
     pub fn used_resources(&self) -> Resources {
         let mut used = Resources::new();
@@ -201,12 +237,25 @@ impl Agent {
         framework.executors.get_mut(executor_id)
     }
 
+    /// A framework describes itself anew. Whether it checkpoints can't change: Mesos ignores that too.
+    pub(super) fn take_framework_info(&mut self, framework_id: &FrameworkId, mut info: FrameworkInfo) {
+        let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
+        info.checkpoint = framework.info.checkpoint;
+        if framework.info != info {
+            framework.info = info;
+            self.keep_framework(framework_id);
+        }
+    }
+
     /// Forgets a framework that has nothing here any more.
     pub(super) fn forget_framework_if_idle(&mut self, framework_id: &FrameworkId, out: &mut Vec<Output>) {
         let idle = |framework: &Framework| framework.executors.is_empty() && framework.tasks.is_empty();
         if self.frameworks.get(framework_id).is_some_and(idle)
             && let Some(framework) = self.frameworks.remove(framework_id)
         {
+            if framework.info.checkpoint {
+                self.gate.remove(Key::Framework(framework_id.clone()));
+            }
             self.complete_framework(framework.info, framework.completed_executors, out);
         }
     }

@@ -1,25 +1,25 @@
 //! Subscriptions of executors, from actors and over streams.
 //!
 //! An actor that is gone has ended, and its executor with it. A stream that is gone says less: the process may live and
-//! subscribe again, with what it has not heard to be held by the agent. A newer stream takes the place of the older one,
+//! subscribe again, with what it has not heard to be held by the agent; so may the actor of an executor whose framework
+//! checkpoints, which is told to come back. A newer stream takes the place of the older one,
 //! which is closed without a word: it is mostly the same process, that has given the older one up. An actor and a stream
 //! never take each other's place.
 //!
 //! How long an executor may be away: with a framework that checkpoints, the recovery timeout, for so long it is told to
-//! try; else its shutdown grace period, for it is told not to come back but to end. Then it is killed.
+//! try, and after a restart of the agent `--executor_reregistration_timeout`; else its shutdown grace period, for it is
+//! told not to come back but to end. Then it is killed.
 
 use std::time::Duration;
 
 use libactor::{Pid, Time};
 use protocol::messages::ExecutorEvent;
 use protocol::notation::Span;
-use protocol::{ContainerId, Reason, StatusUpdate, TaskId, TaskInfo, TaskState};
+use protocol::{ContainerId, Reason, StatusUpdate, TaskInfo};
 
 use super::Output;
-use super::launch::dropped_for;
 use super::limits::EXECUTOR_HEARTBEAT_INTERVAL;
 use super::state::{Agent, ExecutorState, Timer};
-use super::updates::End;
 
 impl Agent {
     /// Whether a subscription can be taken, and why not.
@@ -54,6 +54,7 @@ impl Agent {
             _ => ExecutorState::Running(from.clone()),
         };
         let before = std::mem::replace(&mut executor.state, state);
+        let first = !std::mem::replace(&mut executor.subscribed, true);
         let older = before.pid().filter(|older| **older != from);
         if let Some(older) = older {
             self.subscribed.remove(older);
@@ -72,10 +73,15 @@ impl Agent {
         for update in updates {
             self.executor_updates(now, container_id, update.status, out);
         }
+        if first {
+            self.keep_executor(container_id);
+        }
         if before == ExecutorState::Away || older.is_some() {
-            self.end_unheard_tasks(now, container_id, &tasks, out);
+            self.kill_again(now, container_id, &tasks, out);
+            self.tell_again(container_id, &tasks, out);
         }
         self.hand_over(container_id, out);
+        self.end_if_done(now, container_id);
     }
 
     /// Tells a subscriber who it is.
@@ -97,35 +103,44 @@ impl Agent {
         }
     }
 
-    /// What was told to a stream may not have been read. A task that was handed over, and that the executor neither names
-    /// nor has ever spoken of, never came to it.
-    fn end_unheard_tasks(
+    /// What was told to one that was away may not have been read. A task that was handed over, and that the executor neither
+    /// names nor has ever spoken of, never came to it: it is handed over again.
+    fn tell_again(&mut self, container_id: &ContainerId, named: &[TaskInfo], out: &mut Vec<Output>) {
+        let Some(executor) = self.executor_mut(container_id) else { return };
+        let ExecutorState::Running(to) = executor.state.clone() else { return };
+        let unnamed = |task: &TaskInfo| !named.iter().any(|named| named.task_id == task.task_id);
+        for handed in &executor.handed {
+            if let Some(again) = handed.clone().filtered(unnamed) {
+                tracing::info!(%container_id, "the executor does not know a task: it is told again");
+                out.push(Output::ToExecutor { to: to.clone(), event: again.into_event() });
+            }
+        }
+    }
+
+    /// Kills that came while it was away: it is told, unless it has never heard of the task.
+    fn kill_again(
         &mut self,
         now: Time,
         container_id: &ContainerId,
         named: &[TaskInfo],
         out: &mut Vec<Output>,
     ) {
-        let (framework_id, executor_id) = self.containers[container_id].clone();
-        let framework = &self.frameworks[&framework_id];
-        let executor = &framework.executors[&executor_id];
-        if !matches!(executor.state, ExecutorState::Running(_)) {
-            return;
-        }
-        let unheard: Vec<TaskId> = framework
-            .tasks
-            .values()
-            .filter(|task| task.executor_id == executor_id && task.state == TaskState::Staging)
-            .filter(|task| !executor.has_queued(&task.task_id))
-            .filter(|task| !named.iter().any(|named| named.task_id == task.task_id))
-            .map(|task| task.task_id.clone())
-            .collect();
-        let state = dropped_for(&framework.info);
-        for task_id in unheard {
-            tracing::warn!(%task_id, %executor_id, %framework_id, "the executor does not know the task: it is lost");
-            let end =
-                End { state, reason: Reason::AgentRestarted, message: "Task launched during agent restart" };
-            self.report_end(now, &framework_id, &task_id, end, out);
+        let (framework_id, _) = self.containers[container_id].clone();
+        let Some(executor) = self.executor_mut(container_id) else { return };
+        let ExecutorState::Running(to) = executor.state.clone() else { return };
+        for (task_id, kill_policy) in std::mem::take(&mut executor.kills) {
+            let Some(executor) = self.executor_mut(container_id) else { return };
+            let known = named.iter().any(|named| named.task_id == task_id);
+            let handed = executor.handed.iter().find(|handed| handed.holds(&task_id)).cloned();
+            if let (Some(handed), false) = (handed, known) {
+                self.killed_before_delivery(now, &framework_id, &handed, out);
+                continue;
+            }
+            let task = self.frameworks.get(&framework_id).and_then(|framework| framework.tasks.get(&task_id));
+            if task.is_some_and(|task| !task.state.is_terminal()) {
+                let event = ExecutorEvent::Kill { task_id, kill_policy };
+                out.push(Output::ToExecutor { to: to.clone(), event });
+            }
         }
     }
 
@@ -134,19 +149,21 @@ impl Agent {
         let Some(executor) = self.executor_mut(container_id) else { return };
         let ExecutorState::Running(to) = executor.state.clone() else { return };
         for queued in executor.queued.drain(..) {
-            out.push(Output::ToExecutor { to: to.clone(), event: queued.into_event() });
+            out.push(Output::ToExecutor { to: to.clone(), event: queued.clone().into_event() });
+            executor.handed.push_back(queued);
         }
     }
 
     /// The actor or the stream of an executor is gone.
     pub(super) fn subscriber_gone(&mut self, now: Time, pid: &Pid, container_id: ContainerId) {
         self.timers.cancel(&Timer::Heartbeat(container_id.clone()));
-        let wait = self.patience(&container_id);
+        let (wait, returns) = self.patience(&container_id);
         let grace = self.config.executor_shutdown_grace_period;
         let Some(executor) = self.executor_mut(&container_id) else { return };
-        if let (ExecutorState::Running(_), Some(_)) = (&executor.state, pid.stream_id()) {
-            tracing::info!(%container_id, wait = %Span(wait), "the executor's stream is gone: it may come back");
+        if matches!(executor.state, ExecutorState::Running(_)) && (pid.stream_id().is_some() || returns) {
+            tracing::info!(%container_id, wait = %Span(wait), "the executor is gone: it may come back");
             executor.state = ExecutorState::Away;
+            executor.patience = wait;
             return self.timers.set(Timer::ExecutorReturn(container_id), now + wait);
         }
         // Its process ends too, as a rule; one that does not is of no use any more.
@@ -156,21 +173,21 @@ impl Agent {
         }
     }
 
-    /// How long an executor may be away.
-    fn patience(&self, container_id: &ContainerId) -> Duration {
+    /// How long an executor may be away, and whether it is told to come back.
+    fn patience(&self, container_id: &ContainerId) -> (Duration, bool) {
         let (framework_id, executor_id) = &self.containers[container_id];
         let framework = &self.frameworks[framework_id];
         if framework.info.checkpoint {
-            return self.config.recovery_timeout;
+            return (self.config.recovery_timeout, true);
         }
         let own = framework.executors[executor_id].info.shutdown_grace_period;
-        own.unwrap_or(self.config.executor_shutdown_grace_period)
+        (own.unwrap_or(self.config.executor_shutdown_grace_period), false)
     }
 
     /// It has not come back in time: its tasks are told so when it is gone.
     pub(super) fn executor_stays_away(&mut self, container_id: &ContainerId, out: &mut Vec<Output>) {
-        let wait = Span(self.patience(container_id));
         let Some(executor) = self.executor_mut(container_id) else { return };
+        let wait = Span(executor.patience);
         tracing::warn!(%container_id, %wait, "the executor has not come back in time: it is killed");
         let message = format!("Executor did not reregister within {wait}");
         executor.doom = Some((Reason::ExecutorReregistrationTimeout, message));

@@ -1,9 +1,6 @@
 //! Status-update streams: what is said of a task goes to its framework in order, one at a time, again and again
 //! until it is acknowledged.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
 use libactor::Time;
 use protocol::messages::{AgentCall, ExecutorEvent};
 use protocol::{
@@ -12,23 +9,14 @@ use protocol::{
 };
 
 use super::Output;
-use super::container::add_container_status;
+use super::checkpoint::Key;
+use super::container::{add_container_status, add_limitation};
+use super::input::Limitation;
 use super::launch::dropped_for;
-use super::limits::{MAX_PENDING_UPDATES, MAX_REMEMBERED_UUIDS, MAX_UPDATE_RETRY, MIN_UPDATE_RETRY};
+use super::limits::{MAX_UPDATE_RETRY, MIN_UPDATE_RETRY};
 use super::registration::Phase;
 use super::state::{Agent, Timer};
-
-/// The updates of one task that are not acknowledged; the first is the outstanding one.
-#[derive(Clone, Debug)]
-pub(super) struct Stream {
-    pending: VecDeque<TaskStatus>,
-    /// The newest state that was put in.
-    latest: TaskState,
-    /// The wait after the next forwarding of the outstanding one.
-    retry: Duration,
-    /// Uuids of updates that were put in, the oldest first.
-    seen: VecDeque<Uuid>,
-}
+use super::stream::Stream;
 
 /// What the agent says, in its own name, of a task that has ended.
 #[derive(Clone, Copy, Debug)]
@@ -36,57 +24,13 @@ pub(super) struct End<'a> {
     pub(super) state: TaskState,
     pub(super) reason: Reason,
     pub(super) message: &'a str,
+    /// The limit that its container broke.
+    pub(super) limitation: Option<&'a Limitation>,
 }
 
-impl Stream {
-    fn new(state: TaskState) -> Self {
-        Self { pending: VecDeque::new(), latest: state, retry: MIN_UPDATE_RETRY, seen: VecDeque::new() }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.pending.len()
-    }
-
-    fn has_seen(&self, uuid: Uuid) -> bool {
-        self.seen.contains(&uuid)
-    }
-
-    /// Puts an update behind the others. Says whether it took the place of one that waited.
-    fn push(&mut self, status: TaskStatus) -> bool {
-        self.latest = status.state;
-        if let Some(uuid) = status.uuid {
-            self.seen.push_back(uuid);
-            if self.seen.len() > MAX_REMEMBERED_UUIDS {
-                self.seen.pop_front();
-            }
-        }
-        if self.pending.len() >= MAX_PENDING_UPDATES && !status.state.is_terminal() {
-            // The first one is on its way: it must stay as it is.
-            let same = self.pending.iter().skip(1).rposition(|waiting| waiting.state == status.state);
-            if let Some(at) = same {
-                self.pending[at + 1] = status;
-                return true;
-            }
-        }
-        self.pending.push_back(status);
-        false
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
-    }
-
-    pub(super) fn check_order(&self) {
-        // Four states that are not terminal, and one terminal update, may exceed the bound.
-        assert!(self.pending.len() <= MAX_PENDING_UPDATES + 5, "a stream is bounded");
-        let mut states = self.pending.iter().map(|status| status.state);
-        if let Some(mut before) = states.next() {
-            for state in states {
-                assert!(before.may_become(state), "{before} can't be followed by {state}");
-                before = state;
-            }
-            assert_eq!(before, self.latest, "the latest state is that of the last update");
-        }
+impl<'a> End<'a> {
+    pub(super) fn new(state: TaskState, reason: Reason, message: &'a str) -> Self {
+        Self { state, reason, message, limitation: None }
     }
 }
 
@@ -125,9 +69,23 @@ impl Agent {
         if let Some(executor) = self.executor(&framework_id, &executor_id) {
             add_container_status(&mut status, executor, address);
         }
+        if self.drain.is_some() && matches!(status.state, TaskState::Killing | TaskState::Killed) {
+            // Whatever else there was: frameworks are to see that the machine is being emptied.
+            status.reason = Some(Reason::AgentDraining);
+        }
         status.executor_id = Some(executor_id);
+        self.spoken_of(container_id, &status.task_id);
         self.report(now, &framework_id, status, out);
         self.end_if_done(now, container_id);
+    }
+
+    /// An executor has spoken of a task: it has it, and need not be told of it again.
+    fn spoken_of(&mut self, container_id: &ContainerId, task_id: &TaskId) {
+        let Some(executor) = self.executor_mut(container_id) else { return };
+        if executor.forget_handed(task_id) {
+            let framework_id = self.containers[container_id].0.clone();
+            self.keep_task(&framework_id, task_id);
+        }
     }
 
     /// Tells an executor that the agent holds its update.
@@ -151,11 +109,18 @@ impl Agent {
         let status = TaskStatus::new(task_id.clone(), end.state, Source::Agent);
         let mut status = status.because(end.reason, end.message);
         status.uuid = Some(Uuid::from_random(self.random.next_u128()));
-        status.executor_id = self
-            .frameworks
-            .get(framework_id)
-            .and_then(|framework| framework.tasks.get(task_id))
-            .map(|task| task.executor_id.clone());
+        if let Some(limitation) = end.limitation {
+            add_limitation(&mut status, limitation);
+        }
+        if let Some(framework) = self.frameworks.get_mut(framework_id)
+            && let Some(task) = framework.tasks.get(task_id)
+        {
+            status.executor_id = Some(task.executor_id.clone());
+            if let Some(executor) = framework.executors.get_mut(&task.executor_id) {
+                executor.forget_handed(task_id);
+                executor.kills.remove(task_id);
+            }
+        }
         self.report(now, framework_id, status, out);
     }
 
@@ -169,7 +134,7 @@ impl Agent {
         message: &str,
         out: &mut Vec<Output>,
     ) {
-        let end = End { state: self.dropped_state(&framework_id), reason, message };
+        let end = End::new(self.dropped_state(&framework_id), reason, message);
         self.report_end(now, &framework_id, &task_id, end, out);
     }
 
@@ -200,27 +165,60 @@ impl Agent {
                 remember(task, &status);
             }
         }
+        if status.state.is_terminal() {
+            self.allot_of(framework_id, &task_id, out);
+        }
         if !heard {
             if status.state.is_terminal() {
                 self.task_is_over(framework_id, &task_id, out);
             }
             return;
         }
-        let key = (framework_id.clone(), task_id.clone());
-        let stream = self.streams.entry(key).or_insert_with(|| Stream::new(status.state));
-        let idle = stream.is_empty();
-        if stream.push(status) {
-            self.counters.coalesced_status_updates += 1;
-        }
-        if idle {
+        if self.put_update(framework_id, status) {
             self.forward(now, framework_id.clone(), task_id, out);
         }
+    }
+
+    /// A task has ended: its executor's container may use less.
+    fn allot_of(&mut self, framework_id: &FrameworkId, task_id: &TaskId, out: &mut Vec<Output>) {
+        let Some(framework) = self.frameworks.get(framework_id) else { return };
+        let executor =
+            framework.tasks.get(task_id).and_then(|task| framework.executors.get(&task.executor_id));
+        if let Some(container_id) = executor.map(|executor| executor.container_id.clone()) {
+            self.allot(&container_id, out);
+        }
+    }
+
+    /// Puts a status into its stream and keeps it. Says whether it is the outstanding one.
+    fn put_update(&mut self, framework_id: &FrameworkId, status: TaskStatus) -> bool {
+        let task_id = status.task_id.clone();
+        let known = self.frameworks.get(framework_id).is_some_and(|known| known.tasks.contains_key(&task_id));
+        // Who asks after a task that is not here asks again.
+        let kept = known && self.keeps(framework_id);
+        let key = (framework_id.clone(), task_id.clone());
+        let stream = self.streams.entry(key).or_insert_with(|| Stream::new(status.state, kept));
+        let (idle, kept) = (stream.is_empty(), stream.kept);
+        let pushed = stream.push(status.clone());
+        self.counters.coalesced_status_updates += u64::from(pushed.replaced.is_some());
+        if kept {
+            self.keep_update(framework_id, pushed.number, status);
+            if let Some((number, replaced)) = pushed.replaced {
+                self.keep_acknowledged(framework_id, number, replaced);
+            }
+            if let Some(number) = pushed.forgotten {
+                self.gate.remove(Key::Update(framework_id.clone(), task_id, number));
+            }
+        }
+        idle
     }
 
     /// Nobody waits for the end of a task any more.
     fn task_is_over(&mut self, framework_id: &FrameworkId, task_id: &TaskId, out: &mut Vec<Output>) {
         let framework = self.frameworks.get_mut(framework_id);
         if let Some(task) = framework.and_then(|framework| framework.tasks.remove(task_id)) {
+            if self.keeps(framework_id) {
+                self.gate.remove(Key::Task(framework_id.clone(), task_id.clone()));
+            }
             self.complete_task(framework_id, task, out);
         }
     }
@@ -250,7 +248,7 @@ impl Agent {
         };
         let key = (framework_id, task_id);
         let Some(stream) = self.streams.get_mut(&key) else { return };
-        let Some(status) = stream.pending.front().cloned() else { return };
+        let Some(status) = stream.outstanding().cloned() else { return };
         if let Some(framework) = self.frameworks.get_mut(&key.0)
             && let Some(task) = framework.tasks.get_mut(&key.1)
         {
@@ -273,7 +271,7 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         let key = (framework_id, task_id);
-        let outstanding = |stream: &Stream| stream.pending.front().and_then(|status| status.uuid);
+        let outstanding = |stream: &Stream| stream.outstanding().and_then(|status| status.uuid);
         if self.streams.get(&key).and_then(outstanding) != Some(uuid) {
             tracing::debug!(task = %key.1, %uuid, "acknowledgement of what is not outstanding ignored");
             return;
@@ -281,14 +279,23 @@ impl Agent {
         self.timers.cancel(&Timer::Retry(key.0.clone(), key.1.clone()));
         let Some(stream) = self.streams.get_mut(&key) else { return };
         stream.retry = MIN_UPDATE_RETRY;
-        let acknowledged = stream.pending.pop_front();
-        if acknowledged.is_some_and(|status| status.state.is_terminal()) {
-            self.streams.remove(&key);
+        let kept = stream.kept;
+        let Some((number, status, known)) = stream.acknowledge() else { return };
+        if status.state.is_terminal() {
+            self.drop_stream(&key.0, &key.1);
+            if kept {
+                self.gate.remove(Key::Update(key.0.clone(), key.1.clone(), number));
+            }
             self.task_is_over(&key.0, &key.1, out);
             self.forget_framework_if_idle(&key.0, out);
-        } else {
-            self.forward(now, key.0, key.1, out);
+            return self.end_if_empty(out);
         }
+        match (kept, known) {
+            (true, true) => self.keep_acknowledged(&key.0, number, status),
+            (true, false) => self.gate.remove(Key::Update(key.0.clone(), key.1.clone(), number)),
+            (false, _) => {}
+        }
+        self.forward(now, key.0, key.1, out);
     }
 
     /// Nobody listens: nothing is sent until the master is back.
@@ -308,8 +315,10 @@ impl Agent {
     /// A framework has subscribed again: what it missed is sent at once.
     pub(super) fn framework_is_back(&mut self, now: Time, info: FrameworkInfo, out: &mut Vec<Output>) {
         let Some(framework_id) = info.id.clone() else { return };
-        let Some(framework) = self.frameworks.get_mut(&framework_id) else { return };
-        framework.info = info;
+        if !self.frameworks.contains_key(&framework_id) {
+            return;
+        }
+        self.take_framework_info(&framework_id, info);
         self.send_again(now, self.streams_of(&framework_id), out);
     }
 
@@ -326,7 +335,7 @@ impl Agent {
     /// Forgets what nobody will acknowledge.
     pub(super) fn drop_streams_of(&mut self, framework_id: &FrameworkId) {
         for key in self.streams_of(framework_id) {
-            self.streams.remove(&key);
+            self.drop_stream(&key.0, &key.1);
             self.timers.cancel(&Timer::Retry(key.0, key.1));
         }
     }
@@ -349,37 +358,10 @@ fn may_report(state: TaskState) -> bool {
 }
 
 /// Keeps a status for those who ask later: one a state, without its data.
-fn remember(task: &mut Task, status: &TaskStatus) {
+pub(super) fn remember(task: &mut Task, status: &TaskStatus) {
     let kept = TaskStatus { data: Default::default(), ..status.clone() };
     match task.statuses.iter_mut().find(|other| other.state == kept.state) {
         Some(other) => *other = kept,
         None => task.statuses.push(kept),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn status(state: TaskState, number: u128) -> TaskStatus {
-        let mut status = TaskStatus::new(TaskId::from("t"), state, Source::Executor);
-        status.uuid = Some(Uuid(number.to_be_bytes()));
-        status
-    }
-
-    #[test]
-    fn a_full_stream_coalesces_equal_states_and_keeps_the_end() {
-        let mut stream = Stream::new(TaskState::Running);
-        for number in 0..MAX_PENDING_UPDATES as u128 {
-            assert!(!stream.push(status(TaskState::Running, number)));
-        }
-        assert!(stream.push(status(TaskState::Running, 1000)));
-        assert!(!stream.push(status(TaskState::Killing, 1001)));
-        assert!(stream.push(status(TaskState::Killing, 1002)));
-        assert!(!stream.push(status(TaskState::Killed, 1003)));
-        stream.check_order();
-        assert_eq!(stream.pending.front().and_then(|first| first.uuid), Some(Uuid(0u128.to_be_bytes())));
-        assert_eq!(stream.pending.back().map(|last| last.state), Some(TaskState::Killed));
-        assert!(stream.has_seen(Uuid(1000u128.to_be_bytes())));
     }
 }

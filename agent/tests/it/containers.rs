@@ -379,14 +379,20 @@ fn what_a_killed_agent_has_left_is_ended_by_its_next_life() {
             config.launcher = vec![LAUNCHER.into()];
             config.kind = kind;
             config.cgroups_root = "meseta-test".into();
-            let (_containerizer, _events) = ProcessContainerizer::new(config).unwrap();
+            let (mut containerizer, mut events) = ProcessContainerizer::new(config).unwrap();
+            containerizer.recover(Vec::new(), false);
+            let found = tokio::time::timeout(PATIENCE, events.recv()).await.unwrap();
+            assert!(matches!(found, Some(ContainerEvent::Recovered { containers }) if containers.is_empty()));
             wait_until_nothing_is_left(&id).await;
         });
         assert!(!marked_processes(&other_id).is_empty(), "those of another agent are not touched");
         second.block_on(async {
             let mut config = ProcessConfig::new(other.directory.path().join("work")).unwrap();
             (config.kind, config.cgroups_root) = (kind, "meseta-test".into());
-            let (_containerizer, _events) = ProcessContainerizer::new(config).unwrap();
+            let (mut containerizer, mut events) = ProcessContainerizer::new(config).unwrap();
+            containerizer.recover(Vec::new(), false);
+            let found = tokio::time::timeout(PATIENCE, events.recv()).await.unwrap();
+            assert!(matches!(found, Some(ContainerEvent::Recovered { containers }) if containers.is_empty()));
             wait_until_nothing_is_left(&other_id).await;
         });
     }

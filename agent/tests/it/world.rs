@@ -74,7 +74,7 @@ impl Meter for Measured {
             mem_rss_bytes: 143_904_768,
             ..Usage::default()
         };
-        containers.iter().map(|(container_id, _)| (container_id.clone(), usage)).collect()
+        containers.iter().map(|(container_id, _)| (container_id.clone(), usage.clone())).collect()
     }
 }
 
@@ -130,7 +130,6 @@ impl World {
         std::fs::write(&log_file, "a line\n").unwrap();
         let (asks, asked) = mpsc::channel(64);
         let (containers, events) = mpsc::channel(64);
-        let (store, durable) = Forgetful::store();
         let agent = shell::start(
             &agent_node,
             Start {
@@ -138,8 +137,7 @@ impl World {
                 seed: 1,
                 containerizer: Made(asks),
                 events,
-                store,
-                durable,
+                keeping: Forgetful::open(),
                 master: watch::channel(Some(Leader { pid: master.pid().clone(), epoch: 1 })).1,
                 work_dir: work_dir.path().into(),
                 flags: BTreeMap::from([("work_dir".to_string(), "/work".to_string())]),

@@ -17,7 +17,7 @@ impl Session {
     }
 
     fn subscribe(&mut self, now: Time, out: &mut Vec<Output>) {
-        self.link = Link::Subscribing { until: now + SUBSCRIBE_REPEAT };
+        self.link = Link::Subscribing { until: now + SUBSCRIBE_REPEAT.min(self.config.backoff_max) };
         out.push(Output::Link { pid: self.config.agent.clone() });
         let tasks = self.tasks.values().cloned().collect();
         let updates = self.updates.iter().cloned().collect();
@@ -35,6 +35,7 @@ impl Session {
             self.shut_down(out);
             return self.end_if_drained(out);
         }
+        self.drain_without_end();
         let subscribed = self.link == Link::Subscribed;
         self.wait(now);
         if subscribed {
@@ -49,12 +50,13 @@ impl Session {
         self.end_if_drained(out);
     }
 
-    /// Waits before the next subscription: at random up to a bound that doubles.
+    /// Waits before the next subscription: at random in the upper half of a bound that doubles.
     fn wait(&mut self, now: Time) {
         let longest = MIN_BACKOFF.saturating_mul(1 << self.attempts.min(20)).min(self.config.backoff_max);
         let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX).max(1);
         self.attempts = self.attempts.saturating_add(1);
-        self.link = Link::Waiting { until: now + Duration::from_nanos(nanos / 2 + self.random.below(nanos)) };
+        self.link =
+            Link::Waiting { until: now + Duration::from_nanos(nanos - self.random.below(nanos / 2 + 1)) };
     }
 
     pub(super) fn tick_link(&mut self, now: Time, out: &mut Vec<Output>) {
@@ -63,7 +65,8 @@ impl Session {
             self.give_up = None;
             self.link = Link::Lost;
             out.push(Output::Unlink { pid: self.config.agent.clone() });
-            return self.shut_down(out);
+            self.shut_down(out);
+            return self.end_if_drained(out);
         }
         match self.link {
             Link::Subscribing { until } | Link::Waiting { until } if until <= now => self.subscribe(now, out),
@@ -86,7 +89,13 @@ impl Session {
         }
     }
 
-    pub(super) fn agent_speaks(&mut self, from: &Pid, event: ExecutorEvent, out: &mut Vec<Output>) {
+    pub(super) fn agent_speaks(
+        &mut self,
+        now: Time,
+        from: &Pid,
+        event: ExecutorEvent,
+        out: &mut Vec<Output>,
+    ) {
         if *from != self.config.agent {
             return;
         }
@@ -100,6 +109,7 @@ impl Session {
                 self.link = Link::Subscribed;
                 self.give_up = None;
                 self.attempts = 0;
+                self.drain_until(now);
                 let callback = match std::mem::replace(&mut self.registered, true) {
                     false => Callback::Registered { executor, framework, agent_id, agent },
                     true => Callback::Reregistered { agent_id, agent },

@@ -11,6 +11,8 @@
 //!  Running ──► ShuttingDown ──► Draining ──► Ended      life
 //!     └───────── Stop ─────────────▲
 //! ```
+//! While it drains, and its framework checkpoints, it waits for an agent that is away as well: nobody else knows how its tasks
+//! have ended.
 //!
 //! Updates are kept until the agent acknowledges them, which it does once it holds them; tasks until an update of theirs
 //! is acknowledged. Both go with every subscription. A shutdown is a callback, after which the session ends; from its beginning
@@ -32,7 +34,9 @@ use protocol::{ContainerId, ExecutorId, FrameworkId, StatusUpdate, TaskId, TaskI
 pub use input::{Callback, DriverCall, Input, Output};
 
 use crate::Status;
-use crate::limits::{DRAIN_TIMEOUT, MAX_CALLBACKS, MAX_CALLBACKS_HARD, MAX_UNACKNOWLEDGED};
+use crate::limits::{
+    DRAIN_TIMEOUT, DRAIN_TIMEOUT_CHECKPOINT, MAX_CALLBACKS, MAX_CALLBACKS_HARD, MAX_UNACKNOWLEDGED,
+};
 
 /// What a session is made of: what the agent tells an executor in its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +100,14 @@ enum Life {
     Running,
     ShuttingDown,
     Failing,
-    Draining { status: Status, until: Time },
-    Ended { status: Status },
+    /// `until`: none while the agent is away, whom the last updates are for.
+    Draining {
+        status: Status,
+        until: Option<Time>,
+    },
+    Ended {
+        status: Status,
+    },
 }
 
 /// The callback that has not returned yet.
@@ -214,15 +224,37 @@ impl Session {
 
     /// Ends as soon as the agent holds all updates, or after a short wait.
     fn drain(&mut self, now: Time, status: Status, out: &mut Vec<Output>) {
-        self.life = Life::Draining { status, until: now + DRAIN_TIMEOUT };
+        self.life = Life::Draining { status, until: None };
+        if self.link == Link::Subscribed || self.link == Link::Idle {
+            self.drain_until(now);
+        }
         self.callbacks.clear();
         self.end_if_drained(out);
     }
 
+    /// The agent is there: the end waits a while for its acknowledgements.
+    fn drain_until(&mut self, now: Time) {
+        if let Life::Draining { until, .. } = &mut self.life {
+            let timeout = if self.config.checkpoint { DRAIN_TIMEOUT_CHECKPOINT } else { DRAIN_TIMEOUT };
+            *until = Some(now + timeout);
+        }
+    }
+
+    /// The agent is away: the end waits until it is back, or is given up.
+    fn drain_without_end(&mut self) {
+        if let Life::Draining { until, .. } = &mut self.life {
+            *until = None;
+        }
+    }
+
     fn end_if_drained(&mut self, out: &mut Vec<Output>) {
-        if let Life::Draining { status, .. } = self.life
-            && (self.updates.is_empty() || self.link != Link::Subscribed)
-        {
+        let Life::Draining { status, .. } = self.life else { return };
+        let may_be_told = match self.link {
+            Link::Subscribed => true,
+            Link::Subscribing { .. } | Link::Waiting { .. } => self.config.checkpoint,
+            Link::Idle | Link::Lost => false,
+        };
+        if self.updates.is_empty() || !may_be_told {
             self.end(status, out);
         }
     }
@@ -256,7 +288,7 @@ impl Machine for Session {
         }
         match input {
             Input::Start => self.start(now, out),
-            Input::Agent { from, event } => self.agent_speaks(&from, event, out),
+            Input::Agent { from, event } => self.agent_speaks(now, &from, event, out),
             Input::Exited { pid } => self.exited(now, &pid, out),
             Input::Call(call) => self.call(now, call, out),
             Input::NotSent => self.not_sent(now),
@@ -282,7 +314,7 @@ impl Machine for Session {
             Link::Idle | Link::Subscribed | Link::Lost => None,
         };
         let drain = match self.life {
-            Life::Draining { until, .. } => Some(until),
+            Life::Draining { until, .. } => until,
             _ => None,
         };
         [link, drain, self.give_up, self.repeat].into_iter().flatten().min()
@@ -293,7 +325,7 @@ impl Machine for Session {
             return;
         }
         match self.life {
-            Life::Draining { status, until } if until <= now => return self.end(status, out),
+            Life::Draining { status, until: Some(until) } if until <= now => return self.end(status, out),
             _ => {}
         }
         self.tick_link(now, out);

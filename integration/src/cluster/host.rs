@@ -276,14 +276,12 @@ impl Host {
             InProcess::new(work_dir.clone(), self.clock.clone(), self.seed(), self.config.executors.clone());
         let masters = self.masters.iter().map(|part| Address::from(part.address)).collect();
         let master = agent::shell::detect(&node, masters).map_err(failed)?;
-        let (store, durable) = Forgetful::store();
         let start = agent::shell::Start {
             config: AgentConfig::new(node.pid("slave(1)"), info, protocol::wire::API_VERSION),
             seed: self.seed(),
             containerizer,
             events,
-            store,
-            durable,
+            keeping: Forgetful::open(),
             master,
             work_dir,
             flags: Default::default(),

@@ -1,6 +1,6 @@
 //! Numbers and lists as bytes, and back. Little-endian; nothing that is read is trusted.
 
-use super::error::Fault;
+use libactor::journal::Fault;
 
 /// Writes.
 pub(super) trait Put {

@@ -2,6 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use libactor::journal::{Fault, JournalError, Words};
 
 /// Why a replica can't be kept in a directory: sentences for the operator, with the way out.
 #[derive(Debug, thiserror::Error)]
@@ -53,30 +56,35 @@ fn way_out(directory: &Path) -> String {
     format!("meseta masters repair --work_dir={} --from-peer=HOST:PORT", work_dir.display())
 }
 
-/// What is wrong with something in a directory, where the directory is not known.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// It is damaged.
-    Damaged(String),
-    /// It is newer.
-    Newer(String),
+/// Where something is wrong.
+pub(super) trait At {
+    fn at(self, directory: &Path) -> DiskError;
 }
 
-impl Fault {
-    pub(super) fn at(self, directory: &Path) -> DiskError {
+impl At for Fault {
+    fn at(self, directory: &Path) -> DiskError {
         let directory = directory.to_owned();
         match self {
             Self::Damaged(what) => DiskError::Damaged { directory, what },
             Self::Newer(what) => DiskError::Newer { directory, what },
         }
     }
+}
 
-    pub(super) fn map(self, f: impl FnOnce(String) -> String) -> Self {
-        match self {
-            Self::Damaged(what) => Self::Damaged(f(what)),
-            Self::Newer(what) => Self::Newer(f(what)),
+impl From<JournalError> for DiskError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Io { doing, path, source } => Self::Io { doing, path, source },
+            JournalError::InUse { directory } => Self::InUse { directory },
+            JournalError::Fault { directory, fault } => fault.at(&directory),
         }
     }
+}
+
+/// What is said of a replica's directory that turns out to be damaged.
+pub(super) fn words(directory: &Path) -> Words {
+    let directory = directory.to_owned();
+    Arc::new(move |fault: &Fault| fault.clone().at(&directory).to_string())
 }
 
 /// Adds to an error of the system what was being done, and to what.

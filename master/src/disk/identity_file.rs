@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use libactor::journal::sync_directory;
+
 use super::cursor::Cursor;
-use super::journal::sync_directory;
 use super::record::{Part, Record, decode};
 use crate::replication::Identity;
 

@@ -14,10 +14,10 @@
 //! entries replace all that the log has from the first of them on.
 
 use bytes::Bytes;
+use libactor::journal::Fault;
 use protocol::Uuid;
 
 use super::cursor::{Cursor, Put};
-use super::error::Fault;
 use crate::registry::{ClusterId, DiskId, MemberId};
 use crate::replication::{Entry, EntryKind, HardState, Identity, Membership, SnapshotPosition};
 

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use libactor::journal::{make_directory, sync_directory};
+
 use super::error::{DiskError, While};
-use super::journal::{make_directory, sync_directory};
 use super::store::{Opened, take_lock};
 use crate::registry::{ClusterId, DiskId, MemberId};
 use crate::replication::Recovered;

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::error::Fault;
-use super::journal::{Contents, Key, Value, join};
+use libactor::journal::{Contents, Fault, Found, Key, Records, records};
+
 use super::record::{Part, decode};
 use crate::replication::{Entry, HardState, Identity, SnapshotPosition};
 
@@ -52,109 +52,23 @@ pub(super) struct Cut {
     pub(super) why: String,
 }
 
-/// One record as it was found.
-struct Found {
-    sequence: u64,
-    values: u16,
-    parts: Result<Vec<Part>, String>,
-}
-
 /// Reads what a journal held; `None`: nothing.
 pub(super) fn replay(contents: Contents) -> Result<Option<Replayed>, Fault> {
-    let mark = contents.mark;
-    let mut found = find(&contents.values)?;
-    let mut void: Vec<Key> = Vec::new();
-    let first = first_record(&found);
-    void.extend(
-        contents
-            .values
-            .iter()
-            .take_while(|value| value.sequence < first)
-            .map(|value| (value.sequence, value.part)),
-    );
-    found.retain(|record| record.sequence >= first);
-    if found.is_empty() {
-        return if mark == 0 {
-            Ok(None)
-        } else {
-            Err(Fault::Damaged(format!("its journal is empty, and had {mark} records")))
-        };
-    }
-    let cut = check(&mut found, first, mark)?;
-    if let Some((sequence, _)) = cut {
-        void.extend(
-            contents
-                .values
-                .iter()
-                .filter(|value| value.sequence >= sequence)
-                .map(|value| (value.sequence, value.part)),
-        );
-    }
-    let next = found.last().map_or(first, |record| record.sequence + 1);
+    let first = |parts: &Vec<Part>| {
+        let named = parts.iter().filter_map(|part| match part {
+            Part::First(sequence) => Some(*sequence),
+            _ => None,
+        });
+        named.max()
+    };
+    let Some(Records { records, void, next, cut }) = records(&contents, decode, first)? else {
+        return Ok(None);
+    };
     let mut reading = Reading::default();
-    for record in found {
+    for record in records {
         reading.record(record)?;
     }
     reading.end(void, next, cut).map(Some)
-}
-
-/// Puts values together to records.
-fn find(values: &[Value]) -> Result<Vec<Found>, Fault> {
-    let mut found = Vec::new();
-    for values in values.chunk_by(|a, b| a.sequence == b.sequence) {
-        let sequence = values[0].sequence;
-        let parts = match join(sequence, values).map(|record| decode(&record)) {
-            Ok(Ok(parts)) => Ok(parts),
-            Err(what) | Ok(Err(Fault::Damaged(what))) => Err(what),
-            Ok(Err(newer)) => return Err(newer),
-        };
-        found.push(Found { sequence, values: u16::try_from(values.len()).unwrap_or(u16::MAX), parts });
-    }
-    Ok(found)
-}
-
-/// The first record that means something, as the newest one that names it says.
-fn first_record(found: &[Found]) -> u64 {
-    let parts = found.iter().filter_map(|record| record.parts.as_ref().ok()).flatten();
-    let named = parts.filter_map(|part| match part {
-        Part::First(sequence) => Some(*sequence),
-        _ => None,
-    });
-    named.max().unwrap_or(1)
-}
-
-/// Looks for what is missing or bad. A bad tail that was never durable is taken off, and told.
-fn check(found: &mut Vec<Found>, first: u64, mark: u64) -> Result<Option<(u64, String)>, Fault> {
-    let bad = |sequence: u64, why: &str| format!("record {sequence} of its journal is bad: {why}");
-    let good = found.iter().rposition(|record| record.parts.is_ok());
-    let tail = found.split_off(good.map_or(0, |last| last + 1));
-    let mut expected = first;
-    for record in found.iter() {
-        if record.sequence != expected {
-            let (from, to) = (expected, record.sequence - 1);
-            return Err(Fault::Damaged(format!("the records {from} to {to} of its journal are missing")));
-        }
-        if let Err(why) = &record.parts {
-            return Err(Fault::Damaged(format!("{}; good ones follow", bad(record.sequence, why))));
-        }
-        expected += 1;
-    }
-    let cut = tail.into_iter().next().map(|record| (record.sequence, record.parts.err().unwrap_or_default()));
-    if let Some((sequence, why)) = cut.as_ref().filter(|(sequence, _)| *sequence <= mark) {
-        return Err(Fault::Damaged(format!("{}, and it was durable", bad(*sequence, why))));
-    }
-    if expected <= mark {
-        let last = expected - 1;
-        return Err(Fault::Damaged(format!(
-            "its journal ends with record {last}, and was durable up to {mark}"
-        )));
-    }
-    match &cut {
-        Some((sequence, why)) if found.is_empty() => {
-            Err(Fault::Damaged(format!("{}, and no other is there", bad(*sequence, why))))
-        }
-        _ => Ok(cut),
-    }
 }
 
 /// The state that records add up to.
@@ -168,10 +82,10 @@ struct Reading {
 }
 
 impl Reading {
-    fn record(&mut self, record: Found) -> Result<(), Fault> {
+    fn record(&mut self, record: Found<Vec<Part>>) -> Result<(), Fault> {
         let sequence = record.sequence;
         let mut extent = Extent { sequence, values: record.values, last_index: 0 };
-        for part in record.parts.expect("bad records were taken off, or refused") {
+        for part in record.record {
             match part {
                 Part::Identity(identity) => self.identity = Some(identity),
                 Part::HardState(hard_state) => self.hard_state = Some(hard_state),

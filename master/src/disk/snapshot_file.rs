@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::cursor::{Cursor, Put};
-use super::error::Fault;
-use super::journal::sync_directory;
 use super::limits::PIECE_BYTES;
 use super::record::{put_position, read_position};
 use crate::registry::codec;
 use crate::replication::{Snapshot, SnapshotPosition};
+use libactor::journal::Fault;
+use libactor::journal::sync_directory;
 
 const MAGIC: &[u8; 8] = b"mesetasn";
 const VERSION: u32 = 1;

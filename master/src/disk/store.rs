@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use libactor::Pid;
+use libactor::journal::{Fault, Journal, make_directory};
 use tokio::sync::mpsc;
 
-use super::error::{DiskError, Fault, While};
+use super::error::{At, DiskError, While, words};
 use super::events::Events;
-use super::journal::{Journal, make_directory};
-use super::limits::{QUEUE_BYTES, WAITING_PIECES};
+use super::limits::{PORTIONS, QUEUE_BYTES, WAITING_PIECES};
 use super::queue::{NotTaken, Queue};
 use super::record::Record;
 use super::replay::{Extent, Replayed, replay};
@@ -169,7 +169,7 @@ impl Opened {
         let lock = take_lock(directory)?;
         let snapshots = directory.join("snapshots");
         make_directory(&snapshots)?;
-        let (journal, contents) = Journal::open(directory)?;
+        let (journal, contents) = Journal::open(directory, PORTIONS, &words(directory))?;
         let (writer, recovered) = match replay(contents).map_err(|fault| fault.at(directory))? {
             Some(replayed) => resume(directory, &snapshots, journal, replayed)?,
             None => create(directory, &snapshots, journal, begin)?,

@@ -10,17 +10,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::DiskEvent;
+use super::error::words;
 use super::events::Events;
 use super::identity_file;
-use super::journal::Journal;
 use super::limits::{GROUP_BYTES, REMOVED_AT_ONCE};
-use super::open::caught;
 use super::queue::Queue;
 use super::record::{Record, entry_bytes};
 use super::replay::Extent;
 use super::shelf::Shelf;
 use super::snapshot_file::{SnapshotFile, remove_older};
 use crate::replication::{HardState, Identity, Persist, Snapshot, SnapshotPosition};
+use libactor::journal::{Journal, caught};
 
 /// What the thread is asked for.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Writer {
     /// Writes until there is no more to write, or something fails.
     pub(super) fn run(mut self, queue: &Queue<Command>, events: &Events) {
         let directory = self.directory.clone();
-        let done = caught(&directory, AssertUnwindSafe(|| self.turns(queue, events)));
+        let done = caught(&words(&directory), AssertUnwindSafe(|| self.turns(queue, events)));
         let failure = match done {
             Ok(Ok(())) => return,
             Ok(Err(sentence)) => sentence,

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::process::Command;
 use std::time::Duration;
 
+use agent::checkpoint::Forgetful;
 use agent::containerizer::ProcessConfig;
 use agent::core::AgentConfig;
 use libactor::{Clock, Node, NodeConfig};
@@ -93,6 +94,7 @@ async fn in_directory(
         &agent_node,
         config,
         ProcessConfig::new(directory)?,
+        Forgetful::open(),
         vec![node.address().into()],
         Default::default(),
     )?;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use agent::checkpoint::Forgetful;
 use agent::containerizer::ProcessConfig;
 use agent::core::AgentConfig;
 use agent::edge::probe;
@@ -229,7 +230,14 @@ impl LocalCluster {
         let config = AgentConfig::new(node.pid(super::agent::ACTOR), info, protocol::wire::API_VERSION);
         let containers = ProcessConfig::new(&work_dir)?;
         let masters = vec![self.master.address().into()];
-        let handle = super::agent::start(&node, config, containers, masters, Shown::of(flags, "local"))?;
+        let handle = super::agent::start(
+            &node,
+            config,
+            containers,
+            Forgetful::open(),
+            masters,
+            Shown::of(flags, "local"),
+        )?;
         self.agents.push((node, handle, work_dir));
         Ok(())
     }

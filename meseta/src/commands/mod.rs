@@ -4,6 +4,7 @@ mod agent;
 mod agents;
 mod bench;
 mod daemon;
+mod fetch;
 pub mod help;
 mod launch;
 mod local;
@@ -51,6 +52,7 @@ pub const ALL: &[&Command] = &[
     &bench::COMMAND,
     &version::COMMAND,
     &help::COMMAND,
+    &fetch::COMMAND,
     &launch::COMMAND,
 ];
 

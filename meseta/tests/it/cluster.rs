@@ -86,7 +86,7 @@ fn daemons_end_cleanly_when_told_to_and_take_their_tasks_along() {
     let mark = "--env=MESETA_TEST_MARK=clean-end-17";
     let mut job = run(&cluster.address, &[mark, "--command=sleep 1000"]);
     job.wait_for("TASK_RUNNING");
-    cluster.agent.signal(Signal::SIGTERM);
+    cluster.agent.signal(Signal::SIGUSR1);
     let (status, _, stderr) = cluster.agent.end();
     assert_eq!(status.code(), Some(0), "{stderr:?}");
     wait_until_gone("MESETA_TEST_MARK=clean-end-17");
@@ -163,7 +163,7 @@ fn the_logs_tell_each_event_once_and_nothing_else() {
     assert_eq!(status.code(), Some(3));
     let (status, ..) = run(&cluster.address, &["--name=nobody", "--user=no-such-user", "--", "true"]).end();
     assert_eq!(status.code(), Some(1));
-    cluster.agent.signal(Signal::SIGTERM);
+    cluster.agent.signal(Signal::SIGUSR1);
     let (.., agent) = cluster.agent.end();
     // Not before it is in the registry.
     cluster.master.wait_for("the agent is lost agent_id=");

@@ -23,6 +23,13 @@ pub struct LaunchPlan {
     pub environment: Vec<(String, String)>,
 }
 
+impl LaunchPlan {
+    /// Whether the container has mounts of its own.
+    pub fn has_mounts(&self) -> bool {
+        self.namespaces.mount || self.namespaces.pid || !self.mounts.is_empty()
+    }
+}
+
 /// Namespaces that a container has of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespaces {
@@ -37,9 +44,10 @@ pub struct Namespaces {
 /// One mount.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
-    /// What: a path for a bind mount, else a name.
+    /// What: a path for a bind mount, else a name. Below the sandbox no symbolic link is followed.
     pub source: Option<PathBuf>,
-    /// Where, absolute. What is not there is made, as a directory or a file like the source.
+    /// Where, absolute. Below the sandbox and below an earlier mount no symbolic link is followed, and what is not there is
+    /// made, as a directory or a file like the source; elsewhere it must be there.
     pub target: PathBuf,
     /// The file system's type, such as `tmpfs`; absent: a bind mount of `source` with all below it.
     pub kind: Option<String>,

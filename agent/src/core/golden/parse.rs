@@ -7,11 +7,13 @@ use libactor::Pid;
 use libactor::detect::Leader;
 use protocol::messages::{AgentEvent, ExecutorCall, ExecutorCallKind};
 use protocol::{
-    Capability, CommandInfo, ContainerId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Source,
-    StatusUpdate, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
+    Capability, CommandInfo, ContainerId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Reason,
+    Source, StatusUpdate, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
 };
 
-use super::super::{Ask, ContainerEnd, Input};
+use super::super::{
+    AgentConfig, Ask, ContainerEnd, Found, Input, Limitation, ReconfigurationPolicy, Recover,
+};
 use super::World;
 
 pub(super) fn command(world: &mut World, line: &str) {
@@ -25,6 +27,31 @@ pub(super) fn command(world: &mut World, line: &str) {
         }
         ["exited", name] => world.feed(Input::Exited { pid: pid(name) }),
         ["leave"] => world.feed(Input::Leave),
+        ["hold"] => world.holds = true,
+        ["release"] => {
+            world.holds = false;
+            let newest = world.batches.last().map(|batch| batch.number);
+            newest.into_iter().for_each(|number| world.durable(number, None));
+        }
+        ["durable", number] => world.durable(number.parse().unwrap(), None),
+        ["crash"] => world.batches.clear(),
+        ["recover", changed @ ..] => world.recover(changed_config(changed)),
+        ["found", containers @ ..] => {
+            let found = containers.iter().map(|word| word.split_once('=').unwrap());
+            let containers = found.map(|(name, what)| (container_id(world, name), found_as(what))).collect();
+            world.feed(Input::Recovered { containers });
+        }
+        ["resources", total] => world.feed(Input::Resources { total: total.parse().unwrap() }),
+        ["limited", container, reason, resources, rest @ ..] => {
+            let limitation = Limitation {
+                reason: Reason::from_name(reason).unwrap(),
+                message: rest.join(" "),
+                resources: resources.parse().unwrap(),
+            };
+            let container_id = container_id(world, container);
+            let end = ContainerEnd { limitation: Some(limitation), ..ContainerEnd::with_status(137) };
+            world.feed(Input::ContainerExited { container_id, end });
+        }
         ["counted"] => {
             let ignored = world.agent.counters().ignored_master_messages;
             world.note(&format!("messages of masters ignored: {ignored}"));
@@ -70,8 +97,36 @@ pub(super) fn command(world: &mut World, line: &str) {
     }
 }
 
+fn changed_config(changed: &[&str]) -> AgentConfig {
+    let mut config = super::config();
+    for (name, value) in changed.iter().map(|word| word.split_once('=').unwrap()) {
+        match name {
+            "boot" => config.boot_id = value.into(),
+            "mode" => config.recover = Recover::Cleanup,
+            "resources" => config.info.resources = value.parse().unwrap(),
+            "attributes" => config.info.attributes = value.parse().unwrap(),
+            "policy" => config.reconfiguration_policy = ReconfigurationPolicy::Additive,
+            _ => panic!("not understood: {name}"),
+        }
+    }
+    config
+}
+
+fn found_as(what: &str) -> Found {
+    match what.split_once(':') {
+        Some(("ended", status)) => Found::Ended(ContainerEnd::with_status(status.parse().unwrap())),
+        Some(_) => panic!("not understood: {what}"),
+        None if what == "ended" => Found::Ended(ContainerEnd::default()),
+        None => Found::Running(what.parse().unwrap()),
+    }
+}
+
 fn event(world: &World, words: &[&str]) -> AgentEvent {
     match words {
+        ["drain", grace @ ..] => {
+            AgentEvent::Drain { max_grace_period: grace.first().map(|grace| seconds(grace)) }
+        }
+        ["reactivate"] => AgentEvent::Reactivate,
         ["registered", id, timeout] => {
             AgentEvent::Registered { agent_id: (*id).into(), ping_timeout: seconds(timeout) }
         }
@@ -161,8 +216,8 @@ fn framework(id: &str) -> FrameworkInfo {
     let mut framework = FrameworkInfo::new(format!("framework {id}"));
     framework.id = Some(id.into());
     framework.user = "nobody".into();
-    framework.checkpoint = id.starts_with('C');
-    if id.starts_with('P') {
+    framework.checkpoint = id.starts_with(['C', 'Q']);
+    if id.starts_with(['P', 'Q']) {
         framework.capabilities.insert(Capability::PartitionAware);
     }
     framework

@@ -5,6 +5,7 @@ use protocol::messages::{AgentCall, ExecutorEvent};
 use protocol::{ContainerId, Source, Task, TaskStatus, Uuid};
 
 use super::super::Output;
+use super::super::checkpoint::{Change, Key, Record};
 use super::World;
 
 pub(super) fn output(world: &mut World, output: &Output) -> String {
@@ -36,7 +37,10 @@ pub(super) fn output(world: &mut World, output: &Output) -> String {
         Output::Forget { framework_id, executor_id, container_id, last, .. } => {
             format!("forget {framework_id}/{executor_id} {} last={last}", container(world, container_id))
         }
-        Output::Checkpoint(batch) => format!("checkpoint {}", batch.number),
+        Output::Checkpoint(batch) => {
+            let changes: Vec<String> = batch.changes.iter().map(change).collect();
+            format!("checkpoint {}: {}", batch.number, changes.join(" "))
+        }
         Output::Recover { containers, rebooted } => {
             let names: Vec<String> = containers.iter().map(|id| container(world, id)).collect();
             format!("recover {} rebooted={rebooted}", names.join(" "))
@@ -45,6 +49,31 @@ pub(super) fn output(world: &mut World, output: &Output) -> String {
             format!("update-container {} {resources}", container(world, container_id))
         }
         Output::Terminate { message, failed } => format!("terminate failed={failed}: {message}"),
+    }
+}
+
+fn change(change: &Change) -> String {
+    match change {
+        Change::Put(record) => match &**record {
+            Record::Executor(executor) if executor.subscribed => {
+                format!("+{} subscribed", key(&record.key()))
+            }
+            Record::Task(task) if task.info.is_some() => format!("+{} to hand over", key(&record.key())),
+            Record::Update(update) if update.acknowledged => format!("+{} acknowledged", key(&record.key())),
+            _ => format!("+{}", key(&record.key())),
+        },
+        Change::Remove(removed) => format!("-{}", key(removed)),
+    }
+}
+
+fn key(key: &Key) -> String {
+    match key {
+        Key::Agent => "agent".to_string(),
+        Key::Drain => "drain".to_string(),
+        Key::Framework(framework) => format!("{framework}"),
+        Key::Executor(framework, executor) => format!("executor:{framework}/{executor}"),
+        Key::Task(framework, task) => format!("task:{framework}/{task}"),
+        Key::Update(framework, task, number) => format!("update:{framework}/{task}/{number}"),
     }
 }
 
@@ -129,6 +158,11 @@ fn status(world: &mut World, status: &TaskStatus) -> String {
     }
     if let Some(message) = &status.message {
         text.push_str(&format!(" '{message}'"));
+    }
+    let limitation = status.unread.as_ref().and_then(|unread| unread.read().limitation);
+    if let Some(limitation) = limitation {
+        let names: Vec<String> = limitation.resources.into_iter().map(|resource| resource.name).collect();
+        text.push_str(&format!(" limitation={}", names.join(",")));
     }
     text
 }

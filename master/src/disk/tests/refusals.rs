@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use super::super::journal::{Journal, split};
+use libactor::journal::{Journal, split};
+
+use super::super::error::words;
+use super::super::limits::PORTIONS;
 use super::super::record::Record;
 use super::*;
 
@@ -100,9 +103,9 @@ fn what_a_newer_program_wrote_is_left_alone() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().join("replica");
     made(&directory);
-    let (journal, contents) = Journal::open(&directory).unwrap();
+    let (journal, contents) = Journal::open(&directory, PORTIONS, &words(&directory)).unwrap();
     let sequence = contents.values.last().unwrap().sequence + 1;
-    for value in split(sequence, &[2, 1, 2, 3]) {
+    for value in split(sequence, &[2, 1, 2, 3], PORTIONS.value_bytes) {
         journal.put(&value);
     }
     drop(journal);
@@ -118,11 +121,11 @@ fn a_torn_end_is_cut_for_good() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().join("replica");
     let expected = made(&directory);
-    let (journal, contents) = Journal::open(&directory).unwrap();
+    let (journal, contents) = Journal::open(&directory, PORTIONS, &words(&directory)).unwrap();
     let sequence = contents.values.last().unwrap().sequence + 1;
     let mut torn = Record::default();
     torn.entries(&[entry(4, 1, 10_000)]);
-    for value in split(sequence, torn.bytes()).iter().skip(1) {
+    for value in split(sequence, torn.bytes(), PORTIONS.value_bytes).iter().skip(1) {
         journal.put(value);
     }
     drop(journal);

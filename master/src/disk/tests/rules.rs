@@ -1,10 +1,15 @@
 //! What a journal may look like, value by value, and what is made of it.
 
-use super::super::error::Fault;
-use super::super::journal::{Contents, Value, split};
+use libactor::journal::{self, Contents, Fault, Value};
+
+use super::super::limits::PORTIONS;
 use super::super::record::Record;
 use super::super::replay::{Cut, Replayed, replay};
 use super::*;
+
+fn split(sequence: u64, record: &[u8]) -> Vec<Value> {
+    journal::split(sequence, record, PORTIONS.value_bytes)
+}
 
 fn record(fill: impl FnOnce(&mut Record)) -> Record {
     let mut record = Record::default();

@@ -1,13 +1,15 @@
 //! `meseta agent`.
 
+mod containers;
 mod flags;
+mod recovery;
 
 use std::process::ExitCode;
 
 use std::path::Path;
 
-use agent::checkpoint::Forgetful;
-use agent::containerizer::{LauncherKind, ProcessConfig, ProcessContainerizer};
+use agent::checkpoint::Keeping;
+use agent::containerizer::{ProcessConfig, ProcessContainerizer};
 use agent::core::AgentConfig;
 use agent::edge::probe;
 use agent::shell::{AgentHandle, Start};
@@ -45,23 +47,26 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
     let level = daemon::log(&flags, "agent", None)?;
     runtime::block_on(async {
         let mut signals = runtime::EndSignals::listen()?;
-        let node = listen.bind(ACTOR).await?;
+        let mut leave = runtime::LeaveSignal::listen()?;
+        let keeping = recovery::open(&flags, work_dir.path())?;
+        let node = recovery::bind(listen, ACTOR, &keeping).await?;
         daemon::adjust_log_over_http(&node, level);
         let config = settings(&flags, &node, work_dir.path())?;
         daemon::log_flags(&flags);
         tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
-        let mut containers = ProcessConfig::new(work_dir.path())?;
-        containers.kind = launcher(&flags);
-        if let Some(root) = flags.text("cgroups_root") {
-            containers.cgroups_root = root.to_owned();
-        }
-        let handle = start(&node, config, containers, masters, Shown::of(&flags, "agent"))?;
+        let containers = containers::settings(&flags, work_dir.path())?;
+        let handle = start(&node, config, containers, keeping, masters, Shown::of(&flags, "agent"))?;
         let ended = loop {
             tokio::select! {
                 biased;
                 ended = handle.ended() => break ended,
                 signal = signals.next() => {
-                    tracing::info!(signal, "leaving; once more to kill at once");
+                    recovery::take_leave(&handle, signal).await;
+                    node.shutdown().await;
+                    return Ok(ExitCode::SUCCESS);
+                }
+                () = leave.next() => {
+                    tracing::info!("leaving; once more to kill at once");
                     handle.leave().await;
                 }
             }
@@ -80,38 +85,19 @@ pub fn start(
     node: &Node,
     config: AgentConfig,
     containers: ProcessConfig,
+    keeping: Keeping,
     masters: Vec<Address>,
     shown: Shown,
 ) -> Result<AgentHandle, Failure> {
     let work_dir = containers.work_dir.clone();
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
-    let (store, durable) = Forgetful::store();
     let master = agent::shell::detect(node, masters)?;
     let seed = daemon::seed()?;
     let Shown { flags, log_file } = shown;
     let version = about::version();
-    let start = Start {
-        config,
-        seed,
-        containerizer,
-        events,
-        store,
-        durable,
-        master,
-        work_dir,
-        flags,
-        version,
-        log_file,
-    };
+    let start =
+        Start { config, seed, containerizer, events, keeping, master, work_dir, flags, version, log_file };
     Ok(agent::shell::start(node, start)?)
-}
-
-fn launcher(flags: &Flags) -> LauncherKind {
-    match flags.text("launcher") {
-        Some("linux") => LauncherKind::Cgroup,
-        Some("posix") => LauncherKind::Posix,
-        _ => LauncherKind::Auto,
-    }
 }
 
 fn settings(flags: &Flags, node: &Node, work_dir: &Path) -> Result<AgentConfig, Failure> {
@@ -130,7 +116,7 @@ fn settings(flags: &Flags, node: &Node, work_dir: &Path) -> Result<AgentConfig, 
     take("registration_backoff_factor", &mut config.registration_backoff_factor);
     take("executor_registration_timeout", &mut config.executor_registration_timeout);
     take("executor_shutdown_grace_period", &mut config.executor_shutdown_grace_period);
-    take("recovery_timeout", &mut config.recovery_timeout);
+    recovery::settings(flags, &mut config);
     config.switch_user = flags.switch("switch_user");
     Ok(config)
 }

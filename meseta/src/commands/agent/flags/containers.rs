@@ -18,6 +18,20 @@ pub(super) const FLAGS: &[Flag] = &[
         help: "The cgroup below which those of containers are made.",
     },
     Flag {
+        name: "isolation",
+        aliases: &[],
+        kind: Kind::Text,
+        default: Some("auto"),
+        help: "What containers are held to, names separated by commas; auto: what this machine allows.",
+    },
+    Flag {
+        name: "runtime_dir",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "Where it keeps what dies with the machine; default: run below the work directory.",
+    },
+    Flag {
         name: "switch_user",
         aliases: &[],
         kind: Kind::Switch,

@@ -9,8 +9,6 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::cursor::{Cursor, Put};
-
 const MAGIC: u32 = u32::from_le_bytes(*b"mark");
 
 /// Two slots are written in turn, each in a block of its own: one of them is whole always.
@@ -42,11 +40,11 @@ impl Mark {
 
     /// All records up to this one are durable.
     pub(super) fn write(&mut self, sequence: u64) -> io::Result<()> {
-        let mut bytes = Vec::with_capacity(16);
-        bytes.u32(MAGIC);
-        bytes.u64(sequence);
-        let sum = crc32fast::hash(&bytes);
-        bytes.u32(sum);
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&MAGIC.to_le_bytes());
+        bytes[4..12].copy_from_slice(&sequence.to_le_bytes());
+        let sum = crc32fast::hash(&bytes[..12]);
+        bytes[12..].copy_from_slice(&sum.to_le_bytes());
         self.file.write_all_at(&bytes, (self.writes % 2) * SLOT_BYTES)?;
         self.writes += 1;
         Ok(())
@@ -60,7 +58,7 @@ impl Mark {
 fn read_slot(file: &File, slot: u64) -> io::Result<Option<u64>> {
     let mut bytes = [0; 16];
     file.read_exact_at(&mut bytes, slot * SLOT_BYTES)?;
-    let mut from = Cursor(&bytes);
-    let (Ok(magic), Ok(sequence), Ok(sum)) = (from.u32(), from.u64(), from.u32()) else { return Ok(None) };
-    Ok((magic == MAGIC && sum == crc32fast::hash(&bytes[..12])).then_some(sequence))
+    let whole =
+        bytes[..4] == MAGIC.to_le_bytes() && bytes[12..] == crc32fast::hash(&bytes[..12]).to_le_bytes();
+    Ok(whole.then(|| u64::from_le_bytes(bytes[4..12].try_into().expect("eight of sixteen bytes"))))
 }

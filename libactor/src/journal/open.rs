@@ -1,17 +1,29 @@
-//! Work on a sled that may be damaged: it may fail, panic, or never come back.
+//! Work with a sled that may be damaged: it may fail, panic, or never come back.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::panic::{self, AssertUnwindSafe};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Once};
 use std::thread;
+use std::time::Duration;
 
-use super::error::{DiskError, Fault, While};
-use super::limits::{LOCK_PAUSE, LOCK_TRIES, STALL};
+use super::error::{Fault, JournalError, While};
+
+/// A damaged sled may go round in circles: so long may one step of reading the journal take.
+const STALL: Duration = Duration::from_secs(300);
+
+/// How often sled's lock is tried, and how long after one another: 5 s in all.
+const LOCK_TRIES: u32 = 500;
+
+/// As above.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// The sentence for an operator to whom a directory turns out to be damaged, with the way out.
+pub type Words = Arc<dyn Fn(&Fault) -> String + Send + Sync>;
 
 /// Counts steps, so that standing still is seen.
 #[derive(Clone, Debug, Default)]
@@ -27,31 +39,32 @@ impl Progress {
     }
 }
 
-/// Does something with the sled of this replica, on a thread of its own: a panic there, or standing still, is damage.
+/// Does something with the sled of this directory, on a thread of its own: a panic there, or standing still, is damage.
 pub(super) fn guarded<T: Send + 'static>(
-    replica: &Path,
+    home: &Path,
+    words: &Words,
     work: impl FnOnce(&Progress) -> Result<T, sled::Error> + Send + 'static,
-) -> Result<T, DiskError> {
+) -> Result<T, JournalError> {
     let progress = Progress::default();
     let (sender, receiver) = mpsc::sync_channel(1);
-    let (steps, directory) = (progress.clone(), replica.to_owned());
+    let (steps, words) = (progress.clone(), words.clone());
     let opener = move || {
-        let done = caught(&directory, AssertUnwindSafe(|| work(&steps)));
+        let done = caught(&words, AssertUnwindSafe(|| work(&steps)));
         // Nobody listens any more when this took too long.
         let _ = sender.send(done);
     };
-    thread::Builder::new().name("disk-open".to_owned()).spawn(opener).while_doing("open", replica)?;
+    thread::Builder::new().name("disk-open".to_owned()).spawn(opener).while_doing("open", home)?;
     let mut seen = 0;
     loop {
         match receiver.recv_timeout(STALL) {
             Ok(Ok(Ok(done))) => return Ok(done),
-            Ok(Ok(Err(error))) => return Err(refused(error, replica)),
-            Ok(Err(panic)) => return Err(Fault::Damaged(format!("sled panics on it: {panic}")).at(replica)),
+            Ok(Ok(Err(error))) => return Err(refused(error, home)),
+            Ok(Err(panic)) => return Err(Fault::Damaged(format!("sled panics on it: {panic}")).at(home)),
             Err(RecvTimeoutError::Timeout) if progress.steps() > seen => seen = progress.steps(),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 let what =
                     format!("sled does not come to an end with it; after {seen} values it stands still");
-                return Err(Fault::Damaged(what).at(replica));
+                return Err(Fault::Damaged(what).at(home));
             }
         }
     }
@@ -74,48 +87,50 @@ fn is_locked(error: &io::Error) -> bool {
     error.to_string().contains("could not acquire lock")
 }
 
-fn refused(error: sled::Error, replica: &Path) -> DiskError {
+fn refused(error: sled::Error, home: &Path) -> JournalError {
     match error {
-        sled::Error::Io(error) if is_locked(&error) => DiskError::InUse { directory: replica.to_owned() },
+        sled::Error::Io(error) if is_locked(&error) => JournalError::InUse { directory: home.to_owned() },
         sled::Error::Io(source)
             if !matches!(source.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData) =>
         {
-            DiskError::Io { doing: "open the journal in", path: replica.to_owned(), source }
+            JournalError::Io { doing: "open the journal in", path: home.to_owned(), source }
         }
-        other => Fault::Damaged(format!("sled can't read it: {other}")).at(replica),
+        other => Fault::Damaged(format!("sled can't read it: {other}")).at(home),
     }
 }
 
 thread_local! {
-    /// The replica's directory that this thread works on within [`caught`].
-    static GUARDED: RefCell<Option<PathBuf>> = const { RefCell::new(None) };
+    /// What is to be said of damage that this thread comes upon within [`caught`].
+    static GUARDED: RefCell<Option<Words>> = const { RefCell::new(None) };
 }
 
 /// Does something that may panic, and tells with which words. Where panics abort the process (release builds), the sentence
 /// with the way out is logged before that.
-pub(super) fn caught<T>(replica: &Path, work: impl FnOnce() -> T + panic::UnwindSafe) -> Result<T, String> {
+///
+/// # Errors
+/// It has panicked.
+pub fn caught<T>(words: &Words, work: impl FnOnce() -> T + panic::UnwindSafe) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let others = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            let directory = GUARDED.with(|guarded| guarded.borrow().clone());
-            match directory {
-                Some(directory) if cfg!(panic = "abort") => {
-                    let fault = Fault::Damaged(format!("sled panics on it: {info}"));
-                    tracing::error!("{}", fault.at(&directory));
+            let guarded = GUARDED.with(|guarded| guarded.borrow().clone());
+            match guarded {
+                Some(words) if cfg!(panic = "abort") => {
+                    tracing::error!("{}", words(&Fault::Damaged(format!("sled panics on it: {info}"))));
                 }
                 Some(_) => {}
                 None => others(info),
             }
         }));
     });
-    GUARDED.with(|guarded| *guarded.borrow_mut() = Some(replica.to_owned()));
+    GUARDED.with(|guarded| *guarded.borrow_mut() = Some(words.clone()));
     let done = panic::catch_unwind(work);
     GUARDED.with(|guarded| *guarded.borrow_mut() = None);
-    done.map_err(|panic| words(&*panic))
+    done.map_err(|panic| said(&*panic))
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
+fn said(panic: &(dyn Any + Send)) -> String {
     if let Some(words) = panic.downcast_ref::<&str>() {
         (*words).to_owned()
     } else if let Some(words) = panic.downcast_ref::<String>() {

@@ -1,12 +1,22 @@
-//! The journal: records in the order of their numbers, in sled. This file is sled's one door.
+//! A journal on the disk: records in the order of their numbers, in sled. This module is sled's one door.
 //!
 //! ```text
 //! key   = number of the record u64, number of the value u16, both big-endian
 //! value = crc32 of all else, key included, u32; how many values the record has, u16; bytes
 //! ```
 //! A record that is longer than a value may be takes several. What sled does not do, and is done here: its `flush` leaves the
-//! data to the system's cache, so the files are synced by ourselves; values stay below 4 KiB, since leaves that grow large become
-//! files that it never syncs; on damage it panics, runs in circles, or cuts the tail in silence (see [`super::mark`]).
+//! data to the system's cache, so the files are synced by ourselves; values stay small, since leaves that grow large become
+//! files that it never syncs; on damage it panics, runs in circles, or cuts the tail in silence (see `mark`).
+//!
+//! ```text
+//! DIRECTORY/journal/  sled
+//! DIRECTORY/mark      how far the journal was durable
+//! ```
+
+mod error;
+mod mark;
+mod open;
+mod records;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
@@ -14,27 +24,63 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::error::{DiskError, While};
-use super::limits::{CACHE_BYTES, RECORD_BYTES, SEGMENT_BYTES, SLICE_BYTES, VALUE_BYTES};
-use super::mark::Mark;
-use super::open::{guarded, patiently};
+use error::While;
+use mark::Mark;
+use open::{guarded, patiently};
+
+pub use error::{Fault, JournalError};
+pub use open::{Words, caught};
+pub use records::{Found, Records, records, whole_records};
 
 const KEY_BYTES: usize = 10;
 const HEAD_BYTES: usize = 6;
 
+/// Most bytes of one record: so many values can be numbered.
+const MAX_VALUES: usize = u16::MAX as usize;
+
+/// How much a journal takes, and in which portions.
+#[derive(Clone, Copy, Debug)]
+pub struct Portions {
+    /// Longest value, bytes. sled's leaves hold up to 33 values: they must stay well below a quarter of a segment, else they
+    /// become files of their own.
+    pub value_bytes: usize,
+    /// sled's unit of writing and of reuse, bytes; a power of two.
+    pub segment_bytes: usize,
+    /// Of sled's cache, bytes: a journal is read once, at the start.
+    pub cache_bytes: u64,
+}
+
+impl Portions {
+    /// What is written at most between two syncs, bytes: less than a segment, so that sled never overwrites what it believes to
+    /// be replaced by something that is not on the disk yet.
+    fn slice_bytes(&self) -> usize {
+        self.segment_bytes / 4
+    }
+
+    /// The longest record, bytes.
+    fn record_bytes(&self) -> usize {
+        MAX_VALUES * (self.value_bytes - HEAD_BYTES)
+    }
+}
+
 /// A value as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Value {
-    pub(super) sequence: u64,
-    pub(super) part: u16,
-    pub(super) bytes: Vec<u8>,
+pub struct Value {
+    /// The number of its record.
+    pub sequence: u64,
+    /// Its number in the record.
+    pub part: u16,
+    /// What is kept of it, its head included.
+    pub bytes: Vec<u8>,
 }
 
 /// The key of a value.
-pub(super) type Key = (u64, u16);
+pub type Key = (u64, u16);
 
+/// A journal that is open.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub struct Journal {
+    portions: Portions,
     db: sled::Db,
     directory: PathBuf,
     /// sled's file, to be synced.
@@ -49,23 +95,27 @@ pub(super) struct Journal {
 }
 
 /// What a journal held when it was opened.
-pub(super) struct Contents {
+#[derive(Debug)]
+pub struct Contents {
     /// In the order of their keys.
-    pub(super) values: Vec<Value>,
+    pub values: Vec<Value>,
     /// The last record that was durable, as far as is known.
-    pub(super) mark: u64,
+    pub mark: u64,
 }
 
 impl Journal {
-    /// Opens the journal of a replica's directory, or makes it, and reads all of it.
-    pub(super) fn open(replica: &Path) -> Result<(Self, Contents), DiskError> {
-        let directory = replica.join("journal");
-        let mark_path = replica.join("mark");
+    /// Opens the journal in a directory, or makes it, and reads all of it. `words` tell of damage.
+    ///
+    /// # Errors
+    /// The directory can't be used, another process has it, or sled can't read what is there.
+    pub fn open(home: &Path, portions: Portions, words: &Words) -> Result<(Self, Contents), JournalError> {
+        let directory = home.join("journal");
+        let mark_path = home.join("mark");
         let (mark, marked) = Mark::open(&mark_path).while_doing("open", &mark_path)?;
         make_directory(&directory)?;
         let path = directory.clone();
-        let (db, values) = guarded(replica, move |progress| {
-            let db = patiently(|| config(&path).open())?;
+        let (db, values) = guarded(home, words, move |progress| {
+            let db = patiently(|| config(&path, portions).open())?;
             let mut values = Vec::new();
             for item in db.iter() {
                 let (key, value) = item?;
@@ -76,47 +126,61 @@ impl Journal {
         })?;
         let path = directory.join("db");
         let file = File::open(&path).while_doing("open", &path)?;
-        let mut journal =
-            Self { db, directory, file, blobs: BTreeSet::new(), mark, next: 1, void: VecDeque::new() };
+        let mut journal = Self {
+            portions,
+            db,
+            directory,
+            file,
+            blobs: BTreeSet::new(),
+            mark,
+            next: 1,
+            void: VecDeque::new(),
+        };
         // sled cuts and cleans when it opens; and what it reads may never have been synced.
         journal.flush().while_doing("sync", &path)?;
         let directory = &journal.directory;
         let conf = directory.join("conf");
         File::open(&conf).and_then(|file| file.sync_all()).while_doing("sync", &conf)?;
-        for path in [&directory.join("blobs"), directory, replica] {
+        for path in [&directory.join("blobs"), directory, home] {
             sync_directory(path).while_doing("sync", path)?;
         }
         Ok((journal, Contents { values, mark: marked }))
     }
 
     /// Where it goes on, and what is to be removed; known once its records were understood.
-    pub(super) fn resume(&mut self, next: u64, void: impl IntoIterator<Item = Key>) {
+    pub fn resume(&mut self, next: u64, void: impl IntoIterator<Item = Key>) {
         self.next = next;
         self.void.extend(void);
     }
 
     /// The number of the next record.
-    pub(super) fn next(&self) -> u64 {
+    pub fn next(&self) -> u64 {
         self.next
     }
 
     /// Writes a record; it is durable after [`Journal::sync`]. Tells its number, and of how many values it is.
-    pub(super) fn append(&mut self, record: &[u8]) -> io::Result<(u64, u16)> {
-        if record.len() > RECORD_BYTES {
+    ///
+    /// # Errors
+    /// The system refuses it, or it is longer than a record may be.
+    pub fn append(&mut self, record: &[u8]) -> io::Result<(u64, u16)> {
+        if record.len() > self.portions.record_bytes() {
             return Err(io::Error::other(format!("{} bytes are more than one record takes", record.len())));
         }
         let sequence = self.next;
-        let values = split(sequence, record);
-        let count = u16::try_from(values.len()).expect("RECORD_BYTES are that many values at most");
+        let values = split(sequence, record, self.portions.value_bytes);
+        let count = u16::try_from(values.len()).expect("its length was looked at");
         let mut batch = sled::Batch::default();
         let mut batched = 0;
         for value in values {
-            if batched >= SLICE_BYTES {
+            if batched >= self.portions.slice_bytes() {
                 self.db.apply_batch(std::mem::take(&mut batch)).map_err(to_io)?;
                 self.flush()?;
                 batched = 0;
             }
-            assert!(value.bytes.len() <= VALUE_BYTES, "sled keeps small values in its one file");
+            assert!(
+                value.bytes.len() <= self.portions.value_bytes,
+                "sled keeps small values in its one file"
+            );
             batched += value.bytes.len();
             batch.insert(&key(sequence, value.part), value.bytes);
         }
@@ -126,13 +190,19 @@ impl Journal {
     }
 
     /// Makes all that was written durable.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The system refuses it.
+    pub fn sync(&mut self) -> io::Result<()> {
         self.flush()?;
         self.mark.write(self.next - 1)
     }
 
     /// Makes the mark durable too: at the beginning, from when on an empty journal is a damaged one.
-    pub(super) fn sync_mark(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The system refuses it.
+    pub fn sync_mark(&self) -> io::Result<()> {
         self.mark.sync()
     }
 
@@ -156,21 +226,27 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes a value as it is.
-    #[cfg(test)]
-    pub(super) fn put(&self, value: &Value) {
+    /// Writes a value as it is: for tests.
+    ///
+    /// # Panics
+    /// The disk does not work.
+    #[doc(hidden)]
+    pub fn put(&self, value: &Value) {
         let key = key(value.sequence, value.part);
         self.db.insert(key, value.bytes.as_slice()).expect("a disk that works");
         self.db.flush().expect("a disk that works");
     }
 
     /// These records mean nothing any more: they are removed by and by.
-    pub(super) fn forget(&mut self, keys: impl IntoIterator<Item = Key>) {
+    pub fn forget(&mut self, keys: impl IntoIterator<Item = Key>) {
         self.void.extend(keys);
     }
 
     /// Removes some of what means nothing any more; tells whether anything is left.
-    pub(super) fn remove(&mut self, at_most: usize) -> io::Result<bool> {
+    ///
+    /// # Errors
+    /// The system refuses it.
+    pub fn remove(&mut self, at_most: usize) -> io::Result<bool> {
         let mut batch = sled::Batch::default();
         let count = at_most.min(self.void.len());
         for (sequence, part) in self.void.drain(..count) {
@@ -183,11 +259,11 @@ impl Journal {
     }
 }
 
-fn config(directory: &Path) -> sled::Config {
+fn config(directory: &Path, portions: Portions) -> sled::Config {
     sled::Config::new()
         .path(directory)
-        .cache_capacity(CACHE_BYTES)
-        .segment_size(SEGMENT_BYTES)
+        .cache_capacity(portions.cache_bytes)
+        .segment_size(portions.segment_bytes)
         .flush_every_ms(None)
 }
 
@@ -198,9 +274,9 @@ fn key(sequence: u64, part: u16) -> [u8; KEY_BYTES] {
     key
 }
 
-/// A record as the values that it is kept in.
-pub(super) fn split(sequence: u64, record: &[u8]) -> Vec<Value> {
-    let chunks = record.chunks(VALUE_BYTES - HEAD_BYTES);
+/// A record as the values that it is kept in, of so many bytes each.
+pub fn split(sequence: u64, record: &[u8], value_bytes: usize) -> Vec<Value> {
+    let chunks = record.chunks(value_bytes - HEAD_BYTES);
     let count = u16::try_from(chunks.len()).unwrap_or(u16::MAX);
     let values = (0..).zip(chunks).map(|(part, chunk)| {
         let mut bytes = Vec::with_capacity(HEAD_BYTES + chunk.len());
@@ -231,7 +307,7 @@ fn read_key(key: &[u8], value: &[u8]) -> Result<Value, sled::Error> {
 }
 
 /// Puts the values of one record together.
-pub(super) fn join(sequence: u64, values: &[Value]) -> Result<Vec<u8>, String> {
+fn join(sequence: u64, values: &[Value]) -> Result<Vec<u8>, String> {
     let mut record = Vec::new();
     for (part, found) in (0..).zip(values) {
         if found.part != part {
@@ -256,7 +332,10 @@ pub(super) fn join(sequence: u64, values: &[Value]) -> Result<Vec<u8>, String> {
 }
 
 /// Makes a directory that survives.
-pub(super) fn make_directory(path: &Path) -> Result<(), DiskError> {
+///
+/// # Errors
+/// The system refuses it.
+pub fn make_directory(path: &Path) -> Result<(), JournalError> {
     if !path.is_dir() {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             make_directory(parent)?;
@@ -272,12 +351,15 @@ pub(super) fn make_directory(path: &Path) -> Result<(), DiskError> {
 }
 
 /// Makes the names in a directory durable.
-pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// The system refuses it.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
 /// sled's errors as those of the system.
-pub(super) fn to_io(error: sled::Error) -> io::Error {
+fn to_io(error: sled::Error) -> io::Error {
     match error {
         sled::Error::Io(error) => error,
         other => io::Error::other(other.to_string()),

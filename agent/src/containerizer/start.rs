@@ -1,0 +1,191 @@
+//! From a description to a running executor: the sandbox, the isolators, the launcher.
+
+use std::io;
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use protocol::{ContainerId, Resources};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use super::asked::Handle;
+use super::isolation::kinds::States;
+use super::isolation::{Container, IsolationError};
+use super::launch::{DEFAULT_PATH, GO, LaunchSpec, READY};
+use super::process::Shared;
+use super::records::ContainerRecord;
+use super::running::Running;
+use super::sandbox::{self, SandboxError};
+use super::supervise::{end, on_a_thread};
+use super::zygote::ZygoteError;
+use super::{identity, leftovers};
+use crate::core::ContainerSpec;
+use crate::steps;
+
+/// Longest sentence of a launcher that fails, bytes.
+const MAX_MESSAGE_BYTES: u64 = 16 << 10;
+
+/// Why a container does not start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error("can't make the container's cgroup: {0}")]
+    Cgroup(io::Error),
+    #[error(transparent)]
+    Isolation(#[from] IsolationError),
+    #[error("can't describe the launch: {0}")]
+    Describe(#[from] serde_json::Error),
+    #[error(transparent)]
+    Launcher(#[from] ZygoteError),
+    #[error("can't speak with the launcher: {0}")]
+    Speak(io::Error),
+    #[error("can't look after the container's first process: {0}")]
+    Watch(io::Error),
+    #[error("can't keep what is known of the container: {0}")]
+    Record(io::Error),
+    #[error("fetching into the sandbox is not supported: the executor names {0} URIs")]
+    Fetch(usize),
+    #[error("{0}")]
+    Said(String),
+    #[error("killed while it was being launched")]
+    Killed,
+}
+
+/// Starts the executor and waits until it runs. Where that fails nothing is left.
+pub(super) async fn start(
+    shared: &Arc<Shared>,
+    spec: ContainerSpec,
+    handle: &Handle,
+) -> Result<Running, StartError> {
+    let container_id = spec.container_id.clone();
+    let mut running = None;
+    let outcome = bring_up(shared, spec, handle, &mut running).await;
+    let Err(error) = outcome else { return Ok(running.expect("it is there where all went well")) };
+    let main = running.as_ref().map(Running::pid);
+    if let Some(running) = &mut running {
+        running.kill();
+        let _ = running.wait().await;
+    }
+    end(shared, &container_id, main).await;
+    Err(error)
+}
+
+/// The first process is put into `running` as soon as it is there.
+async fn bring_up(
+    shared: &Arc<Shared>,
+    spec: ContainerSpec,
+    handle: &Handle,
+    running: &mut Option<Running>,
+) -> Result<(), StartError> {
+    let uris = spec.executor.command.uris.len();
+    if uris > 0 {
+        return Err(StartError::Fetch(uris));
+    }
+    let permit = shared.starting.acquire().await.expect("the semaphore is never closed");
+    let other = shared.clone();
+    let Made { record, description, stream } = on_a_thread(move || make(&other, spec)).await?;
+    drop(permit);
+    let running = running.insert(Running::open(record).map_err(StartError::Watch)?);
+    let stream = UnixStream::from_std(stream).map_err(StartError::Speak)?;
+    tokio::select! {
+        outcome = converse(shared, &running.record, stream, &description) => outcome,
+        () = handle.over() => Err(StartError::Killed),
+    }
+}
+
+/// A container whose first process waits to be told what it is.
+struct Made {
+    record: ContainerRecord,
+    /// For the launcher.
+    description: Vec<u8>,
+    /// To the launcher.
+    stream: StdStream,
+}
+
+/// Makes the sandbox, what the isolators and the tree need, and the first process: the part that may block.
+fn make(shared: &Shared, spec: ContainerSpec) -> Result<Made, StartError> {
+    let sandbox = sandbox::make(&shared.config.work_dir, &spec.sandbox)?;
+    steps::reached("sandbox-made");
+    let tree = shared.tree.prepare(&spec.container_id).map_err(StartError::Cgroup)?;
+    let (plan, states) = shared.chosen.prepare(&Container { spec: &spec, sandbox: &sandbox })?;
+    steps::reached("prepared");
+    let mut environment = vec![("PATH".to_string(), DEFAULT_PATH.to_string())];
+    let place = sandbox.to_string_lossy().into_owned();
+    environment.push(("MESOS_DIRECTORY".to_string(), place.clone()));
+    environment.push((leftovers::SANDBOX.to_string(), place));
+    environment.extend(spec.environment);
+    environment.extend(plan.environment.iter().cloned());
+    let launch = LaunchSpec {
+        sandbox,
+        user: spec.user,
+        command: (!spec.command_executor).then_some(spec.executor.command.command),
+        environment,
+        plan,
+    };
+    let description = serde_json::to_vec(&launch)?;
+    let (stream, its) = StdStream::pair().map_err(StartError::Speak)?;
+    stream.set_nonblocking(true).map_err(StartError::Speak)?;
+    let pid = shared.zygote.make(&launch.plan, tree.as_deref(), &its)?;
+    steps::reached("forked");
+    let record = record(shared, spec.container_id, pid, launch.sandbox, spec.resources, states);
+    Ok(Made { record, description, stream })
+}
+
+fn record(
+    shared: &Shared,
+    container_id: ContainerId,
+    pid: i32,
+    sandbox: PathBuf,
+    resources: Resources,
+    states: States,
+) -> ContainerRecord {
+    // It is a child that nobody has reaped, so it is there.
+    let began = identity::beginning(pid).unwrap_or_default();
+    let boot_id = shared.records.boot_id.clone();
+    ContainerRecord { container_id, boot_id, pid, began, sandbox, resources, states }
+}
+
+/// Tells the launcher what to launch, lets it go when all is ready, and hears whether it could.
+async fn converse(
+    shared: &Arc<Shared>,
+    record: &ContainerRecord,
+    mut stream: UnixStream,
+    description: &[u8],
+) -> Result<(), StartError> {
+    let length = (description.len() as u32).to_le_bytes();
+    // One that has failed early takes nothing, and has said why.
+    let told = match stream.write_all(&length).await {
+        Ok(()) => stream.write_all(description).await,
+        Err(error) => Err(error),
+    };
+    let mut first = [0];
+    match stream.read(&mut first).await.map_err(StartError::Speak)? {
+        1 if first[0] == READY => told.map_err(StartError::Speak)?,
+        read => return Err(said(stream, &first[..read]).await),
+    }
+    let (other, record) = (shared.clone(), record.clone());
+    on_a_thread(move || {
+        other.records.write(&record).map_err(StartError::Record)?;
+        steps::reached("recorded");
+        Ok::<_, StartError>(other.chosen.started(&record.container_id, record.pid as u32)?)
+    })
+    .await?;
+    stream.write_all(&[GO]).await.map_err(StartError::Speak)?;
+    steps::reached("executing");
+    match stream.read(&mut first).await.map_err(StartError::Speak)? {
+        0 => Ok(()),
+        read => Err(said(stream, &first[..read]).await),
+    }
+}
+
+/// What a launcher says that fails.
+async fn said(stream: UnixStream, beginning: &[u8]) -> StartError {
+    let mut words = beginning.to_vec();
+    match stream.take(MAX_MESSAGE_BYTES).read_to_end(&mut words).await {
+        Ok(_) if words.is_empty() => StartError::Speak(io::ErrorKind::UnexpectedEof.into()),
+        Ok(_) => StartError::Said(String::from_utf8_lossy(&words).into_owned()),
+        Err(error) => StartError::Speak(error),
+    }
+}
