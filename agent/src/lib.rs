@@ -5,6 +5,7 @@
 //! | [`core`] | the agent machine: all that is decided |
 //! | [`checkpoint`] | where the agent keeps what it must not forget |
 //! | [`containerizer`] | where executors run |
+//! | [`fetcher`] | what a command's URIs name, brought into its sandbox |
 //! | [`launch`] | what the launcher does between the agent and the executor |
 //! | [`edge`] | the machine's resources, what the agent shows over HTTP |
 //! | [`shell`] | the machine at work: [`shell::start`] |
@@ -35,10 +36,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod account;
 pub mod checkpoint;
 pub mod containerizer;
 pub mod core;
 pub mod edge;
+pub mod fetcher;
 mod os;
 pub mod shell;
 pub mod steps;

@@ -26,6 +26,7 @@
 //! # Ok::<(), executor::EnvironmentError>(())
 //! ```
 
+mod checks;
 pub mod command;
 pub mod core;
 mod driver;

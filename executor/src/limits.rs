@@ -28,3 +28,16 @@ pub const DEFAULT_RECOVERY_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 pub const DEFAULT_BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// Source: Mesos `DEFAULT_EXECUTOR_SHUTDOWN_GRACE_PERIOD`.
 pub const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// Between an answer to a check and the next time that is asked, at least: an interval of zero would be a loop. Ours.
+pub const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(100);
+/// Between two reports of one check: what has changed meanwhile is told together. Ours.
+pub const REPORT_PACE: Duration = Duration::from_secs(1);
+/// Most bytes of the head of an answer to an HTTP check. Ours.
+pub const MAX_PROBE_HEAD: usize = 64 << 10;
+/// Most bytes of its body that are read, so that the server can end well. Ours.
+pub const MAX_PROBE_BODY: usize = 1 << 20;
+/// For how long the body is read. Ours.
+pub const PROBE_BODY_PATIENCE: Duration = Duration::from_millis(250);
+/// Most redirections that an HTTP check follows. Ours; Mesos's curl follows 50.
+pub const MAX_PROBE_REDIRECTS: usize = 10;

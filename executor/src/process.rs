@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, User, geteuid, getpgrp};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 /// How often the end of a tree is looked for.
 const POLL: Duration = Duration::from_millis(2);
@@ -32,6 +35,85 @@ struct Entry {
     zombie: bool,
 }
 
+/// Children that somebody waits for. Clones are the same ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Awaited(Arc<Register>);
+
+#[derive(Debug, Default)]
+struct Register {
+    pids: Mutex<BTreeSet<i32>>,
+    left: Notify,
+}
+
+/// A child that somebody waits for, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct AwaitedChild {
+    pid: i32,
+    register: Arc<Register>,
+}
+
+impl Register {
+    /// A panic elsewhere leaves a set of numbers as good as it was.
+    fn pids(&self) -> MutexGuard<'_, BTreeSet<i32>> {
+        self.pids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for AwaitedChild {
+    fn drop(&mut self) {
+        self.register.pids().remove(&self.pid);
+        self.register.left.notify_one();
+    }
+}
+
+impl Awaited {
+    /// A child was started, and will be waited for.
+    pub(crate) fn add(&self, pid: i32) -> AwaitedChild {
+        self.0.pids().insert(pid);
+        AwaitedChild { pid, register: self.0.clone() }
+    }
+
+    /// Reaps whatever ends below this process and nobody waits for: a task that runs for long may leave many orphans, and each
+    /// that is not reaped holds a process id. Only where this process is a subreaper, or the first one of a namespace, and all
+    /// other children are in the register.
+    ///
+    /// # Errors
+    /// If the system does not tell of children that end.
+    pub(crate) async fn reap_others(self) -> std::io::Result<()> {
+        let mut ended = signal(SignalKind::child())?;
+        loop {
+            self.reap_now();
+            tokio::select! {
+                _ = ended.recv() => {}
+                // It may have stood before others.
+                () = self.0.left.notified() => {}
+            }
+        }
+    }
+
+    fn reap_now(&self) {
+        while let Some(pid) = peek_ended()
+            && !self.0.pids().contains(&pid)
+        {
+            if waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// A child that has ended and is not reaped.
+fn peek_ended() -> Option<i32> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    loop {
+        match waitid(Id::All, flags) {
+            Err(Errno::EINTR) => {}
+            Ok(status) => return status.pid().map(Pid::as_raw),
+            Err(_) => return None,
+        }
+    }
+}
+
 /// Makes orphans below this process its children, so that none gets away.
 pub(crate) fn become_subreaper() -> Result<(), Errno> {
     nix::sys::prctl::set_child_subreaper(true)
@@ -40,6 +122,11 @@ pub(crate) fn become_subreaper() -> Result<(), Errno> {
 /// Sends TERM to a process group; one that is gone is no error.
 pub(crate) fn terminate_group(group: i32) {
     signal_group(group, Signal::SIGTERM);
+}
+
+/// Sends KILL to a process group; one that is gone is no error.
+pub(crate) fn kill_group(group: i32) {
+    signal_group(group, Signal::SIGKILL);
 }
 
 fn signal_group(group: i32, signal: Signal) {
@@ -69,6 +156,26 @@ pub(crate) async fn kill_rest(first: i32, scope: &Scope) {
     kill_tree(first, scope).await;
 }
 
+/// Kills what this process has adopted of a scope, and what that has started.
+pub(crate) async fn kill_adopted(scope: &Scope) {
+    let Scope::Marked(mark) = scope else { return };
+    for pid in children() {
+        if has_mark(pid, mark) {
+            kill_tree(pid, scope).await;
+        }
+    }
+}
+
+/// The children of this process, as far as the kernel lists them.
+fn children() -> Vec<i32> {
+    let Ok(threads) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let lists =
+        threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
 /// Kills all that descends from this process, then this process.
 pub(crate) fn kill_self() -> ! {
     let own = std::process::id().cast_signed();
@@ -88,8 +195,29 @@ pub(crate) fn kill_self() -> ! {
     std::process::exit(137)
 }
 
+/// Whether this process is the first one of a namespace: all others of it are below it.
+fn is_first() -> bool {
+    std::process::id() == 1
+}
+
+/// As [`kill_once`], by the first process of a namespace, whatever `/proc` shows: all others are the task's.
+fn kill_namespace(first: i32) -> bool {
+    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+    while let Some(pid) = peek_ended() {
+        // Whoever reaps that one looks again.
+        if pid == first || waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)).is_err() {
+            return false;
+        }
+    }
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    waitid(Id::All, flags) != Err(Errno::ECHILD)
+}
+
 /// Sends KILL to all of a task that is alive; says whether there was anything.
 fn kill_once(first: i32, scope: &Scope) -> bool {
+    if *scope == Scope::Own && is_first() {
+        return kill_namespace(first);
+    }
     let entries = snapshot();
     let own = std::process::id().cast_signed();
     let mut doomed = match scope {

@@ -10,7 +10,7 @@
 //! | [`resources`] | scalars in thousandths, ranges, sets, [`Resources`] and their arithmetic, text and JSON forms |
 //! | [`attribute`] | what an agent says of itself besides resources |
 //! | [`notation`] | Mesos's notation of durations, sizes and rates (`15secs`, `512MB`) |
-//! | [`framework`], [`agent`], [`executor`], [`command`], [`task`], [`status`], [`offer`], [`driver`] | the nouns |
+//! | [`framework`], [`agent`], [`executor`], [`command`], [`task`], [`check`], [`status`], [`offer`], [`driver`] | the nouns |
 //! | [`validate`] | what one value must satisfy, whoever sends it |
 //! | [`messages`] | what travels: [`messages::SchedulerCall`], [`messages::Event`], and the rest |
 //!
@@ -27,6 +27,7 @@
 pub mod agent;
 pub mod attribute;
 mod carried;
+pub mod check;
 pub mod command;
 pub mod driver;
 pub mod executor;
@@ -50,6 +51,7 @@ pub mod wire;
 pub use agent::AgentInfo;
 pub use attribute::{Attribute, AttributeValue, Attributes};
 pub use carried::Carried;
+pub use check::{Check, CheckStatus, HealthCheck, Pace, Probe};
 pub use command::{Command, CommandInfo, Environment, Uri};
 pub use executor::ExecutorInfo;
 pub use framework::{Capability, FrameworkInfo};

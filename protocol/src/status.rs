@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, Carried, ExecutorId, FrameworkId, Label, TaskId, TaskState, UnixTime, Uuid, wire};
+use crate::{
+    AgentId, Carried, CheckStatus, ExecutorId, FrameworkId, Label, TaskId, TaskState, UnixTime, Uuid, wire,
+};
 
 pub use crate::reason::Reason;
 
@@ -70,6 +72,15 @@ impl TaskStatus {
     pub fn because(mut self, reason: Reason, message: impl Into<String>) -> Self {
         self.reason = Some(reason);
         self.message = Some(message.into());
+        self
+    }
+
+    /// Adds the last result of the task's check.
+    #[must_use]
+    pub fn with_check(mut self, status: CheckStatus) -> Self {
+        let carried = self.unread.as_ref().map(Carried::read).unwrap_or_default();
+        let check_status = Some(status.to_wire());
+        self.unread = Carried::new(&wire::v1::TaskStatus { check_status, ..carried });
         self
     }
 }

@@ -11,7 +11,7 @@ use protocol::{ContainerId, Resources};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::asked::Handle;
-use super::isolation::{Chosen, IsolationSettings, Surroundings};
+use super::isolation::{Chosen, DeviceAccess, IsolationSettings, Surroundings};
 use super::records::Records;
 use super::recover::recover;
 use super::supervise::supervise;
@@ -136,6 +136,7 @@ impl ProcessContainerizer {
             settings: Arc::new(config.settings.clone()),
             broken,
             offered,
+            devices: DeviceAccess::default(),
         };
         let unwanted = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
         let chosen = Chosen::from_names(&config.isolation, &around).map_err(unwanted)?;

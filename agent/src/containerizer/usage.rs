@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::ContainerId;
 use protocol::wire::v1::ContainerStatus;
+use serde::Serialize;
 
 use super::posix;
 use crate::os;
@@ -22,8 +23,8 @@ pub trait Meter: Send + Sync + 'static {
     }
 }
 
-/// What a container uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a container uses, and what it is held to. What is absent is not counted, or not limited, for this container.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage {
     /// Processes that live.
     pub processes: u32,
@@ -33,9 +34,13 @@ pub struct Usage {
     pub cpus_user: Duration,
     /// Time on CPUs in the kernel.
     pub cpus_system: Duration,
+    /// CPUs that it can't exceed.
+    pub cpus_limit: Option<f64>,
+    /// How it was held to that.
+    pub cpu_throttling: Option<Throttling>,
     /// Memory that its processes hold, bytes.
     pub mem_rss_bytes: u64,
-    /// All memory that is charged to it, bytes; absent: the kernel does not count it for this container.
+    /// All memory that is charged to it, bytes.
     pub mem_total_bytes: Option<u64>,
     /// The part of it that belongs to no file, bytes.
     pub mem_anon_bytes: Option<u64>,
@@ -43,6 +48,120 @@ pub struct Usage {
     pub mem_file_bytes: Option<u64>,
     /// The part of that which is mapped, bytes.
     pub mem_mapped_file_bytes: Option<u64>,
+    /// What of it was written to swap space, bytes.
+    pub mem_swap_bytes: Option<u64>,
+    /// What of it can't be reclaimed, bytes.
+    pub mem_unevictable_bytes: Option<u64>,
+    /// Memory that it can't exceed, bytes.
+    pub mem_limit_bytes: Option<u64>,
+    /// Memory that it keeps when all run short, bytes.
+    pub mem_soft_limit_bytes: Option<u64>,
+    /// How often the kernel found it short of memory: a little, much, nearly out of it.
+    pub mem_pressure: Option<[u64; 3]>,
+    /// Processes and threads, as the kernel limits them.
+    pub pids: Option<Pids>,
+    /// What went to and from block devices.
+    pub io: Vec<DeviceIo>,
+    /// Time that its processes waited.
+    pub pressure: Option<Pressure>,
+    /// What its sandbox and volumes take, bytes.
+    pub disk_used_bytes: Option<u64>,
+    /// What they may take, bytes.
+    pub disk_limit_bytes: Option<u64>,
+}
+
+/// How a container was held to its CPUs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Throttling {
+    /// Periods in which it wanted to run.
+    pub periods: u64,
+    /// Those in which it was stopped.
+    pub throttled: u64,
+    /// For how long, over all CPUs.
+    pub time: Duration,
+}
+
+/// Processes and threads, as the kernel limits them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pids {
+    /// How many there are.
+    pub current: u64,
+    /// How many there may be.
+    pub limit: Option<u64>,
+    /// How often one more was refused.
+    pub refused: u64,
+}
+
+/// What went to and from one block device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceIo {
+    /// Its number.
+    pub device: (u32, u32),
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Bytes written.
+    pub written_bytes: u64,
+    /// Reads.
+    pub reads: u64,
+    /// Writes.
+    pub writes: u64,
+}
+
+/// Time that processes waited for what they needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Pressure {
+    /// For a CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Waiting>,
+    /// For memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Waiting>,
+    /// For a device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io: Option<Waiting>,
+}
+
+/// How much was waited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Waiting {
+    /// Percent of the last ten seconds in which some waited.
+    pub some_avg10: f64,
+    /// Seconds in which some waited.
+    pub some_total_secs: f64,
+    /// Percent of the last ten seconds in which all waited.
+    pub full_avg10: f64,
+    /// Seconds in which all waited.
+    pub full_total_secs: f64,
+}
+
+impl Pressure {
+    /// Of the files of this name in a directory, whatever comes before `pressure`; `None`: the kernel does not tell.
+    pub(crate) fn read(path: impl Fn(&str) -> PathBuf) -> Option<Self> {
+        let waiting = |name: &str| Waiting::parse(&fs::read_to_string(path(name)).ok()?);
+        let all = Self { cpu: waiting("cpu"), memory: waiting("memory"), io: waiting("io") };
+        (all != Self::default()).then_some(all)
+    }
+
+    /// That of the whole machine.
+    pub(crate) fn of_machine() -> Option<Self> {
+        Self::read(|name| Path::new("/proc/pressure").join(name))
+    }
+}
+
+impl Waiting {
+    fn parse(text: &str) -> Option<Self> {
+        let line = |kind: &str| -> Option<(f64, f64)> {
+            let line = text.lines().find_map(|line| line.strip_prefix(kind))?;
+            let value = |name: &str| {
+                line.split(' ')
+                    .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<f64>().ok())
+            };
+            Some((value("avg10")?, value("total")? / 1e6))
+        };
+        let (some_avg10, some_total_secs) = line("some")?;
+        let (full_avg10, full_total_secs) = line("full").unwrap_or_default();
+        Some(Self { some_avg10, some_total_secs, full_avg10, full_total_secs })
+    }
 }
 
 /// What the processes of a container use, whichever live.
@@ -94,14 +213,8 @@ pub(super) fn of_cgroup(path: &Path) -> Option<Usage> {
     let mut usage = of_processes(pids)?;
     let (user, system) = parse_cpu_stat(&fs::read_to_string(path.join("cpu.stat")).ok()?)?;
     (usage.cpus_user, usage.cpus_system) = (user, system);
-    if let Ok(text) = fs::read_to_string(path.join("memory.current")) {
-        usage.mem_total_bytes = text.trim().parse().ok();
-        let stat = fs::read_to_string(path.join("memory.stat")).unwrap_or_default();
-        usage.mem_anon_bytes = field(&stat, "anon");
-        usage.mem_file_bytes = field(&stat, "file");
-        usage.mem_mapped_file_bytes = field(&stat, "file_mapped");
-        usage.mem_rss_bytes = usage.mem_anon_bytes.unwrap_or(usage.mem_rss_bytes);
-    }
+    // What a controller counts, its isolator adds.
+    usage.pressure = Pressure::read(|name| path.join(format!("{name}.pressure")));
     Some(usage)
 }
 
@@ -116,7 +229,7 @@ fn processes_below(path: &Path, into: &mut Vec<i32>) {
 }
 
 /// The number behind a name in a file of `name number` lines.
-fn field(text: &str, name: &str) -> Option<u64> {
+pub(super) fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
@@ -162,6 +275,15 @@ mod tests {
         assert_eq!(parse_cpu_stat("usage_usec 1\n"), None);
         assert_eq!(field("file_mapped 1\nfile 2\n", "file"), Some(2));
         assert_eq!(of_cgroup(Path::new("/nowhere")), None);
+    }
+
+    #[test]
+    fn pressure_is_read() {
+        let text = "some avg10=1.50 avg60=0.32 avg300=0.51 total=2500000\nfull avg10=0.25 avg60=0.00 avg300=0.00 total=500000\n";
+        let waiting = Waiting::parse(text).unwrap();
+        assert_eq!((waiting.some_avg10, waiting.some_total_secs), (1.5, 2.5));
+        assert_eq!((waiting.full_avg10, waiting.full_total_secs), (0.25, 0.5));
+        assert_eq!(Waiting::parse("full avg10=0.25 total=1\n"), None);
     }
 
     #[test]

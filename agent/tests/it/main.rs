@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests are tests too")]
 
 mod agent;
+mod cgroups;
 mod client;
 mod containers;
 mod executor_api;
+mod fetcher;
 mod operator_api;
 mod pages;
 mod world;

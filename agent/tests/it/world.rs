@@ -74,7 +74,7 @@ impl Meter for Measured {
             mem_rss_bytes: 143_904_768,
             ..Usage::default()
         };
-        containers.iter().map(|(container_id, _)| (container_id.clone(), usage)).collect()
+        containers.iter().map(|(container_id, _)| (container_id.clone(), usage.clone())).collect()
     }
 }
 

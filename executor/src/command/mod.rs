@@ -8,13 +8,17 @@
 //! | exits with N | TASK_FAILED | `Command exited with status N` |
 //! | by a signal | TASK_FAILED | `Command terminated with signal Killed` |
 //! | after a kill or a shutdown | TASK_KILLED | as above |
+//! | after its health check has failed too often | TASK_KILLED, `healthy` false, REASON_TASK_HEALTH_CHECK_STATUS_UPDATED | which check, how often, why; as above |
 //! | after `max_completion_time` | TASK_FAILED, REASON_MAX_COMPLETION_TIME_REACHED | as above |
 //! | never starts | TASK_FAILED, REASON_COMMAND_EXECUTOR_FAILED | what the system says |
 //!
 //! A kill sends TERM to the task's process group and KILL to its whole tree when the grace is over. Whatever the end, nothing of
 //! the tree lives when the terminal state is reported: also not what has forked twice and left its session.
+//!
+//! Between TASK_RUNNING and the end, more TASK_RUNNING say what its health check (`healthy`) and its check (`check_status`) have
+//! found, until it is being killed.
 
-mod launch;
+pub(crate) mod launch;
 mod runner;
 #[cfg(test)]
 mod tests;
@@ -32,10 +36,10 @@ pub use launch::TaskOutput;
 
 use crate::core::SessionConfig;
 use crate::host::{self, Sink};
-use crate::process::{self, Scope};
+use crate::process::{self, Awaited, Scope};
 use crate::{ExecutorDriver, Status};
 use launch::Surroundings;
-use runner::Runner;
+use runner::{Held, Runner};
 
 /// A command executor within a process that has others, as test clusters do.
 #[derive(Debug)]
@@ -80,7 +84,12 @@ pub fn start(node: &Node, config: CommandConfig) -> CommandExecutor {
         .chain([mark])
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
-    let around = Surroundings { environment, sandbox: Some(config.sandbox), output: config.output };
+    let around = Surroundings {
+        environment,
+        sandbox: Some(config.sandbox),
+        output: config.output,
+        awaited: Awaited::default(),
+    };
     let (executor, work) = prepare(node.clone(), config.session, around, scope, false);
     tokio::task::spawn_local(work);
     executor
@@ -106,12 +115,17 @@ fn run() -> Result<(), String> {
         environment: std::env::vars_os().collect(),
         sandbox: None,
         output: TaskOutput::Inherited,
+        awaited: Awaited::default(),
     };
     let work = async {
         let node = host::bind(&session).await?;
+        let orphans = around.awaited.clone().reap_others();
         let (executor, work) = prepare(node.clone(), session, around, Scope::Own, true);
         let shut_down = end_on_signals(executor.driver.clone())?;
-        work.await;
+        tokio::select! {
+            () = work => {}
+            Err(error) = orphans => return Err(format!("the ends of processes can't be seen: {error}")),
+        }
         shut_down.abort();
         node.shutdown().await;
         executor.driver.error().map_or(Ok(()), Err)
@@ -151,10 +165,11 @@ fn prepare(
         callbacks,
         destroy: destroy.clone(),
         clock: node.clock().clone(),
-        around,
+        around: Arc::new(around),
         scope,
         shutdown_grace: session.shutdown_grace,
         tells_killing: false,
+        held: Held::default(),
     };
     let shared = driver.shared().clone();
     let work = async move {

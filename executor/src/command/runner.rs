@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libactor::{Clock, Time};
-use protocol::{Capability, Reason, Source, TaskId, TaskInfo, TaskState, TaskStatus};
+use protocol::{Capability, CheckStatus, Reason, Source, TaskInfo, TaskState, TaskStatus};
 use tokio::sync::{Notify, mpsc};
 
 use super::launch::{Launched, Surroundings, launch};
 use crate::ExecutorDriver;
+use crate::checks::{Asked, Checker, Finding, Prober};
 use crate::core::Callback;
 use crate::process::{self, Scope};
 
@@ -22,30 +23,53 @@ pub(super) struct Runner {
     /// Kill all at once and say nothing more.
     pub(super) destroy: Arc<Notify>,
     pub(super) clock: Clock,
-    pub(super) around: Surroundings,
+    pub(super) around: Arc<Surroundings>,
     pub(super) scope: Scope,
     /// Of this much, four fifths are for the task at a shutdown.
     pub(super) shutdown_grace: Duration,
     /// Whether the framework wants to hear of TASK_KILLING.
     pub(super) tells_killing: bool,
+    /// What a check has found while the agent was away, the newest only: it is told when the agent is back.
+    pub(super) held: Held,
+}
+
+/// Whether findings can be told.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    away: bool,
+    newest: Option<TaskStatus>,
 }
 
 /// Why a task is being ended before its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Cause {
     Killed,
+    /// Its health check says so.
+    Unhealthy(String),
     TooLong,
     Destroyed,
 }
 
+/// How far the end of a task is.
+struct Ending {
+    cause: Cause,
+    /// When TERM was sent.
+    since: Time,
+    /// When KILL follows; absent: it has.
+    escalation: Option<Time>,
+}
+
 /// A task that runs.
 struct Running {
-    task: TaskInfo,
+    task: Arc<TaskInfo>,
     process: Launched,
     /// When it has run long enough.
     limit: Option<Time>,
-    /// Why it is being ended, and when TERM is followed by KILL; absent: it was.
-    ending: Option<(Cause, Option<Time>)>,
+    ending: Option<Ending>,
+    checker: Option<Checker>,
+    /// What was found last.
+    healthy: Option<bool>,
+    check: Option<CheckStatus>,
     /// A callback that returns when the task has ended: a shutdown.
     owed: bool,
 }
@@ -54,6 +78,7 @@ struct Running {
 enum Event {
     Ended(std::io::Result<ExitStatus>),
     Callback(Option<Callback>),
+    Found(Finding),
     Timer,
     Destroy,
 }
@@ -62,24 +87,49 @@ impl Runner {
     /// Waits for the task, runs it, reports its end, and stops the driver.
     pub(super) async fn run(mut self) {
         let Some(task) = self.wait_for_launch().await else { return };
-        self.update(TaskStatus::new(task.task_id.clone(), TaskState::Starting, Source::Executor));
-        match launch(&task, &self.around) {
+        let task = Arc::new(task);
+        let asked = Asked::of(&task);
+        let check = asked.as_ref().ok().and_then(Asked::no_result);
+        let status =
+            |state| with_check(TaskStatus::new(task.task_id.clone(), state, Source::Executor), check);
+        self.update(status(TaskState::Starting));
+        let launched = asked.and_then(|asked| Ok((launch(&task, &self.around)?, asked)));
+        match launched {
             Err(reason) => {
-                let status = TaskStatus::new(task.task_id, TaskState::Failed, Source::Executor);
-                self.update(status.because(Reason::CommandExecutorFailed, reason));
+                self.update(status(TaskState::Failed).because(Reason::CommandExecutorFailed, reason));
                 self.driver.callback_returned();
             }
-            Ok(process) => {
+            Ok((process, asked)) => {
                 tracing::info!(task = %task.task_id, pid = process.pid, "the task runs");
-                self.update(TaskStatus::new(task.task_id.clone(), TaskState::Running, Source::Executor));
+                self.update(status(TaskState::Running));
                 self.driver.callback_returned();
                 let limit = task.max_completion_time.map(|most| self.clock.now() + most);
-                self.attend(Running { task, process, limit, ending: None, owed: false }).await;
+                let checker = Checker::begin(asked, self.prober(&task));
+                let running = Running {
+                    task,
+                    process,
+                    limit,
+                    ending: None,
+                    checker,
+                    healthy: None,
+                    check,
+                    owed: false,
+                };
+                self.attend(running).await;
             }
         }
         self.driver.stop();
         while let Some(callback) = self.callbacks.recv().await {
             self.refuse(callback);
+        }
+    }
+
+    fn prober(&self, task: &Arc<TaskInfo>) -> Prober {
+        Prober {
+            task: task.clone(),
+            around: self.around.clone(),
+            scope: self.scope.clone(),
+            clock: self.clock.clone(),
         }
     }
 
@@ -112,21 +162,23 @@ impl Runner {
 
     /// Sees a running task to its end and reports it.
     async fn attend(&mut self, mut running: Running) {
-        let status = loop {
-            let timer = match running.ending {
-                Some((_, escalation)) => escalation,
+        let result = loop {
+            let timer = match &running.ending {
+                Some(ending) => ending.escalation,
                 None => running.limit,
             };
             let clock = self.clock.clone();
+            let destroyed = running.is_destroyed();
             let event = tokio::select! {
                 biased;
                 status = running.process.child.wait() => Event::Ended(status),
-                () = self.destroy.notified(), if !running.is_destroyed() => Event::Destroy,
+                () = self.destroy.notified(), if !destroyed => Event::Destroy,
                 callback = self.callbacks.recv(), if !running.owed => Event::Callback(callback),
                 () = async { clock.sleep_until(timer.expect("guarded")).await }, if timer.is_some() => Event::Timer,
+                finding = next_finding(&mut running.checker) => Event::Found(finding),
             };
             match event {
-                Event::Ended(status) => break status,
+                Event::Ended(result) => break result,
                 Event::Destroy => self.destroy(&mut running).await,
                 // The driver has ended without a shutdown: it was aborted.
                 Event::Callback(None) => {
@@ -134,16 +186,19 @@ impl Runner {
                     self.destroy(&mut running).await;
                 }
                 Event::Callback(Some(callback)) => self.called(&mut running, callback),
+                Event::Found(finding) => self.found(&mut running, finding),
                 Event::Timer => self.timer(&mut running).await,
             }
         };
+        // With it go the commands of checks that are under way.
+        running.checker = None;
         process::kill_rest(running.process.pid, &self.scope).await;
-        let cause = running.ending.map(|(cause, _)| cause);
-        if cause == Some(Cause::Destroyed) {
+        if running.is_destroyed() {
             self.driver.abort();
             return;
         }
-        self.update(ended(running.task.task_id, status, cause));
+        let cause = running.ending.take().map(|ending| ending.cause);
+        self.update(ended(running.status(TaskState::Running), &result, cause));
         if running.owed {
             self.driver.callback_returned();
         }
@@ -153,20 +208,49 @@ impl Runner {
         let own = running.task.kill_policy.unwrap_or_default();
         match callback {
             Callback::Kill { task_id, kill_policy } if task_id == running.task.task_id => {
-                self.end(running, Cause::Killed, kill_policy.unwrap_or(own).grace());
+                let grace = kill_policy.and_then(|policy| policy.grace_period);
+                self.end(running, Cause::Killed, grace.unwrap_or(own.grace()));
             }
             Callback::Shutdown | Callback::Error(_) => {
                 running.owed = true;
-                return self.end(running, Cause::Killed, own.grace().min(self.shutdown_grace * 4 / 5));
+                return self.shut_down(running, own.grace().min(self.shutdown_grace * 4 / 5));
+            }
+            Callback::Disconnected => self.held.away = true,
+            Callback::Reregistered { .. } => {
+                self.held.away = false;
+                if let Some(status) = self.held.newest.take() {
+                    self.update(status);
+                }
             }
             Callback::Launch(_) => return self.refuse(callback),
-            Callback::Registered { .. }
-            | Callback::Reregistered { .. }
-            | Callback::Disconnected
-            | Callback::Kill { .. }
-            | Callback::Message(_) => {}
+            Callback::Registered { .. } | Callback::Kill { .. } | Callback::Message(_) => {}
         }
         self.driver.callback_returned();
+    }
+
+    /// Tells what a check has found, or ends the task because of it.
+    fn found(&mut self, running: &mut Running, finding: Finding) {
+        let (reason, message) = match finding {
+            Finding::Health { healthy, message } => {
+                running.healthy = Some(healthy);
+                (Reason::TaskHealthCheckStatusUpdated, Some(message))
+            }
+            Finding::Changed(status) => {
+                running.check = Some(status);
+                (Reason::TaskCheckStatusUpdated, None)
+            }
+            Finding::Kill { message } => {
+                tracing::warn!(task = %running.task.task_id, %message, "the task is killed");
+                let grace = running.task.kill_policy.unwrap_or_default().grace();
+                return self.end(running, Cause::Unhealthy(message), grace);
+            }
+        };
+        let status = TaskStatus { reason: Some(reason), message, ..running.status(TaskState::Running) };
+        if self.held.away {
+            self.held.newest = Some(status);
+        } else {
+            self.update(status);
+        }
     }
 
     /// There is one task and no other.
@@ -184,10 +268,10 @@ impl Runner {
     }
 
     async fn timer(&mut self, running: &mut Running) {
-        match running.ending {
-            Some((cause, _)) => {
+        match &mut running.ending {
+            Some(ending) => {
                 tracing::warn!(task = %running.task.task_id, "the task did not end by itself: it is killed");
-                running.ending = Some((cause, None));
+                ending.escalation = None;
                 process::kill_tree(running.process.pid, &self.scope).await;
             }
             None => {
@@ -197,25 +281,39 @@ impl Runner {
         }
     }
 
-    /// Sends TERM and sets the time of KILL; a second call may only bring it nearer.
+    /// Sends TERM and sets the time of KILL; a second call may only bring it nearer, counting from the first.
     fn end(&mut self, running: &mut Running, cause: Cause, grace: Duration) {
-        let at = self.clock.now() + grace;
-        match &mut running.ending {
-            Some((_, Some(escalation))) => *escalation = (*escalation).min(at),
-            Some((_, None)) => {}
-            None => {
-                running.ending = Some((cause, Some(at)));
-                if cause == Cause::Killed && self.tells_killing {
-                    let task_id = running.task.task_id.clone();
-                    self.update(TaskStatus::new(task_id, TaskState::Killing, Source::Executor));
-                }
-                process::terminate_group(running.process.pid);
-            }
+        if let Some(Ending { since, escalation: Some(escalation), .. }) = &mut running.ending {
+            *escalation = (*escalation).min(*since + grace);
+        }
+        if running.ending.is_some() {
+            return;
+        }
+        if let Some(checker) = &mut running.checker {
+            checker.stop();
+        }
+        // What was not told before is told with the end.
+        self.held.newest = None;
+        if cause != Cause::TooLong && self.tells_killing {
+            self.update(running.status(TaskState::Killing));
+        }
+        let since = self.clock.now();
+        running.ending = Some(Ending { cause, since, escalation: Some(since + grace) });
+        process::terminate_group(running.process.pid);
+    }
+
+    /// As [`end`](Self::end), counting from now: the time that is left is that of the executor.
+    fn shut_down(&mut self, running: &mut Running, grace: Duration) {
+        let by = self.clock.now() + grace;
+        self.end(running, Cause::Killed, grace);
+        if let Some(Ending { escalation: Some(escalation), .. }) = &mut running.ending {
+            *escalation = (*escalation).min(by);
         }
     }
 
     async fn destroy(&mut self, running: &mut Running) {
-        running.ending = Some((Cause::Destroyed, None));
+        running.checker = None;
+        running.ending = Some(Ending { cause: Cause::Destroyed, since: self.clock.now(), escalation: None });
         process::kill_tree(running.process.pid, &self.scope).await;
     }
 
@@ -226,13 +324,33 @@ impl Runner {
 
 impl Running {
     fn is_destroyed(&self) -> bool {
-        matches!(self.ending, Some((Cause::Destroyed, _)))
+        matches!(&self.ending, Some(Ending { cause: Cause::Destroyed, .. }))
+    }
+
+    /// A status with what was found last.
+    fn status(&self, state: TaskState) -> TaskStatus {
+        let status = TaskStatus::new(self.task.task_id.clone(), state, Source::Executor);
+        TaskStatus { healthy: self.healthy, ..with_check(status, self.check) }
     }
 }
 
-/// The last status of a task.
-fn ended(task_id: TaskId, result: std::io::Result<ExitStatus>, cause: Option<Cause>) -> TaskStatus {
-    let (exit_status, message) = match &result {
+fn with_check(status: TaskStatus, check: Option<CheckStatus>) -> TaskStatus {
+    match check {
+        Some(check) => status.with_check(check),
+        None => status,
+    }
+}
+
+async fn next_finding(checker: &mut Option<Checker>) -> Finding {
+    match checker {
+        Some(checker) => checker.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The last status of a task, made of its last one. As in Mesos, it speaks of health only where that is why the task ended.
+fn ended(status: TaskStatus, result: &std::io::Result<ExitStatus>, cause: Option<Cause>) -> TaskStatus {
+    let (exit_status, how) = match result {
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => (Some(code), format!("Command exited with status {code}")),
             (None, Some(signal)) => (
@@ -243,21 +361,24 @@ fn ended(task_id: TaskId, result: std::io::Result<ExitStatus>, cause: Option<Cau
         },
         Err(error) => (None, format!("The end of the command could not be waited for: {error}")),
     };
-    let (state, reason, message) = match cause {
-        Some(Cause::Killed | Cause::Destroyed) => (TaskState::Killed, None, message),
+    let (state, reason, healthy, message) = match cause {
+        Some(Cause::Killed | Cause::Destroyed) => (TaskState::Killed, None, None, how),
+        Some(Cause::Unhealthy(why)) => (
+            TaskState::Killed,
+            Some(Reason::TaskHealthCheckStatusUpdated),
+            Some(false),
+            format!("The task was killed because it was not healthy: {why}. {how}"),
+        ),
         Some(Cause::TooLong) => (
             TaskState::Failed,
             Some(Reason::MaxCompletionTimeReached),
-            format!("Command ran for longer than it may. {message}"),
+            None,
+            format!("Command ran for longer than it may. {how}"),
         ),
-        None if exit_status == Some(0) => (TaskState::Finished, None, message),
-        None => (TaskState::Failed, None, message),
+        None if exit_status == Some(0) => (TaskState::Finished, None, None, how),
+        None => (TaskState::Failed, None, None, how),
     };
-    let mut status = TaskStatus::new(task_id, state, Source::Executor);
-    status.message = Some(message);
-    status.reason = reason;
-    status.exit_status = exit_status;
-    status
+    TaskStatus { state, reason, healthy, message: Some(message), exit_status, ..status }
 }
 
 #[cfg(test)]
@@ -267,6 +388,10 @@ mod tests {
     #[test]
     fn the_end_of_a_process_becomes_a_status() {
         let wait = |raw| Ok(ExitStatus::from_raw(raw));
+        let running = || TaskStatus {
+            healthy: Some(true),
+            ..TaskStatus::new("t".into(), TaskState::Running, Source::Executor)
+        };
         for (raw, cause, state, exit, message) in [
             (0, None, TaskState::Finished, 0, "Command exited with status 0"),
             (7 << 8, None, TaskState::Failed, 7, "Command exited with status 7"),
@@ -274,11 +399,21 @@ mod tests {
             (15, Some(Cause::Killed), TaskState::Killed, 143, "Command terminated with signal Terminated"),
             (0, Some(Cause::Killed), TaskState::Killed, 0, "Command exited with status 0"),
         ] {
-            let status = ended("t".into(), wait(raw), cause);
+            let status = ended(running(), &wait(raw), cause);
             assert_eq!((status.state, status.exit_status), (state, Some(exit)));
             assert_eq!(status.message.as_deref(), Some(message));
         }
-        let late = ended("t".into(), wait(15), Some(Cause::TooLong));
+        let late = ended(running(), &wait(15), Some(Cause::TooLong));
         assert_eq!((late.state, late.reason), (TaskState::Failed, Some(Reason::MaxCompletionTimeReached)));
+        assert_eq!(late.healthy, None);
+        let sick = ended(running(), &wait(15), Some(Cause::Unhealthy("it failed once".to_owned())));
+        assert_eq!((sick.state, sick.healthy), (TaskState::Killed, Some(false)));
+        assert_eq!(sick.reason, Some(Reason::TaskHealthCheckStatusUpdated));
+        assert_eq!(
+            sick.message.as_deref(),
+            Some(
+                "The task was killed because it was not healthy: it failed once. Command terminated with signal Terminated"
+            )
+        );
     }
 }

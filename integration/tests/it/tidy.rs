@@ -32,20 +32,31 @@ const BANNED_IN_CORES: &[&str] = &[
 
 /// Outside crates and the one place that may name each.
 const DOORS: &[(&str, &[&str])] = &[
+    ("cgroups_rs::", &["agent/src/containerizer/isolation/cgroups"]),
     ("bincode::", &["libactor/src/codec.rs"]),
     ("tracing_subscriber::", &["meseta/src/logging.rs"]),
     ("hyper::", &["libactor/src/http"]),
     ("httparse::", &["libactor/src/http/head.rs"]),
-    ("flate2::", &["libactor/src/http/gzip.rs"]),
+    ("flate2::", &["libactor/src/http/gzip.rs", "agent/src/fetcher/process/unpack"]),
+    ("bzip2::", &["agent/src/fetcher/process/unpack"]),
+    ("lzma_rust2::", &["agent/src/fetcher/process/unpack"]),
+    ("use tar::", &["agent/src/fetcher/process/unpack/tar.rs"]),
+    ("use zip::", &["agent/src/fetcher/process/unpack/zip.rs"]),
+    ("ureq::", &["agent/src/fetcher/process/download.rs"]),
+    ("use ring::", &["agent/src/fetcher/process/mod.rs"]),
     ("raft::", &["master/src/replication"]),
     ("protobuf::", &["master/src/replication/convert.rs"]),
     ("slog::", &["master/src/replication/drain.rs"]),
     ("sled::", &["libactor/src/journal"]),
     ("rmp_serde::", &["agent/src/checkpoint/codec.rs"]),
+    ("nvml_wrapper::", &["agent/src/containerizer/isolation/gpu/driver"]),
+    ("tokio_rustls::", &["executor/src/checks/tls.rs"]),
     (
         "nix::",
         &[
+            "agent/src/account.rs",
             "agent/src/containerizer",
+            "agent/src/fetcher/process",
             "agent/src/os.rs",
             "executor/src/command",
             "executor/src/process.rs",

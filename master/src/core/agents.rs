@@ -27,10 +27,11 @@ use protocol::{
     TaskState, UnixTime,
 };
 
+use super::drains::Draining;
 use super::input::Change;
 use super::tasks::Loss;
 use super::{Master, Timer, Turn, validate};
-use crate::registry::Operation;
+use crate::registry::{Operation, Wish};
 
 /// An agent and all that is on it.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct Agent {
     pub connected: bool,
     /// By an operator's word: it gets no offers.
     pub deactivated: bool,
+    /// By an operator's word: it is to be emptied.
+    pub draining: Option<Draining>,
     /// Set while the registry decides on its leaving.
     pub leaving: Option<Leaving>,
     /// When it registered.
@@ -123,6 +126,7 @@ impl Agent {
             version,
             connected: true,
             deactivated: false,
+            draining: None,
             leaving: None,
             registered_at: now,
             reregistered_at: None,
@@ -305,16 +309,22 @@ impl Master {
             Operation::MarkAgentReachable { agent } => self.agent_reachable(turn, agent),
             Operation::RemoveAgent { agent_id } => self.agent_removed(turn, &agent_id),
             Operation::MarkAgentGone { agent_id, since } => self.agent_gone(turn, &agent_id, since),
-            Operation::DeactivateAgent { agent_id } => self.wished(turn, &agent_id, true),
-            Operation::ReactivateAgent { agent_id } => self.wished(turn, &agent_id, false),
+            Operation::DeactivateAgent { agent_id } => {
+                self.wished(turn, &agent_id, |wish| wish.deactivated = true);
+            }
+            Operation::ReactivateAgent { agent_id } => {
+                self.wished(turn, &agent_id, |wish| *wish = Wish::default())
+            }
+            Operation::DrainAgent { agent_id, drain } => self.wished(turn, &agent_id, |wish| {
+                *wish = Wish { deactivated: true, drain: Some(drain) };
+            }),
+            Operation::MarkAgentDrained { agent_id } => self.agent_drained(turn, &agent_id),
             Operation::Prune { unreachable, gone } => self.pruned(turn, &unreachable, &gone),
             Operation::UpdateWeights { weights } => self.weights_updated(turn, weights),
             Operation::SubscribeFramework { framework, .. } => self.framework_stored(turn, framework),
             Operation::RemoveFramework { framework_id, .. } => self.framework_removed(turn, &framework_id),
             // Nothing asks for these yet, or nothing follows from them.
             Operation::UpdateAgent { .. }
-            | Operation::DrainAgent { .. }
-            | Operation::MarkAgentDrained { .. }
             | Operation::DisconnectFramework { .. }
             | Operation::UpdateQuotas { .. }
             | Operation::UpdateSchedule { .. }

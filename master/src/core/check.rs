@@ -17,8 +17,9 @@ impl Master {
     fn check_agents(&self) {
         for (id, agent) in &self.agents {
             let total = &agent.info.resources;
-            let taken = agent.used.clone() + agent.offered.clone();
-            assert!(total.contains(&taken), "agent {id}: offered and used {taken} are within total {total}");
+            let free = total.clone() - agent.used.clone();
+            let offered = &agent.offered;
+            assert!(free.contains(offered), "agent {id}: offered {offered} is what is not used of {total}");
             let used: Resources = self.used_on(id).into_values().sum();
             assert_eq!(
                 agent.used, used,
@@ -95,6 +96,16 @@ impl Master {
         for (id, agent) in &self.agents {
             let deactivated = self.wishes.get(id).is_some_and(|wish| wish.deactivated);
             assert_eq!(agent.deactivated, deactivated, "agent {id}: is offered as it is wanted");
+            let wanted = self.wishes.get(id).and_then(|wish| wish.drain.as_ref());
+            let drain = agent.draining.as_ref().map(|draining| &draining.drain);
+            assert_eq!(drain, wanted, "agent {id}: is drained as it is wanted");
+            let unnoticed = agent.drains() && self.is_found_empty(id) && !self.marking_drained.contains(id);
+            assert!(!unnoticed, "agent {id}: the registry is told that it is empty");
+        }
+        for (id, drain) in self.wishes.iter().filter_map(|(id, wish)| Some((id, wish.drain.as_ref()?))) {
+            let leaving = self.agents.get(id).is_some_and(|agent| agent.leaving.is_some());
+            let under_way = leaving || self.marking_gone.contains_key(id) || self.maybe_empty.contains(id);
+            assert!(!drain.drained || !drain.mark_gone || under_way, "agent {id}: becomes gone");
         }
     }
 

@@ -218,6 +218,8 @@ impl Master {
                 turn.tell_agent(agent.pid.clone(), event);
             }
         }
+        let wanted_empty = self.wishes.iter().filter(|(_, wish)| wish.drain.is_some());
+        self.maybe_empty.extend(wanted_empty.map(|(id, _)| id.clone()));
         turn.changed(Change::FrameworkRemoved(framework.info.clone()));
         if let Some(forgotten) = self.completed_frameworks.insert(id.clone(), framework) {
             turn.changed(Change::FrameworkForgotten(forgotten));

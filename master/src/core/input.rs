@@ -125,6 +125,13 @@ pub enum OperatorRequest {
         /// Which.
         agent_id: AgentId,
     },
+    /// An agent is emptied: it gets no offers, and its tasks are killed in their own time.
+    DrainAgent {
+        /// Which.
+        agent_id: AgentId,
+        /// How; `drained` is false.
+        drain: registry::Drain,
+    },
     /// An agent gets no offers until it is reactivated, whichever master leads.
     DeactivateAgent {
         /// Which.

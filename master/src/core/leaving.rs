@@ -83,6 +83,7 @@ impl Master {
             unreachable_since: Some(since),
         };
         self.lose_agent(turn, id, &loss);
+        self.look_whether_empty(id);
     }
 
     /// The registry knows that an agent has left.
@@ -127,18 +128,26 @@ impl Master {
         } else if self.marking_gone.len() >= limits::MAX_OPERATOR_REQUESTS {
             Answer::Refused(Refusal::Unavailable, super::operator::TOO_MANY.to_owned())
         } else {
-            let since = turn.unix_time();
-            self.marking_gone.insert(id.clone(), ask);
-            self.timers.cancel(&Timer::Recovered(id.clone()));
-            self.cancel_removal(&id);
-            if self.agents.contains_key(&id) {
-                self.start_leaving(turn, &id, Leaving::Gone(since));
-            } else {
-                turn.apply(Operation::MarkAgentGone { agent_id: id, since });
-            }
-            return;
+            return self.begin_gone(turn, &id, Some(ask));
         };
         turn.answer(ask, answer);
+    }
+
+    /// Asks the registry, unless something else of the kind is under way.
+    pub(super) fn begin_gone(&mut self, turn: &mut Turn<'_>, id: &AgentId, ask: Option<Ask>) {
+        let leaving = self.agents.get(id).is_some_and(|agent| agent.leaving.is_some());
+        if leaving || self.marking_gone.contains_key(id) {
+            return;
+        }
+        let since = turn.unix_time();
+        self.marking_gone.insert(id.clone(), ask);
+        self.timers.cancel(&Timer::Recovered(id.clone()));
+        self.cancel_removal(id);
+        if self.agents.contains_key(id) {
+            self.start_leaving(turn, id, Leaving::Gone(since));
+        } else {
+            turn.apply(Operation::MarkAgentGone { agent_id: id.clone(), since });
+        }
     }
 
     /// The registry knows that an agent is gone.
@@ -167,7 +176,7 @@ impl Master {
         }
         self.tell_agent(turn, id, AgentEvent::Shutdown { message: GONE.to_owned() });
         self.lose_agent(turn, id, &loss);
-        if let Some(ask) = self.marking_gone.remove(id) {
+        if let Some(Some(ask)) = self.marking_gone.remove(id) {
             turn.answer(ask, Answer::Done);
         }
     }

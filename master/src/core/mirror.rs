@@ -10,6 +10,7 @@ use protocol::{
     UnixTime,
 };
 
+use super::drains::Draining;
 use super::frameworks::Framework;
 use super::input::Change;
 use super::{Master, Output};
@@ -52,6 +53,7 @@ struct SeenAgent {
     connected: bool,
     active: bool,
     deactivated: bool,
+    draining: Option<Draining>,
     times: [Option<Time>; 2],
     used: Resources,
     offered: Resources,
@@ -247,6 +249,7 @@ impl SeenAgent {
             connected: agent.connected,
             active: agent.active(),
             deactivated: agent.deactivated,
+            draining: agent.draining.clone(),
             times: [Some(agent.registered_at), agent.reregistered_at],
             used: agent.used.clone(),
             offered: agent.offered.clone(),

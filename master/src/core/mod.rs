@@ -18,8 +18,9 @@
 //! ```
 //! What schedulers call comes in at `calls`, what operators ask at `operator`. Who subscribes comes to `subscribe`,
 //! frameworks are in [`frameworks`] and on their way there in
-//! `subscribing`, agents in [`agents`] with `health` (pings) and `reregister` (return), and
-//! `removals` and `registry_gc` say how long which of them are waited for; what operators want of them is in `wishes`. `reconcile`
+//! `subscribing`, agents in [`agents`] with `health` (pings), `reregister` (return) and `reconfigure` (others than they were), and
+//! `removals` and `registry_gc` say how long which of them are waited for; what operators want of them is in `wishes` and
+//! [`drains`]. `reconcile`
 //! answers who asks, `messages` forwards bytes. Source of the behaviour: Mesos 1.11, `src/master/master.cpp`.
 //!
 //! Each call is accepted only from the actor that is subscribed (or registered) under the identity that it uses. What is
@@ -32,6 +33,7 @@ mod calls;
 mod check;
 pub mod config;
 pub mod counters;
+pub mod drains;
 pub mod framework_counters;
 pub mod frameworks;
 mod health;
@@ -43,6 +45,7 @@ pub mod mirror;
 pub mod offers;
 mod operator;
 mod reconcile;
+mod reconfigure;
 mod registry_gc;
 mod removals;
 mod reregister;
@@ -127,7 +130,11 @@ pub struct Master {
     /// Agents that an operator has marked as gone.
     gone: Ring<AgentId, UnixTime>,
     /// Agents that are to be, while the registry decides, and who waits for it.
-    marking_gone: BTreeMap<AgentId, Ask>,
+    marking_gone: BTreeMap<AgentId, Option<Ask>>,
+    /// Agents that were found empty as an operator wants them, while the registry decides.
+    marking_drained: BTreeSet<AgentId>,
+    /// Agents to be emptied that may be so since this turn.
+    maybe_empty: BTreeSet<AgentId>,
     /// Weights that were set, in thousandths.
     weights: BTreeMap<Role, u64>,
     /// Who waits for weights that the registry decides on, in the order of asking.
@@ -248,6 +255,8 @@ impl Master {
             removed: Ring::new(limits::MAX_REMOVED_AGENTS),
             gone: Ring::new(limits::MAX_GONE_AGENTS),
             marking_gone: BTreeMap::new(),
+            marking_drained: BTreeSet::new(),
+            maybe_empty: BTreeSet::new(),
             weights: config.weights.clone(),
             updating_weights: VecDeque::new(),
             offers: BTreeMap::new(),
@@ -270,6 +279,8 @@ impl Master {
         let wishes = admitted.chain(state.unreachable.iter().map(|(id, agent)| (id, &agent.wish)));
         let wishes = wishes.filter(|(_, wish)| **wish != Wish::default());
         self.wishes = wishes.map(|(id, wish)| (id.clone(), wish.clone())).collect();
+        // What the last master did not come to.
+        self.maybe_empty = self.wishes.keys().cloned().collect();
         for (id, agent) in by_time(&state.unreachable, |agent| agent.since) {
             self.unreachable.insert(id.clone(), agent.since);
         }
@@ -319,7 +330,7 @@ impl Master {
                 self.executor_exited(turn, &id, &framework_id, executor_id, status);
             }
             AgentCall::Unregister => self.unregister_agent(turn, &id),
-            AgentCall::UpdateResources { .. } => {}
+            AgentCall::UpdateResources { total } => self.update_resources(turn, &id, total),
         }
     }
 }
@@ -351,6 +362,7 @@ impl Machine for Master {
             Input::Applied { operation } => self.applied(turn, operation),
             Input::Look => {}
         }
+        self.end_drains(turn);
     }
 
     fn deadline(&self) -> Option<Time> {
@@ -373,6 +385,7 @@ impl Machine for Master {
                 Timer::Offer(id) => self.offer_due(turn, &id),
                 Timer::Heartbeat(id) => self.heartbeat(turn, &id),
             }
+            self.end_drains(turn);
         }
     }
 

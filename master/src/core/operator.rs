@@ -20,6 +20,7 @@ impl Master {
                 self.teardown_by_operator(turn, ask, &framework_id);
             }
             OperatorRequest::MarkAgentGone { agent_id } => self.mark_agent_gone(turn, ask, agent_id),
+            OperatorRequest::DrainAgent { agent_id, drain } => self.drain_agent(turn, ask, agent_id, drain),
             OperatorRequest::DeactivateAgent { agent_id } => self.deactivate_agent(turn, ask, agent_id),
             OperatorRequest::ReactivateAgent { agent_id } => self.reactivate_agent(turn, ask, agent_id),
             OperatorRequest::UpdateWeights { weights } => self.update_weights(turn, ask, weights),

@@ -160,6 +160,7 @@ impl Master {
         if let Some(agent) = self.agents.get_mut(&record.task.agent_id) {
             agent.tasks.remove(&(framework_id.clone(), task_id.clone()));
         }
+        self.look_whether_empty(&record.task.agent_id);
         Some(record)
     }
 

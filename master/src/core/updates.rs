@@ -156,6 +156,7 @@ impl Master {
             if status.state.is_terminal() {
                 agent.orphans.remove(&key);
             }
+            self.look_whether_empty(agent_id);
             self.release(turn, &key.0, &role, agent_id, &resources);
             turn.changed(Change::AgentUpdated(agent_id.clone()));
         }

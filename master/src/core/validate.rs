@@ -7,7 +7,7 @@ use protocol::limits::MAX_ID_BYTES;
 use protocol::messages::AgentCall;
 use protocol::resources::{Reservation, ReservationKind};
 use protocol::{
-    AgentInfo, ExecutorInfo, FrameworkId, FrameworkInfo, Resource, Resources, Role, Scalar, Task, TaskInfo,
+    AgentInfo, ExecutorInfo, FrameworkId, FrameworkInfo, Resource, Resources, Role, Scalar, TaskInfo,
     TaskState,
 };
 
@@ -332,25 +332,6 @@ pub(super) fn report(told: TaskState, latest: TaskState) -> Result<(), String> {
         return Err(format!("{latest} can't follow {told}"));
     }
     Ok(())
-}
-
-/// What a returning agent says of itself, beside what it is known to run: nothing can use more than there is.
-pub(super) fn fits<'a>(
-    total: &Resources,
-    tasks: impl Iterator<Item = &'a Task>,
-    executors: impl Iterator<Item = &'a ExecutorInfo>,
-) -> Result<(), String> {
-    let mut used = Resources::new();
-    for task in tasks.filter(|task| !task.state.is_terminal()) {
-        used += &task.resources;
-    }
-    for executor in executors {
-        used += &executor.resources;
-    }
-    if total.contains(&used) {
-        return Ok(());
-    }
-    Err(format!("the agent offers {total} in all, but its tasks and executors use {used}"))
 }
 
 /// The name of a call, for logs.

@@ -2,6 +2,7 @@
 //! Source of the sentences: Mesos 1.11, `src/master/http.cpp`.
 
 use protocol::AgentId;
+use protocol::messages::AgentEvent;
 
 use super::input::{Answer, Ask, Change, Refusal};
 use super::{Master, Turn, limits};
@@ -26,7 +27,13 @@ impl Master {
         self.ask_for_wish(turn, ask, refusal, Operation::ReactivateAgent { agent_id });
     }
 
-    fn ask_for_wish(&mut self, turn: &mut Turn<'_>, ask: Ask, refusal: Option<&str>, operation: Operation) {
+    pub(super) fn ask_for_wish(
+        &mut self,
+        turn: &mut Turn<'_>,
+        ask: Ask,
+        refusal: Option<&str>,
+        operation: Operation,
+    ) {
         let answer = match refusal {
             Some(reason) => Answer::Refused(Refusal::Invalid, reason.to_owned()),
             None if self.wishing.len() >= limits::MAX_OPERATOR_REQUESTS => {
@@ -49,15 +56,24 @@ impl Master {
     }
 
     /// The registry knows what an operator wants of an agent.
-    pub(super) fn wished(&mut self, turn: &mut Turn<'_>, id: &AgentId, deactivated: bool) {
+    pub(super) fn wished(&mut self, turn: &mut Turn<'_>, id: &AgentId, change: impl FnOnce(&mut Wish)) {
         let known = self.is_remembered(id);
         if known {
-            if deactivated {
-                self.wishes.entry(id.clone()).or_default().deactivated = true;
-            } else {
-                self.wishes.remove(id);
+            let before = self.wishes.remove(id).unwrap_or_default();
+            let mut wish = before.clone();
+            change(&mut wish);
+            if wish.drain.is_none() && before.drain.is_some() {
+                self.tell_agent(turn, id, AgentEvent::Reactivate);
+            }
+            let drain = wish.drain.is_some() && wish.drain != before.drain;
+            if wish != Wish::default() {
+                self.wishes.insert(id.clone(), wish);
             }
             self.carry_wish_out(turn, id);
+            if drain {
+                self.tell_drain(turn, id);
+            }
+            self.look_whether_empty(id);
         }
         if let Some(ask) = self.wishing.pop_front() {
             let removed = || "Agent removed while processing the call".to_owned();
@@ -68,14 +84,20 @@ impl Master {
 
     /// Has a registered agent be offered, or not, as it is wanted.
     pub(super) fn carry_wish_out(&mut self, turn: &mut Turn<'_>, id: &AgentId) {
-        let deactivated = self.wishes.get(id).is_some_and(|wish| wish.deactivated);
-        let Some(agent) = self.agents.get_mut(id).filter(|agent| agent.deactivated != deactivated) else {
+        let wish = self.wishes.get(id).cloned().unwrap_or_default();
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        let drain = agent.set_drain(wish.drain, turn.now);
+        let offered = agent.deactivated != wish.deactivated;
+        if !drain && !offered {
             return;
-        };
-        tracing::info!(agent_id = %id, deactivated, "an operator has the agent offered or not");
-        agent.deactivated = deactivated;
+        }
+        agent.deactivated = wish.deactivated;
         let active = agent.active();
         turn.changed(Change::AgentUpdated(id.clone()));
+        if !offered {
+            return;
+        }
+        tracing::info!(agent_id = %id, deactivated = wish.deactivated, "an operator has the agent offered or not");
         self.allocator.set_agent_active(id, active);
         if active {
             self.allocate_soon(turn.now);

@@ -15,6 +15,7 @@ use super::snapshot::{AgentView, ExecutorView, FrameworkView, Snapshot};
 use super::v0::slaves::CAPABILITIES;
 use crate::core::Master;
 use crate::core::offers::OfferRecord;
+use crate::registry::drain_info;
 
 pub(crate) fn framework_id(id: &FrameworkId) -> v1::FrameworkId {
     id.into()
@@ -51,6 +52,8 @@ pub(crate) fn agent(view: &AgentView, load: &Load) -> get_agents::Agent {
         agent_info: agent_info(&view.info),
         active: view.active,
         deactivated: Some(view.deactivated),
+        drain_info: view.draining.as_ref().map(|draining| drain_info(&draining.drain)),
+        estimated_drain_start_time: view.draining.as_ref().map(|draining| time(draining.since)),
         version: view.version.clone(),
         pid: Some(view.pid.to_string()),
         registered_time: Some(time(view.registered_at)),

@@ -12,6 +12,7 @@ use protocol::{
 
 use super::load::{Load, Loads};
 use super::mirror::Shelf;
+use crate::core::drains::Draining;
 use crate::core::offers::OfferRecord;
 
 /// What the master knew at a moment. A copy is a few numbers.
@@ -58,6 +59,8 @@ pub struct AgentView {
     pub active: bool,
     /// Whether an operator wants it not to be.
     pub deactivated: bool,
+    /// How an operator wants it emptied, if so.
+    pub draining: Option<Draining>,
     /// When it registered.
     pub registered_at: Time,
     /// When it last registered again.

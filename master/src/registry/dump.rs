@@ -7,7 +7,7 @@ use protocol::wire::registry::dump;
 use protocol::wire::{self, convert, v1};
 use protocol::{Resources, Role};
 
-use super::{Leader, Machine, Quota, State, Window, Wish};
+use super::{Drain, Leader, Machine, Quota, State, Window};
 
 /// The state as Mesos shows its registry, and under `meseta` what Mesos's has no place for: one JSON object.
 pub fn json(state: &State) -> String {
@@ -23,13 +23,13 @@ fn registry(state: &State) -> dump::Registry {
     };
     let slaves = state.admitted.values().map(|agent| Slave {
         info: convert::agent_info_to_wire(&agent.info, true),
-        drain_info: drain_info(&agent.wish),
+        drain_info: agent.wish.drain.as_ref().map(drain_info),
         deactivated: Some(agent.wish.deactivated),
     });
     let unreachable = state.unreachable.iter().map(|(id, agent)| UnreachableSlave {
         id: id.into(),
         timestamp: convert::time_to_wire(agent.since),
-        drain_info: drain_info(&agent.wish),
+        drain_info: agent.wish.drain.as_ref().map(drain_info),
         deactivated: Some(agent.wish.deactivated),
     });
     let gone = state.gone.iter();
@@ -62,14 +62,14 @@ fn master(leader: &Leader) -> dump::registry::Master {
     dump::registry::Master { info }
 }
 
-fn drain_info(wish: &Wish) -> Option<v1::DrainInfo> {
-    let drain = wish.drain.as_ref()?;
+/// How an agent is emptied, and how far it is.
+pub(crate) fn drain_info(drain: &Drain) -> v1::DrainInfo {
     let state = if drain.drained { v1::DrainState::Drained } else { v1::DrainState::Draining };
     let config = v1::DrainConfig {
         max_grace_period: drain.max_grace_period.map(convert::duration_to_wire),
         mark_gone: Some(drain.mark_gone),
     };
-    Some(v1::DrainInfo { state: state.into(), config })
+    v1::DrainInfo { state: state.into(), config }
 }
 
 fn machine_id(machine: &Machine) -> v1::MachineId {

@@ -25,6 +25,7 @@ use std::time::Duration;
 use protocol::{AgentId, AgentInfo, FrameworkId, FrameworkInfo, Resources, Role, UnixTime};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use dump::drain_info;
 pub use dump::json;
 pub use member::{ClusterId, DiskId, Leader, Member, MemberId};
 pub use operation::Operation;

@@ -45,6 +45,9 @@ impl Script {
                 status: status.parse().map_err(|_| "a status is a number")?,
             },
             ["unregister"] => AgentCall::Unregister,
+            ["resources", total] => {
+                AgentCall::UpdateResources { total: total.parse().map_err(|error| format!("{error}"))? }
+            }
             _ => return Err("what call is that?".to_owned()),
         };
         Ok(call)
@@ -71,8 +74,8 @@ impl Script {
         Ok(StatusUpdate { framework_id: self.full(framework).into(), status, latest_state })
     }
 
-    /// `task=0000/t1:RUNNING{cpus:1}` (`FINISHED/RUNNING`: the update of the second state was sent last; `0000/t1@e1` on an executor), `executor=0000/e1{cpus:1}`, `framework=0000` (`framework=0000:role`), `role=r` of the tasks that follow.
-    fn reregister(&self, agent: AgentInfo, version: String, rest: &[&str]) -> Result<AgentCall, String> {
+    /// `task=0000/t1:RUNNING{cpus:1}` (`FINISHED/RUNNING`: the update of the second state was sent last; `0000/t1@e1` on an executor), `executor=0000/e1{cpus:1}`, `framework=0000` (`framework=0000:role`), `role=r` of the tasks that follow, `port=5052`, `attributes=rack:r1`.
+    fn reregister(&self, mut agent: AgentInfo, version: String, rest: &[&str]) -> Result<AgentCall, String> {
         let (mut executors, mut tasks, mut frameworks) = (Vec::new(), Vec::new(), Vec::new());
         let mut allocated_to = None;
         for word in rest {
@@ -101,6 +104,10 @@ impl Script {
                     let task = Task::new(self.full(owner).into(), &info, words::state(state)?);
                     let allocated_to = allocated_to.clone();
                     tasks.push(Task { status_update_state: Some(told), allocated_to, ..task });
+                }
+                ("port", port) => agent.port = port.parse().map_err(|_| "a port is a number")?,
+                ("attributes", text) => {
+                    agent.attributes = text.parse().map_err(|error| format!("{error}"))?;
                 }
                 ("role", role) => allocated_to = Some(Role::from(role)),
                 ("executor", text) => {

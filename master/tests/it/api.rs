@@ -379,3 +379,67 @@ fn operators_have_agents_not_offered() {
         }
     });
 }
+
+#[test]
+fn operators_have_agents_emptied() {
+    run(10, async |node, master, mut agent| {
+        register(&mut agent, &master).await;
+        let ask = async |kind: &str, field: &str, what: Value| {
+            call(node, OPERATOR, &json!({ "type": kind, field: what })).await
+        };
+        let shown = async || {
+            let (_, text) = ask("GET_AGENTS", "", Value::Null).await;
+            let answer: Value = serde_json::from_str(&text).expect("JSON");
+            answer["get_agents"]["agents"][0].clone()
+        };
+        let mut scheduler = Scheduler::subscribe(node).await;
+        scheduler.launch(&["t1".to_owned()]).await;
+        let AgentEvent::RunTask { framework, task, .. } = agent.next().await else { panic!("a task") };
+        let id = json!({ "value": task.agent_id.as_str() });
+        let negative = json!({ "agent_id": id, "max_grace_period": { "seconds": -1 } });
+        let refused = ask("DRAIN_AGENT", "drain_agent", negative).await;
+        assert_eq!(refused, (400, "'drain_agent.max_grace_period' must not be negative".to_owned()));
+        let unknown = ask("DRAIN_AGENT", "drain_agent", json!({ "agent_id": { "value": "x" } })).await;
+        assert_eq!(unknown, (400, "Unknown agent".to_owned()));
+        let drain = json!({ "agent_id": id, "max_grace_period": { "seconds": 90 } });
+        assert_eq!(ask("DRAIN_AGENT", "drain_agent", drain).await, (200, String::new()));
+        assert_eq!(agent.next().await, AgentEvent::Drain { max_grace_period: Some(Duration::from_secs(90)) });
+        let config = json!({ "max_grace_period": { "nanoseconds": 90_000_000_000_u64 }, "mark_gone": false });
+        let now = shown().await;
+        assert_eq!(now["drain_info"], json!({ "state": "DRAINING", "config": config }));
+        assert!(now["estimated_drain_start_time"]["nanoseconds"].is_u64(), "{now}");
+        assert_eq!((&now["deactivated"], &now["active"]), (&json!(true), &json!(false)));
+
+        let mut status = TaskStatus::new(task.task_id.clone(), TaskState::Killed, Source::Executor);
+        status.uuid = Some(Uuid::from_random(7));
+        let update = StatusUpdate {
+            framework_id: framework.id.expect("it is set"),
+            status,
+            latest_state: TaskState::Killed,
+        };
+        agent.me.tell(&master.pid(), AgentCall::Update(update)).expect("the call is sent");
+        let update = loop {
+            let event = scheduler.events.next().await.expect("the stream goes on");
+            if event["type"] == "UPDATE" {
+                break event["update"]["status"].clone();
+            }
+        };
+        assert_eq!(shown().await["drain_info"]["state"], "DRAINING", "its end is not acknowledged");
+        let acknowledge =
+            json!({ "agent_id": update["agent_id"], "task_id": update["task_id"], "uuid": update["uuid"] });
+        assert_eq!(scheduler.call("ACKNOWLEDGE", "acknowledge", acknowledge).await, (202, String::new()));
+        assert!(matches!(agent.next().await, AgentEvent::Acknowledge { .. }));
+        let drained = async || get(node, "/slaves").await["slaves"][0]["drain_info"]["state"] == "DRAINED";
+        while !drained().await {
+            tokio::task::yield_now().await;
+        }
+        let slave = get(node, "/state").await["slaves"][0].clone();
+        assert!(slave["estimated_drain_start_time_seconds"].is_f64(), "{slave}");
+
+        let reactivate = json!({ "agent_id": id });
+        assert_eq!(ask("REACTIVATE_AGENT", "reactivate_agent", reactivate).await, (200, String::new()));
+        assert_eq!(agent.next().await, AgentEvent::Reactivate);
+        let now = shown().await;
+        assert_eq!((&now["drain_info"], &now["active"]), (&Value::Null, &json!(true)));
+    });
+}

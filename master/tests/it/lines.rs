@@ -163,6 +163,11 @@ pub(crate) fn operation_line(operation: &Operation) -> String {
         Operation::MarkAgentGone { agent_id, .. } => format!("apply gone {agent_id}"),
         Operation::UpdateAgent { agent } => format!("apply update {}", id(agent)),
         Operation::DeactivateAgent { agent_id } => format!("apply deactivate {agent_id}"),
+        Operation::DrainAgent { agent_id, drain } => {
+            let gone = if drain.mark_gone { " gone" } else { "" };
+            format!("apply drain {agent_id} grace={:?}{gone}", drain.max_grace_period)
+        }
+        Operation::MarkAgentDrained { agent_id } => format!("apply drained {agent_id}"),
         Operation::ReactivateAgent { agent_id } => format!("apply reactivate {agent_id}"),
         Operation::Prune { unreachable, gone } => {
             format!("apply prune unreachable={unreachable:?} gone={gone:?}")

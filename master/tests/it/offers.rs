@@ -21,7 +21,8 @@ enum Step {
     Acknowledge { which: usize },
     Kill { which: usize },
     AgentExits(u8),
-    Reregister(u8),
+    Reregister(u8, u8),
+    Resources(u8, u8),
     Register(u8),
     Unregister(u8),
     Group { which: usize, tasks: Vec<(u8, u8)> },
@@ -29,6 +30,9 @@ enum Step {
     Teardown(u8),
     Gone(u8),
     Weigh(u8, u16),
+    Drain(u8, bool),
+    Deactivate(u8),
+    Reactivate(u8),
     Wait(u8),
 }
 
@@ -48,7 +52,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => which().prop_map(|which| Step::Acknowledge { which }),
         1 => which().prop_map(|which| Step::Kill { which }),
         1 => few().prop_map(Step::AgentExits),
-        2 => few().prop_map(Step::Reregister),
+        2 => (few(), 0_u8..6).prop_map(|(who, total)| Step::Reregister(who, total)),
+        2 => (few(), 0_u8..6).prop_map(|(who, total)| Step::Resources(who, total)),
         1 => few().prop_map(Step::Register),
         1 => few().prop_map(Step::Unregister),
         2 => (which(), prop::collection::vec((1_u8..20, 1_u8..40), 1..3))
@@ -58,6 +63,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => few().prop_map(Step::Teardown),
         1 => few().prop_map(Step::Gone),
         1 => (few(), 0_u16..5000).prop_map(|(role, weight)| Step::Weigh(role, weight)),
+        2 => (few(), prop::bool::weighted(0.3)).prop_map(|(who, gone)| Step::Drain(who, gone)),
+        1 => few().prop_map(Step::Deactivate),
+        3 => few().prop_map(Step::Reactivate),
         4 => (0_u8..20).prop_map(Step::Wait),
     ];
     prop::collection::vec(step, 1..60)
@@ -85,6 +93,16 @@ struct Play {
 }
 
 const TOTAL: &str = "cpus:4;mem:256;disk:100;ports:[1-20]";
+/// Most often as ever.
+fn other_total(which: u8) -> &'static str {
+    match which {
+        0 => "cpus:1;mem:64;ports:[5-8]",
+        1 => "cpus:6;mem:256;disk:200;ports:[1-30];gpus:1",
+        2 => "cpus(r):2;cpus:2;mem:256;ports:[1-20]",
+        _ => TOTAL,
+    }
+}
+
 const HOW: [&str; 3] = ["partition_aware checkpoint", "roles=r", "roles=r,q multi_role partition_aware"];
 
 impl Play {
@@ -216,7 +234,10 @@ impl Play {
                 }
             }
             Step::AgentExits(who) => drop(self.feed(&format!("exit a{who}"))),
-            Step::Reregister(who) => self.reregister(who),
+            Step::Reregister(who, total) => self.reregister(who, total),
+            Step::Resources(who, total) => {
+                drop(self.feed(&format!("a{who} resources {}", other_total(total))))
+            }
             Step::Register(who) => drop(self.feed(&format!("a{who} register h{who} {TOTAL}"))),
             Step::Unregister(who) => drop(self.feed(&format!("a{who} unregister"))),
             Step::Group { which, tasks } => self.group(which, &tasks),
@@ -237,7 +258,27 @@ impl Play {
                 let role = ["*", "r", "z"][usize::from(role)];
                 self.feed(&format!("operator weights {role}={weight}"));
             }
+            Step::Drain(who, gone) => self.wish(who, "drain", if gone { " gone" } else { "" }),
+            Step::Deactivate(who) => self.wish(who, "deactivate", ""),
+            Step::Reactivate(who) => self.wish(who, "reactivate", ""),
             Step::Wait(seconds) => drop(self.feed(&format!("+{seconds}s"))),
+        }
+    }
+
+    /// An operator wants something of the agent with that number among those that there are, the unreachable ones last.
+    fn wish(&mut self, which: u8, what: &str, how: &str) {
+        let master = &self.script.master;
+        let ids = master.agents().keys().chain(master.unreachable_agents().map(|(id, _)| id));
+        let ids: Vec<_> = ids.cloned().collect();
+        if let Some(id) = ids.get(usize::from(which)) {
+            self.feed(&format!("operator {what} ={id}{how}"));
+        }
+        for who in 0..3 {
+            let name = format!("a{who}");
+            // One that is drained for good is followed by another.
+            if !self.script.master.agents().values().any(|agent| agent.pid.name() == name) {
+                self.feed(&format!("{name} register h{who} {TOTAL}"));
+            }
         }
     }
 
@@ -309,12 +350,12 @@ impl Play {
         self.feed(&format!("{agent} update {framework} {task} {state} u{uuid}"));
     }
 
-    /// The agent comes back with every second of its tasks.
-    fn reregister(&mut self, who: u8) {
+    /// The agent comes back with every second of its tasks, and sometimes with more or less than it had.
+    fn reregister(&mut self, who: u8, total: u8) {
         let name = format!("a{who}");
         let agents = self.script.master.agents();
         let Some(agent) = agents.values().find(|agent| agent.pid.name() == name) else { return };
-        let mut line = format!("{name} reregister ={} h{who} {TOTAL}", agent.id);
+        let mut line = format!("{name} reregister ={} h{who} {}", agent.id, other_total(total));
         for (number, (owner, task_id)) in agent.tasks.iter().enumerate() {
             let task = &self.script.master.frameworks()[owner].tasks[task_id].task;
             if number % 2 == 0 {

@@ -325,6 +325,11 @@ impl Script {
         for (id, agent) in self.master.agents() {
             let state = if agent.connected { "connected" } else { "disconnected" };
             let state = if agent.deactivated { format!("{state} deactivated") } else { state.to_owned() };
+            let state = match agent.draining.as_ref().map(|draining| draining.drain.drained) {
+                Some(true) => format!("{state} drained"),
+                Some(false) => format!("{state} draining"),
+                None => state,
+            };
             lines.push(format!("  agent {id} {state} used={} offered={}", agent.used, agent.offered));
             lines.extend(agent.orphans.keys().map(|(owner, task)| format!("    orphan {owner}/{task}")));
         }

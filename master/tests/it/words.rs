@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use master::core::OperatorRequest;
+use master::registry::Drain;
 use protocol::messages::{Call, ReconcileTask, SchedulerCall};
 use protocol::{
     Capability, CommandInfo, ExecutorInfo, Filters, FrameworkInfo, Operation, Resources, Role, TaskInfo,
@@ -34,6 +35,9 @@ impl Script {
                 ("checkpoint", _) => framework.checkpoint = true,
                 ("partition_aware", _) => {
                     framework.capabilities.insert(Capability::PartitionAware);
+                }
+                ("gpus", _) => {
+                    framework.capabilities.insert(Capability::GpuResources);
                 }
                 ("multi_role", _) => {
                     framework.capabilities.insert(Capability::MultiRole);
@@ -150,11 +154,22 @@ impl Script {
         Ok(TaskInfo::with_executor(task_id, agent_id, resources, executor_info(executor)?))
     }
 
-    /// `teardown 0000`, `gone S0`, `deactivate S0`, `weights r=2000 q=500`.
+    /// `teardown 0000`, `gone S0`, `deactivate S0`, `drain S0 grace=5s gone`, `weights r=2000 q=500`.
     pub(crate) fn operator_request(&self, words: &[&str]) -> Result<OperatorRequest, String> {
         match words {
             ["teardown", id] => Ok(OperatorRequest::Teardown { framework_id: self.full(id).into() }),
             ["gone", id] => Ok(OperatorRequest::MarkAgentGone { agent_id: self.full(id).into() }),
+            ["drain", id, rest @ ..] => {
+                let mut drain = Drain { max_grace_period: None, mark_gone: false, drained: false };
+                for word in rest {
+                    match word.split_once('=') {
+                        None if *word == "gone" => drain.mark_gone = true,
+                        Some(("grace", time)) => drain.max_grace_period = Some(duration(time)?),
+                        _ => return Err(format!("{word}?")),
+                    }
+                }
+                Ok(OperatorRequest::DrainAgent { agent_id: self.full(id).into(), drain })
+            }
             ["deactivate", id] => Ok(OperatorRequest::DeactivateAgent { agent_id: self.full(id).into() }),
             ["reactivate", id] => Ok(OperatorRequest::ReactivateAgent { agent_id: self.full(id).into() }),
             ["weights", list @ ..] => {

@@ -1,5 +1,7 @@
 //! B16: from nothing to the first RUNNING task, and what the idle daemons weigh.
 
+mod idle;
+
 use std::error::Error;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -11,9 +13,7 @@ use libactor::Clock;
 use super::report::percentiles_ms;
 use super::{Effort, Figure};
 
-/// Lines that say where a daemon is, and that a task runs.
-const LISTENING: &str = "listening on ";
-const REGISTERED: &str = "registered agent_id=";
+/// What a line has that says that a task runs.
 const RUNNING: &str = "TASK_RUNNING";
 
 pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
@@ -26,7 +26,7 @@ pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
     times.sort_unstable();
     let median = times[times.len() / 2];
     let size = std::fs::metadata(&program)?.len() as f64 / 1e6;
-    let (master, agent) = idle_memory(&program)?;
+    let idle = idle::measure(&program, effort)?;
     let figure = |params: &str, value: f64, unit| Figure {
         name: "B16",
         params: params.into(),
@@ -34,7 +34,7 @@ pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
         unit,
         percentiles_ms: None,
     };
-    Ok(vec![
+    let mut figures = vec![
         Figure {
             percentiles_ms: percentiles_ms(times),
             ..figure(
@@ -44,9 +44,9 @@ pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
             )
         },
         figure("size of the program", size, "MB"),
-        figure("resident memory of an idle master", master, "MiB"),
-        figure("resident memory of an idle agent", agent, "MiB"),
-    ])
+    ];
+    figures.extend(idle.iter().map(|(what, value, unit)| figure(what, *value, unit)));
+    Ok(figures)
 }
 
 fn first_running(program: &Path) -> Result<Duration, Box<dyn Error>> {
@@ -87,54 +87,4 @@ fn wait_for(lines: &mut BufReader<ChildStderr>, text: &str) -> Result<String, Bo
         }
         said.push_str(&line);
     }
-}
-
-/// A daemon that ends with this value.
-struct Daemon(Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It may have ended by itself: nothing is left to do then.
-        if self.0.kill().is_ok() {
-            drop(self.0.wait());
-        }
-    }
-}
-
-fn daemon(program: &Path, words: &[String]) -> Result<(Daemon, BufReader<ChildStderr>), Box<dyn Error>> {
-    let mut child = Command::new(program)
-        .args(words)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let lines = lines_of(&mut child)?;
-    Ok((Daemon(child), lines))
-}
-
-/// MiB of a master and of an agent that is registered with it.
-fn idle_memory(program: &Path) -> Result<(f64, f64), Box<dyn Error>> {
-    let directory = std::env::temp_dir().join(format!("meseta-bench-{}", std::process::id()));
-    let path = |name: &str| format!("--work_dir={}", directory.join(name).display());
-    let common = ["--ip=127.0.0.1".to_owned(), "--port=0".to_owned()];
-    let measured = (|| {
-        let words = [&["master".to_owned(), path("master")], &common[..]].concat();
-        let (master, mut lines) = daemon(program, &words)?;
-        let pid = wait_for(&mut lines, LISTENING)?;
-        let words = [&["agent".to_owned(), path("agent"), format!("--master={pid}")], &common[..]].concat();
-        let (agent, mut lines) = daemon(program, &words)?;
-        wait_for(&mut lines, REGISTERED)?;
-        Ok((resident_mib(master.0.id())?, resident_mib(agent.0.id())?))
-    })();
-    if let Err(error) = std::fs::remove_dir_all(&directory) {
-        tracing::warn!(%error, directory = %directory.display(), "a directory of the benchmark stays");
-    }
-    measured
-}
-
-fn resident_mib(pid: u32) -> Result<f64, Box<dyn Error>> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kib / 1024.0)
 }

@@ -3,6 +3,7 @@
 mod agent;
 mod bench;
 mod daemon;
+mod fetch;
 pub mod help;
 mod launch;
 mod local;
@@ -49,6 +50,7 @@ pub const ALL: &[&Command] = &[
     &bench::COMMAND,
     &version::COMMAND,
     &help::COMMAND,
+    &fetch::COMMAND,
     &launch::COMMAND,
 ];
 

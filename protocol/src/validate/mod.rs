@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::AgentInfo;
 use crate::limits::{MAX_DURATION_NANOS, MAX_ID_BYTES, MAX_NAMED, MAX_ROLES, MAX_TASKS_IN_GROUP};
 use crate::resources::{Resource, Value};
+use crate::wire::{convert, v1};
 use crate::{
     AgentId, Capability, Command, CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId,
     FrameworkInfo, OfferId, Resources, Role, TaskId, TaskInfo, Uri,
@@ -435,8 +436,22 @@ fn judge(
     }
     resources(&task.resources).map_err(|why| why.within("The task's resources are invalid"))?;
     if let Some(unread) = &task.unread {
-        unsupported::task(&unread.read(), by.is_none())?;
+        let unread = unread.read();
+        checks(&unread)?;
+        unsupported::task(&unread, by.is_none())?;
     }
     duration("kill grace period of the task", task.kill_policy.and_then(|policy| policy.grace_period))?;
     duration("max completion time of the task", task.max_completion_time)
+}
+
+/// The checks of a task, whoever carries them out.
+fn checks(task: &v1::TaskInfo) -> Result<(), Invalid> {
+    let within = |what: &str, why: String| Invalid(why).within(&format!("Task uses invalid {what}"));
+    if let Some(wire) = &task.check {
+        convert::check(wire).map_err(|why| within("check", why))?;
+    }
+    if let Some(wire) = &task.health_check {
+        convert::health_check(wire).map_err(|why| within("health check", why))?;
+    }
+    Ok(())
 }

@@ -242,12 +242,8 @@ fn what_is_not_done_yet_is_refused_aloud() {
         );
     }
     let check = v1::TaskInfo { check: Some(v1::CheckInfo::default()), ..Default::default() };
-    let health = v1::TaskInfo { health_check: Some(v1::HealthCheck::default()), ..Default::default() };
-    for (asked, part) in [(check, "'check' of a command task"), (health, "'health_check' of a command task")]
-    {
-        let [command, custom] = asking(&asked);
-        refused(task(&command), part);
-        assert_eq!(task(&custom), Ok(()));
+    for of_either in asking(&check) {
+        refused(task(&of_either), "Task uses invalid check: CheckInfo must specify 'type'");
     }
     let limits = [("cpus".to_owned(), v1::value::Scalar { value: 1.0 })].into();
     for of_either in asking(&v1::TaskInfo { limits, ..Default::default() }) {

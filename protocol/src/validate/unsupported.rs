@@ -4,21 +4,14 @@
 use super::{Invalid, refuse};
 use crate::wire::v1::{self, container_info::Type};
 
-/// A task's parts that the vocabulary does not speak. The checks and the container of a task of a framework's own executor
-/// are that executor's to read.
+/// A task's parts that the vocabulary does not speak. The container of a task of a framework's own executor is that executor's
+/// to read.
 pub(super) fn task(task: &v1::TaskInfo, command_executor: bool) -> Result<(), Invalid> {
     if !task.limits.is_empty() {
         return refuse("'limits' of a task are not supported yet: leave them out".into());
     }
     if !command_executor {
         return Ok(());
-    }
-    for (field, asked) in [("health_check", task.health_check.is_some()), ("check", task.check.is_some())] {
-        if asked {
-            return refuse(format!(
-                "'{field}' of a command task is not supported yet: leave it out, or use an executor of your own"
-            ));
-        }
     }
     task.container.as_ref().map_or(Ok(()), |asked| container("task", asked))
 }

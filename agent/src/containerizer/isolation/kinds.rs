@@ -7,6 +7,13 @@ use protocol::wire::v1::ContainerStatus;
 use protocol::{ContainerId, Resources};
 use serde_json::Value;
 
+use super::cgroups::blkio::BlkioIsolator;
+use super::cgroups::cpu::CpuIsolator;
+use super::cgroups::cpuset::CpusetIsolator;
+use super::cgroups::devices::DevicesIsolator;
+use super::cgroups::memory::MemoryIsolator;
+use super::cgroups::pids::PidsIsolator;
+use super::posix::PosixIsolator;
 use super::{Container, IsolationError, Isolator, Known, LaunchPlan, Surroundings, Usage};
 use crate::core::Limitation;
 
@@ -17,13 +24,44 @@ struct Kind {
     /// Other names of it, Mesos's older ones among them.
     aliases: &'static [&'static str],
     /// Whether `auto` takes it where it can work.
-    automatic: bool,
+    automatic: fn(&Surroundings) -> bool,
     /// Makes one, or says why it can't work on this machine, as a sentence for people.
     make: fn(&Surroundings) -> Result<Arc<dyn Isolator>, String>,
 }
 
 /// All kinds, in the order in which they prepare a container.
-const KINDS: &[Kind] = &[];
+const KINDS: &[Kind] = &[
+    kind("posix/cpu", &["process"], never, PosixIsolator::cpu),
+    kind("posix/mem", &["process"], never, PosixIsolator::memory),
+    kind("cgroups/cpu", &["cgroups", "cgroups/all"], always, CpuIsolator::make),
+    kind("cgroups/mem", &["cgroups", "cgroups/all"], always, MemoryIsolator::make),
+    kind("cgroups/pids", &["cgroups/all"], always, PidsIsolator::make),
+    kind("cgroups/devices", &["cgroups/all"], with_gpus, DevicesIsolator::make),
+    kind("cgroups/blkio", &["cgroups/all"], never, BlkioIsolator::make),
+    kind("cgroups/cpuset", &["cgroups/all"], never, CpusetIsolator::make),
+];
+
+const fn kind(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    automatic: fn(&Surroundings) -> bool,
+    make: fn(&Surroundings) -> Result<Arc<dyn Isolator>, String>,
+) -> Kind {
+    Kind { name, aliases, automatic, make }
+}
+
+fn always(_around: &Surroundings) -> bool {
+    true
+}
+
+fn never(_around: &Surroundings) -> bool {
+    false
+}
+
+/// A GPU that nobody guards is everybody's.
+fn with_gpus(around: &Surroundings) -> bool {
+    !around.settings.gpu.devices.all.is_empty()
+}
 
 /// What `--isolation` names that is no isolator, or can't work here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +112,7 @@ impl Chosen {
         let mut chosen = Self::default();
         for kind in KINDS {
             let named = names.iter().any(|name| is(kind, name));
-            let taken = named || (kind.automatic && names.contains(&"auto"));
+            let taken = named || (names.contains(&"auto") && (kind.automatic)(around));
             if !taken {
                 continue;
             }

@@ -2,8 +2,12 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`cgroups`] | shares and limits, by cgroups of both versions |
+//! | [`posix`] | no limits |
 //! | [`kinds`] | the kinds by name, and which of them are chosen |
 //! | [`plan`] | what the launcher does in the new process, as the isolators want it |
+//! | [`devices`] | which device files containers may use |
+//! | [`gpu`] | GPUs as devices with one owner |
 //!
 //! A container goes through its isolators so: [`prepare`](Isolator::prepare) of each in their order, the launcher carries
 //! out the plan, [`started`](Isolator::started) before the executor's first instruction; [`update`](Isolator::update) as its
@@ -12,8 +16,12 @@
 //! two. Calls may take time: they are made on threads that may wait, several at once for different containers, never two
 //! at once for one.
 
+pub mod cgroups;
+pub mod devices;
+pub mod gpu;
 pub mod kinds;
 pub mod plan;
+pub mod posix;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +34,7 @@ use tokio::sync::mpsc;
 use super::Usage;
 use crate::core::{ContainerSpec, Limitation};
 
+pub use devices::{DeviceAccess, DeviceControl, DeviceRule};
 pub use kinds::{Chosen, UnknownIsolator};
 pub use plan::LaunchPlan;
 
@@ -131,6 +140,8 @@ pub struct Surroundings {
     /// The cgroup2 directory in which the launcher makes one directory a container, to end all that is in it; absent: the
     /// launcher does without.
     pub tree: Option<PathBuf>,
+    /// Which device files containers may use; `cgroups/devices` enforces it.
+    pub devices: DeviceAccess,
     /// Settings, as the flags say.
     pub settings: Arc<IsolationSettings>,
     /// Told of limits that are broken while the container runs: it is ended for it.
@@ -141,4 +152,9 @@ pub struct Surroundings {
 
 /// Settings of isolators: each has its own part, with the defaults of its flags.
 #[derive(Clone, Debug, Default)]
-pub struct IsolationSettings {}
+pub struct IsolationSettings {
+    /// The GPUs of this machine.
+    pub gpu: gpu::GpuSettings,
+    /// Shares, limits and devices.
+    pub cgroups: cgroups::CgroupSettings,
+}

@@ -12,8 +12,9 @@ use std::process::Command as Process;
 use nix::fcntl::OFlag;
 use protocol::Command;
 
-use super::rights::{self, Account};
+use super::rights::{self, RightsError};
 use super::{LaunchError, LaunchSpec, READY, mounts};
+use crate::account::Account;
 use crate::containerizer::syscalls;
 use crate::os;
 
@@ -42,7 +43,7 @@ pub(super) fn prepare(stream: &mut UnixStream, null: File) -> Result<Next, Launc
         joined.map_err(|source| LaunchError::Cgroup { path: path.clone(), source })?;
     }
     // Users are looked up before a mount can hide where they are told.
-    let user = spec.user.as_deref().map(Account::find).transpose()?.flatten();
+    let user = spec.user.as_deref().map(Account::find).transpose().map_err(RightsError::from)?.flatten();
     mounts::make(&spec.plan, &spec.sandbox)?;
     enter_sandbox(&spec.sandbox, user.as_ref(), &null)?;
     drop(null);

@@ -1,11 +1,10 @@
 //! What a container's processes may do: their user, limits, capabilities.
 
-use std::ffi::CString;
-use std::fs::File;
 use std::io;
 
-use nix::unistd::{self, Gid, Uid, User};
+use nix::unistd;
 
+use crate::account::{Account, AccountError};
 use crate::containerizer::isolation::LaunchPlan;
 use crate::containerizer::isolation::plan::Capabilities;
 use crate::containerizer::syscalls;
@@ -18,51 +17,14 @@ const INFINITE: u64 = u64::MAX;
 /// Why they may not have that.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RightsError {
-    #[error("can't look up the user '{user}': {source}")]
-    Lookup { user: String, source: io::Error },
-    #[error("there is no user '{user}' on this agent")]
-    NoUser { user: String },
-    #[error("can't become the user '{user}': {source}")]
-    User { user: String, source: io::Error },
+    #[error(transparent)]
+    Account(#[from] AccountError),
     #[error("{0}")]
     Limit(String),
     #[error("can't set the container's capabilities: {0}")]
     Capabilities(io::Error),
     #[error("can't give up new privileges: {0}")]
     NoNewPrivileges(io::Error),
-}
-
-/// A user of this machine that this process is not.
-pub(super) struct Account {
-    name: String,
-    uid: Uid,
-    gid: Gid,
-}
-
-impl Account {
-    /// Looks a user up by name; `None`: this process is that one.
-    pub(super) fn find(name: &str) -> Result<Option<Self>, RightsError> {
-        let user = || name.to_owned();
-        let found = User::from_name(name)
-            .map_err(|error| RightsError::Lookup { user: user(), source: error.into() })?;
-        let found = found.ok_or_else(|| RightsError::NoUser { user: user() })?;
-        let other = unistd::geteuid() != found.uid;
-        Ok(other.then(|| Self { name: user(), uid: found.uid, gid: found.gid }))
-    }
-
-    /// Gives a file to the user.
-    pub(super) fn own(&self, file: &File) -> io::Result<()> {
-        Ok(unistd::fchown(file, Some(self.uid), Some(self.gid))?)
-    }
-
-    /// Becomes this user, for good, with all groups it is in.
-    fn become_it(&self) -> Result<(), RightsError> {
-        let failed = |source: io::Error| RightsError::User { user: self.name.clone(), source };
-        let name = CString::new(self.name.as_str()).map_err(|error| failed(error.into()))?;
-        unistd::initgroups(&name, self.gid).map_err(|error| failed(error.into()))?;
-        unistd::setgid(self.gid).map_err(|error| failed(error.into()))?;
-        unistd::setuid(self.uid).map_err(|error| failed(error.into()))
-    }
 }
 
 /// Takes up what the plan and the user leave.
@@ -130,7 +92,7 @@ fn take_capabilities(wanted: &Capabilities, user: Option<Account>) -> Result<(),
     for capability in (0..=last).filter(|one| !wanted.bounding.contains(one)) {
         syscalls::drop_bounding(capability).map_err(failed)?;
     }
-    let becomes_root = user.as_ref().map_or_else(unistd::geteuid, |user| user.uid).is_root();
+    let becomes_root = user.as_ref().map_or_else(unistd::geteuid, |user| user.ids().0).is_root();
     if becomes_root && effective != mask(&wanted.bounding) {
         // Else a program that root executes has all of the bounding set.
         syscalls::set_secure_bits(syscalls::NOROOT).map_err(failed)?;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use libactor::Time;
 use libactor::sim::Seen;
 use master::core::{Answer, OperatorRequest};
-use master::registry::{Operation, State};
+use master::registry::{Drain, Operation, State};
 use protocol::messages::{AgentEvent, Event};
 use protocol::{AgentId, FrameworkId, Role};
 
@@ -23,6 +23,7 @@ pub struct Kept {
     frameworks: BTreeSet<FrameworkId>,
     removed: BTreeSet<FrameworkId>,
     deactivated: BTreeMap<AgentId, bool>,
+    drains: BTreeMap<AgentId, Drain>,
     weights: BTreeMap<Role, Weight>,
 }
 
@@ -74,6 +75,10 @@ impl Kept {
             }
             OperatorRequest::DeactivateAgent { agent_id } => self.wished(agent_id, true),
             OperatorRequest::ReactivateAgent { agent_id } => self.wished(agent_id, false),
+            OperatorRequest::DrainAgent { agent_id, drain } => {
+                self.wished(agent_id, true);
+                self.drains.insert(agent_id.clone(), drain.clone());
+            }
             OperatorRequest::Teardown { .. } => {}
         }
     }
@@ -85,8 +90,10 @@ impl Kept {
 
     fn proposed(&mut self, operation: &Operation) {
         match operation {
-            Operation::DeactivateAgent { agent_id } | Operation::ReactivateAgent { agent_id } => {
+            Operation::DeactivateAgent { agent_id } => drop(self.deactivated.remove(agent_id)),
+            Operation::ReactivateAgent { agent_id } | Operation::DrainAgent { agent_id, .. } => {
                 self.deactivated.remove(agent_id);
+                self.drains.remove(agent_id);
             }
             Operation::RemoveAgent { agent_id } | Operation::MarkAgentGone { agent_id, .. } => {
                 self.agents.remove(agent_id);
@@ -113,9 +120,17 @@ impl Kept {
             let known = state.admitted.contains_key(id) || state.unreachable.contains_key(id);
             assert!(known, "agent {id} was acknowledged and is not in the registry");
         }
-        for (id, deactivated) in &self.deactivated {
+        let wish = |id: &AgentId| {
             let admitted = state.admitted.get(id).map(|agent| &agent.wish);
-            if let Some(wish) = admitted.or_else(|| state.unreachable.get(id).map(|agent| &agent.wish)) {
+            admitted.or_else(|| state.unreachable.get(id).map(|agent| &agent.wish))
+        };
+        for (id, drain) in &self.drains {
+            let kept = wish(id).map(|wish| wish.drain.clone().map(|kept| Drain { drained: false, ..kept }));
+            let agrees = kept.as_ref().is_none_or(|kept| kept.as_ref() == Some(drain));
+            assert!(agrees, "agent {id} is to be drained as {drain:?}, and the registry has {kept:?}");
+        }
+        for (id, deactivated) in &self.deactivated {
+            if let Some(wish) = wish(id) {
                 let agrees = wish.deactivated == *deactivated;
                 assert!(
                     agrees,

@@ -1,19 +1,20 @@
-//! What is offered and used on an agent stays within what it has, at all times, as the master counts.
+//! What is offered of an agent is what it has and does not use, at all times, as the master counts.
 
 use super::Invariant;
 use crate::sim::Cluster;
 use crate::sim::master::MasterHost;
 
-/// Offered and used resources of every agent.
+/// Offered resources of every agent.
 #[derive(Debug, Default)]
 pub struct WithinTotal;
 
 impl Invariant for WithinTotal {
     fn always(&mut self, cluster: &Cluster) {
         for agent in cluster.leading().flat_map(MasterHost::agents) {
-            let taken = agent.offered.clone() + agent.used.clone();
+            // What an agent has lost may still be in use there.
+            let free = agent.total.clone() - agent.used.clone();
             assert!(
-                agent.total.contains(&taken),
+                free.contains(&agent.offered),
                 "{}: {} are offered and {} used of {}",
                 agent.id,
                 agent.offered,

@@ -219,6 +219,7 @@ pub(crate) fn agent_view(agent: &Agent) -> AgentView {
         connected: agent.connected,
         active: agent.active(),
         deactivated: agent.deactivated,
+        draining: agent.draining.clone(),
         registered_at: agent.registered_at,
         reregistered_at: agent.reregistered_at,
         used: agent.used.clone(),

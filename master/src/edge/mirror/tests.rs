@@ -9,6 +9,7 @@ use protocol::{Capability, Filters, FrameworkInfo, TaskState};
 use super::*;
 use crate::core::{Ask, Input, OperatorRequest};
 use crate::edge::testing::World;
+use crate::registry::Drain;
 
 /// All of a snapshot as text. The role of a task that has ended is only known to who has seen it before.
 fn seen(snapshot: &Snapshot) -> String {
@@ -102,11 +103,13 @@ fn step(world: &mut World, random: &mut Random) {
             let request = OperatorRequest::UpdateWeights { weights };
             world.input(Input::Operator { ask: Ask(2), request });
         }
-        22 if random.chance(200) => {
+        22 if random.chance(300) => {
             let agent_id = world.agent_id(agent);
-            let request = match random.chance(500) {
-                true => OperatorRequest::DeactivateAgent { agent_id },
-                false => OperatorRequest::ReactivateAgent { agent_id },
+            let drain = Drain { max_grace_period: None, mark_gone: random.chance(100), drained: false };
+            let request = match random.below(3) {
+                0 => OperatorRequest::DeactivateAgent { agent_id },
+                1 => OperatorRequest::DrainAgent { agent_id, drain },
+                _ => OperatorRequest::ReactivateAgent { agent_id },
             };
             world.input(Input::Operator { ask: Ask(3), request });
         }

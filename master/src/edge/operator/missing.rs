@@ -24,7 +24,6 @@ pub(super) async fn answer(api: &Api, call: &Call) -> HttpResponse {
         | Type::DestroyVolumes
         | Type::GrowVolume
         | Type::ShrinkVolume => on_agent(api, agent_of(call), NO_SUCH_AGENT, name).await,
-        Type::DrainAgent => on_agent(api, agent_of(call), "Unknown agent", name).await,
         Type::StartMaintenance => {
             machines(&call.start_maintenance.clone().unwrap_or_default().machines, name)
         }
@@ -50,8 +49,7 @@ fn agent_of(call: &Call) -> AgentId {
     let destroy = call.destroy_volumes.as_ref().map(|call| &call.agent_id);
     let grow = call.grow_volume.as_ref().and_then(|call| call.agent_id.as_ref());
     let shrink = call.shrink_volume.as_ref().and_then(|call| call.agent_id.as_ref());
-    let drain = call.drain_agent.as_ref().map(|call| &call.agent_id);
-    let all = [reserve, unreserve, create, destroy, grow, shrink, drain];
+    let all = [reserve, unreserve, create, destroy, grow, shrink];
     let named = all.into_iter().flatten().next();
     named.map_or_else(|| AgentId::from(""), |id| AgentId::from(id.value.as_str()))
 }

@@ -14,9 +14,11 @@ mod reads;
 mod small;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use libactor::http::{HttpRequest, HttpResponse, StatusCode};
-use protocol::wire::v1::master::{Call, call::Type};
+use protocol::wire::v1::master::call::{DrainAgent, Type};
+use protocol::wire::v1::master::{Call, GoogleDuration};
 use protocol::wire::{self, Format, negotiate};
 
 use super::answers::{bad_request, refuse, unavailable};
@@ -25,6 +27,7 @@ use super::pages::{Filter, Page};
 use super::weights;
 use super::{Api, LARGE_BODIES};
 use crate::core::{Input, OperatorRequest};
+use crate::registry::Drain;
 
 pub(crate) use reads::{Read, subscribed, write};
 
@@ -92,6 +95,10 @@ async fn answer(api: &Arc<Api>, call: Call, format: Format) -> HttpResponse {
             let id = call.mark_agent_gone.unwrap_or_default().agent_id;
             ask(api, OperatorRequest::MarkAgentGone { agent_id: id.value.into() }).await
         }
+        Type::DrainAgent => match drain(call.drain_agent.unwrap_or_default()) {
+            Ok(request) => ask(api, request).await,
+            Err(reason) => bad_request(reason),
+        },
         Type::DeactivateAgent => {
             let id = call.deactivate_agent.unwrap_or_default().agent_id;
             ask(api, OperatorRequest::DeactivateAgent { agent_id: id.value.into() }).await
@@ -112,12 +119,24 @@ async fn answer(api: &Arc<Api>, call: Call, format: Format) -> HttpResponse {
         | Type::UpdateMaintenanceSchedule
         | Type::StartMaintenance
         | Type::StopMaintenance
-        | Type::DrainAgent
         | Type::GetQuota
         | Type::UpdateQuota
         | Type::SetQuota
         | Type::RemoveQuota => missing::answer(api, &call).await,
     }
+}
+
+/// How an agent is to be emptied.
+fn drain(call: DrainAgent) -> Result<OperatorRequest, String> {
+    let grace = |given: GoogleDuration| {
+        let (seconds, nanos) = (given.seconds.unwrap_or_default(), given.nanos.unwrap_or_default());
+        let span = || Some(Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?));
+        let span = span().filter(|_| nanos < 1_000_000_000);
+        span.ok_or_else(|| "'drain_agent.max_grace_period' must not be negative".to_owned())
+    };
+    let max_grace_period = call.max_grace_period.map(grace).transpose()?;
+    let drain = Drain { max_grace_period, mark_gone: call.mark_gone(), drained: false };
+    Ok(OperatorRequest::DrainAgent { agent_id: call.agent_id.value.into(), drain })
 }
 
 /// Asks the machine for a change.

@@ -10,9 +10,11 @@ use super::seconds;
 use crate::edge::pages::Filter;
 use crate::edge::snapshot::{AgentView, Snapshot};
 use crate::edge::wire_json;
+use crate::registry::drain_info;
 
 /// What our agents understand. Source of the names: Mesos `AgentInfo.Capability`.
-pub(crate) const CAPABILITIES: [&str; 3] = ["MULTI_ROLE", "HIERARCHICAL_ROLE", "RESERVATION_REFINEMENT"];
+pub(crate) const CAPABILITIES: [&str; 4] =
+    ["MULTI_ROLE", "HIERARCHICAL_ROLE", "RESERVATION_REFINEMENT", "AGENT_DRAINING"];
 
 /// `/slaves`: the agents, with their resources in full besides.
 pub(crate) struct Page<'a>(pub(crate) &'a Snapshot, pub(crate) &'a Filter);
@@ -72,7 +74,12 @@ impl Slave<'_> {
         map.serialize_entry("active", &agent.active)?;
         map.serialize_entry("deactivated", &agent.deactivated)?;
         map.serialize_entry("version", &agent.version)?;
-        map.serialize_entry("capabilities", &CAPABILITIES)
+        map.serialize_entry("capabilities", &CAPABILITIES)?;
+        if let Some(draining) = &agent.draining {
+            map.serialize_entry("drain_info", &wire_json::message(&drain_info(&draining.drain)))?;
+            map.serialize_entry("estimated_drain_start_time_seconds", &seconds(Some(draining.since)))?;
+        }
+        Ok(())
     }
 }
 

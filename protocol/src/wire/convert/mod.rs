@@ -11,6 +11,7 @@
 //! | [`task_info`] | [`task_info_to_wire`], [`task_to_wire`] | |
 //! | [`task_status`] | [`task_status_to_wire`] | |
 //! | [`executor_info`] | [`executor_info_to_wire`] | |
+//! | [`check`], [`health_check`] | | |
 //! | [`command`], [`kill_policy`], [`labels`] | `…_to_wire` | |
 //! | [`framework_info`], [`agent_info`] | `…_to_wire` | |
 //! | [`resources`], [`allocated_to`], [`attributes`] | `…_to_wire` | |
@@ -23,6 +24,7 @@
 
 mod agent_info;
 mod attributes;
+mod check;
 mod command;
 mod error;
 mod executor_call;
@@ -47,6 +49,7 @@ mod times;
 
 pub use agent_info::{agent_info, agent_info_to_wire};
 pub use attributes::{attributes, attributes_to_wire};
+pub use check::{check, health_check};
 pub use command::{command, command_to_wire};
 pub use error::CallError;
 pub use executor_call::executor_call;

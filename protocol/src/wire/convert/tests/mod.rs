@@ -1,6 +1,7 @@
 //! Tests of the conversions.
 
 mod calls;
+mod checks;
 mod events;
 mod properties;
 mod recorded;

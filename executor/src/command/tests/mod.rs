@@ -1,5 +1,8 @@
 //! The command executor with real processes.
 
+mod checks;
+mod kills;
+
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +18,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use super::launch::{Surroundings, TaskOutput};
-use super::runner::Runner;
+use super::runner::{Held, Runner};
 use crate::ExecutorDriver;
 use crate::core::{Callback, DriverCall, Input};
-use crate::process::{self, Scope};
+use crate::process::{self, Awaited, Scope};
 
 /// A runner whose agent is the test.
 struct Bench {
@@ -31,6 +34,10 @@ struct Bench {
 
 impl Bench {
     fn start(scope: impl FnOnce(String) -> Scope) -> Self {
+        Self::timed(scope, Clock::real(), Duration::from_millis(100))
+    }
+
+    fn timed(scope: impl FnOnce(String) -> Scope, clock: Clock, shutdown_grace: Duration) -> Self {
         let sandbox = tempfile::tempdir().unwrap();
         let (driver, calls) = ExecutorDriver::unattended();
         driver.shared().start();
@@ -45,11 +52,17 @@ impl Bench {
             driver,
             callbacks: receiver,
             destroy: destroy.clone(),
-            clock: Clock::real(),
-            around: Surroundings { environment, sandbox: Some(sandbox.path().to_owned()), output },
+            clock,
+            around: Arc::new(Surroundings {
+                environment,
+                sandbox: Some(sandbox.path().to_owned()),
+                output,
+                awaited: Awaited::default(),
+            }),
             scope: scope(format!("MESOS_CONTAINER_ID={mark}")),
-            shutdown_grace: Duration::from_millis(100),
+            shutdown_grace,
             tells_killing: false,
+            held: Held::default(),
         };
         let work = tokio::spawn(runner.run());
         Self { callbacks, calls, destroy, work, sandbox }
@@ -60,7 +73,14 @@ impl Bench {
         Self::start(Scope::Marked).launched(task).await
     }
 
-    async fn launched(mut self, task: TaskInfo) -> Self {
+    async fn launched(self, task: TaskInfo) -> Self {
+        let mut bench = self.launched_with(task).await;
+        assert_eq!(bench.update().await.state, TaskState::Starting);
+        bench
+    }
+
+    /// Registers and launches, and expects nothing yet.
+    async fn launched_with(mut self, task: TaskInfo) -> Self {
         let mut framework = FrameworkInfo::new("test");
         framework.capabilities.insert(Capability::TaskKillingState);
         self.call(Callback::Registered {
@@ -78,7 +98,6 @@ impl Bench {
         .await;
         self.returned().await;
         self.call(Callback::Launch(task)).await;
-        assert_eq!(self.update().await.state, TaskState::Starting);
         self
     }
 
@@ -121,6 +140,12 @@ impl Bench {
         drop(self.callbacks);
         self.work.await.unwrap();
         (status, self.sandbox)
+    }
+
+    /// Kills all and waits until it is gone; what else is said meanwhile is not looked at.
+    async fn destroyed(mut self) {
+        self.destroy.notify_one();
+        while !matches!(self.next().await, Input::Call(DriverCall::Abort)) {}
     }
 
     /// A pipe that the task writes to, to say that it is ready.

@@ -1,0 +1,4 @@
+//! Everything about GPUs, against a fake of the driver's library.
+
+mod driver;
+mod fake;

@@ -1,0 +1,232 @@
+//! Containers that are held to their share by cgroups, whichever version this machine has.
+
+mod pure_v2;
+mod world;
+
+use std::path::Path;
+use std::time::Duration;
+
+use agent::containerizer::Containerizer;
+use agent::containerizer::isolation::DeviceRule;
+use agent::containerizer::isolation::cgroups::{CgroupSettings, IoLimit};
+use agent::core::ContainerEnd;
+use protocol::Reason;
+
+use world::World;
+
+const MB: u64 = 1 << 20;
+/// One that has nothing to do.
+const IDLE: &str = "echo ready; exec sleep 1000";
+const BURN: &str = "while :; do :; done";
+
+fn settings() -> CgroupSettings {
+    CgroupSettings::default()
+}
+
+#[tokio::test]
+async fn limits_are_there_and_change() {
+    let cfs = CgroupSettings { enable_cfs: true, pids_limit: Some(77), ..settings() };
+    let Some(mut world) = World::new("cgroups/cpu,cgroups/mem,cgroups/pids", cfs) else { return };
+    let container = world.start("limits", "cpus:0.5;mem:64", IDLE).await;
+    let usage = world.usage(&container);
+    assert_eq!(usage.cpus_limit, Some(0.5));
+    assert_eq!((usage.mem_limit_bytes, usage.mem_soft_limit_bytes), (Some(64 * MB), Some(64 * MB)));
+    let pids = usage.pids.unwrap();
+    assert_eq!((pids.limit, pids.refused), (Some(77), 0));
+    assert!(pids.current >= 1 && usage.mem_total_bytes.unwrap() > 0, "{usage:?}");
+    world.containerizer.update(&container.0, &"cpus:1.5;mem:96".parse().unwrap());
+    let usage = world.until(&container, |usage| usage.cpus_limit == Some(1.5)).await;
+    assert_eq!((usage.mem_limit_bytes, usage.mem_soft_limit_bytes), (Some(96 * MB), Some(96 * MB)));
+    // Less than the least is the least.
+    world.containerizer.update(&container.0, &"cpus:0.001;mem:1".parse().unwrap());
+    let usage = world.until(&container, |usage| usage.cpus_limit == Some(0.01)).await;
+    assert_eq!(usage.mem_limit_bytes, Some(32 * MB));
+    world.destroy(&container.0).await;
+    world.end();
+}
+
+#[tokio::test]
+async fn a_limit_never_goes_below_what_is_used() {
+    let Some(mut world) = World::new("cgroups/mem", settings()) else { return };
+    // What a variable of a shell holds can't be reclaimed.
+    let script = "x=$(head -c 50000000 /dev/zero | tr '\\0' x); echo ready; sleep 1000";
+    let container = world.start("shrink", "mem:256", script).await;
+    world.says(&container.0, "ready").await;
+    world.containerizer.update(&container.0, &"mem:32".parse().unwrap());
+    let usage = world.until(&container, |usage| usage.mem_soft_limit_bytes == Some(32 * MB)).await;
+    assert!(usage.mem_limit_bytes.unwrap() > 50_000_000, "{usage:?}");
+    let end = world.destroy(&container.0).await;
+    assert_eq!(end.limitation, None);
+    world.end();
+}
+
+#[tokio::test]
+async fn burners_share_a_cpu_by_what_they_asked_for() {
+    let one_cpu = CgroupSettings { cpus: Some("0".to_owned()), ..settings() };
+    // A machine with one CPU has no need of a set, and may not have the controller.
+    let single = std::thread::available_parallelism().unwrap().get() == 1;
+    let isolation = if single { "cgroups/cpu" } else { "cgroups/cpu,cgroups/cpuset" };
+    let Some(mut world) = World::new(isolation, one_cpu) else { return };
+    let small = world.start("small", "cpus:0.5;mem:32", BURN).await;
+    let large = world.start("large", "cpus:2;mem:32", BURN).await;
+    let time = |usage: agent::containerizer::Usage| (usage.cpus_user + usage.cpus_system).as_secs_f64();
+    let before = (time(world.usage(&small)), time(world.usage(&large)));
+    let enough = before.1 + 1.5;
+    let after = time(world.until(&large, |usage| time(usage.clone()) >= enough).await);
+    let (small_time, large_time) = (time(world.usage(&small)) - before.0, after - before.1);
+    let ratio = large_time / small_time;
+    println!("a CPU is shared {small_time:.2} s to {large_time:.2} s: 1 to {ratio:.2}, asked for was 1 to 4");
+    assert!((2.8..5.6).contains(&ratio), "{ratio}");
+    for container in [&small, &large] {
+        world.destroy(&container.0).await;
+    }
+    world.end();
+}
+
+#[tokio::test]
+async fn a_quota_holds_though_nobody_else_wants_the_cpu() {
+    let cfs = CgroupSettings { enable_cfs: true, ..settings() };
+    let Some(mut world) = World::new("cgroups/cpu", cfs) else { return };
+    let container = world.start("quota", "cpus:0.2;mem:32", BURN).await;
+    let usage = world
+        .until(&container, |usage| usage.cpu_throttling.is_some_and(|throttling| throttling.throttled >= 8))
+        .await;
+    let throttling = usage.cpu_throttling.unwrap();
+    let used = (usage.cpus_user + usage.cpus_system).as_secs_f64();
+    // A period is a tenth of a second; what was begun within one more may be used already.
+    let allowed = (throttling.periods + 2) as f64 * 0.1 * 0.2;
+    println!("{used:.2} s of CPU in {} periods, {} of them cut", throttling.periods, throttling.throttled);
+    assert!(used <= allowed * 1.5 + 0.1 && throttling.time > Duration::ZERO, "{used} {allowed} {usage:?}");
+    world.destroy(&container.0).await;
+    world.end();
+}
+
+fn is_memory(end: &ContainerEnd) -> String {
+    let limitation = end.limitation.clone().unwrap_or_else(|| panic!("{end:?}"));
+    assert_eq!(limitation.reason, Reason::ContainerLimitationMemory);
+    assert!(limitation.message.contains("Memory limit exceeded: requested: 64 MB"), "{limitation:?}");
+    assert_eq!(limitation.resources.mem(), protocol::resources::Scalar::from_units(64), "{limitation:?}");
+    limitation.message
+}
+
+#[tokio::test]
+async fn a_hog_is_killed_with_all_of_its_container_and_no_other() {
+    let Some(mut world) = World::new("cgroups/mem", settings()) else { return };
+    let neighbour = world.start("neighbour", "mem:64", IDLE).await;
+    // The first process is not the one that is killed.
+    let script = "sleep 1000 & tail /dev/zero; echo survived; sleep 1000";
+    let hog = world.start("hog", "mem:64", script).await;
+    let end = world.ended(&hog.0).await;
+    println!("{}", is_memory(&end));
+    // The first process itself.
+    let hog = world.start("alone", "mem:64", "exec tail /dev/zero").await;
+    let end = world.ended(&hog.0).await;
+    is_memory(&end);
+    assert_eq!(end.status, Some(137));
+    assert!(world.usage(&neighbour).processes == 1);
+    world.destroy(&neighbour.0).await;
+    world.end();
+}
+
+#[tokio::test]
+async fn a_fork_bomb_is_refused_and_its_neighbour_is_not() {
+    let few = CgroupSettings { pids_limit: Some(40), ..settings() };
+    let Some(mut world) = World::new("cgroups/pids", few) else { return };
+    let script = "(while :; do sleep 1000 & done) 2>/dev/null; echo refused; exec sleep 1000";
+    let bomb = world.start("bomb", "mem:64", script).await;
+    world.says(&bomb.0, "refused").await;
+    let pids = world.usage(&bomb).pids.unwrap();
+    assert!(pids.refused >= 1 && pids.current <= 40 && pids.current >= 38, "{pids:?}");
+    let neighbour =
+        world.start("neighbour", "mem:64", "for i in 1 2 3 4 5; do /bin/true; done; echo ready").await;
+    assert_eq!(world.ended(&neighbour.0).await, ContainerEnd::with_status(0));
+    world.destroy(&bomb.0).await;
+    world.end();
+}
+
+/// A device that no driver of this machine has: who may open it is told that there is none.
+const NOBODYS: DeviceRule = DeviceRule { block: false, major: 195, minor: Some(7) };
+
+#[tokio::test]
+async fn device_files_are_closed_but_for_those_that_are_allowed() {
+    let allowed = CgroupSettings { allowed_devices: vec![NOBODYS], ..settings() };
+    for (settings, said) in [(settings(), "Operation not permitted"), (allowed, "No such device or address")]
+    {
+        let Some(mut world) = World::new("cgroups/devices", settings) else { return };
+        let script = "head -c 1 /dev/zero >/dev/null && echo zero; while [ ! -e go ]; do sleep 0.1; done; cat node 2>&1; mknod other c 195 9 && echo made; exit 0";
+        let (id, _) = world.start("devices", "mem:64", script).await;
+        let node = world.sandbox(&id).join("node");
+        let made = std::process::Command::new("mknod").arg(&node).args(["c", "195", "7"]).status().unwrap();
+        assert!(made.success());
+        std::fs::write(world.sandbox(&id).join("go"), "").unwrap();
+        assert_eq!(world.ended(&id).await, ContainerEnd::with_status(0));
+        let stdout = world.stdout(&id);
+        assert!(
+            stdout.starts_with("zero\n") && stdout.contains(said) && !stdout.contains("made"),
+            "{stdout}"
+        );
+        world.end();
+    }
+}
+
+/// A block device of this machine.
+fn block_device() -> Option<(u32, u32)> {
+    let mut all: Vec<_> = std::fs::read_dir("/sys/block").ok()?.flatten().map(|entry| entry.path()).collect();
+    all.sort_by_key(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("loop")));
+    let number = std::fs::read_to_string(all.first()?.join("dev")).ok()?;
+    let (major, minor) = number.trim().split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[tokio::test]
+async fn block_devices_are_throttled_and_counted() {
+    let Some(device) = block_device() else {
+        eprintln!("SKIPPED: this machine has no block device");
+        return;
+    };
+    let limit = IoLimit { device, read_bytes: Some(MB), writes: Some(100), ..IoLimit::default() };
+    // Each version is asked whether it holds what was written: the launch fails if not.
+    let Some(mut world) =
+        World::new("cgroups/blkio", CgroupSettings { io_limits: vec![limit], ..settings() })
+    else {
+        return;
+    };
+    let script =
+        "dd if=/dev/zero of=file bs=4096 count=16 oflag=direct 2>/dev/null; echo done; exec sleep 1000";
+    let container = world.start("io", "mem:64", script).await;
+    world.says(&container.0, "done").await;
+    let usage = world.usage(&container);
+    for io in &usage.io {
+        assert!(io.written_bytes >= io.writes, "{io:?}");
+    }
+    world.destroy(&container.0).await;
+    world.end();
+}
+
+#[tokio::test]
+async fn whole_cpus_are_pinned_and_the_others_share_the_rest() {
+    if std::thread::available_parallelism().unwrap().get() < 2 {
+        eprintln!("SKIPPED: there is one CPU: none can be given away");
+        return;
+    }
+    let pin = CgroupSettings { pin: true, cpus: Some("0-1".to_owned()), ..settings() };
+    let Some(mut world) = World::new("cgroups/cpuset", pin) else { return };
+    let allowed = |pid: u32| {
+        let status =
+            std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).unwrap();
+        status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim().to_owned()
+    };
+    let shared = world.start("shared", "cpus:0.5;mem:32", IDLE).await;
+    assert_eq!(allowed(shared.1), "0-1");
+    let own = world.start("own", "cpus:1;mem:32", IDLE).await;
+    assert_eq!((allowed(own.1), allowed(shared.1)), ("0".to_owned(), "1".to_owned()));
+    // The last one is not given away.
+    let second = world.start("second", "cpus:1;mem:32", IDLE).await;
+    assert_eq!(allowed(second.1), "1");
+    world.destroy(&own.0).await;
+    assert_eq!(allowed(shared.1), "0-1");
+    for container in [&shared, &second] {
+        world.destroy(&container.0).await;
+    }
+    world.end();
+}

@@ -1,0 +1,37 @@
+//! The same tests on a kernel that has the second version alone, where such a kernel can be had: as a process of this machine.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Says to the tests that they run in that kernel.
+const WITHIN: &str = "MESETA_PURE_V2";
+
+#[test]
+fn a_kernel_with_the_second_version_alone() {
+    if std::env::var_os(WITHIN).is_some() {
+        let controllers = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap();
+        assert!(
+            ["cpu", "io", "memory", "pids"].iter().all(|name| controllers.contains(name)),
+            "{controllers}"
+        );
+        return;
+    }
+    if Command::new("linux.uml").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: no user-mode-linux on this machine (apt-get install user-mode-linux kmod)");
+        return;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pure_v2.sh");
+    let own = std::env::current_exe().unwrap();
+    // That machine has one slow CPU: one test at a time.
+    let run = Command::new(script)
+        .arg(own)
+        .args(["cgroups::", "--test-threads=1", "--nocapture"])
+        .env(WITHIN, "1")
+        .output();
+    let run = run.unwrap();
+    let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
+    println!("{said}");
+    assert!(run.status.success(), "{}", run.status);
+    let done = said.lines().find(|line| line.contains("test result: ok."));
+    assert!(done.is_some_and(|line| !line.contains(" 0 passed")), "the tests have run");
+}
