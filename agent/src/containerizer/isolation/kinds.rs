@@ -14,6 +14,7 @@ use super::cgroups::devices::DevicesIsolator;
 use super::cgroups::memory::MemoryIsolator;
 use super::cgroups::pids::PidsIsolator;
 use super::filesystem::FilesystemIsolator;
+use super::gpu;
 use super::namespaces::{IpcNamespace, PidNamespace};
 use super::posix::PosixIsolator;
 use super::privileges::{CapabilitiesIsolator, NoNewPrivileges};
@@ -43,6 +44,7 @@ const KINDS: &[Kind] = &[
     kind("cgroups/devices", &["cgroups/all"], with_gpus, DevicesIsolator::make),
     kind("cgroups/blkio", &["cgroups/all"], never, BlkioIsolator::make),
     kind("cgroups/cpuset", &["cgroups/all"], never, CpusetIsolator::make),
+    kind(gpu::NAME, &["gpu"], always, gpu::make),
     kind("namespaces/pid", &[], never, PidNamespace::make),
     kind("namespaces/ipc", &[], never, IpcNamespace::make),
     kind("filesystem/linux", &[], always, FilesystemIsolator::make),
