@@ -9,6 +9,7 @@ use protocol::ContainerId;
 use protocol::wire::v1::ContainerStatus;
 use serde::Serialize;
 
+use super::isolation::gpu::GpuUsage;
 use super::posix;
 use crate::os;
 
@@ -68,6 +69,8 @@ pub struct Usage {
     pub disk_used_bytes: Option<u64>,
     /// What they may take, bytes.
     pub disk_limit_bytes: Option<u64>,
+    /// What its GPUs do.
+    pub gpus: Vec<GpuUsage>,
 }
 
 /// How a container was held to its CPUs.

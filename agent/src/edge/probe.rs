@@ -29,7 +29,7 @@ pub enum ProbeError {
     #[error("can't read the size of the memory from /proc/meminfo: {0}; say mem:MB in --resources")]
     Mem(io::Error),
     /// The amount of disk can't be told.
-    #[error("can't tell the free space of {path}: {source}; say disk:MB in --resources")]
+    #[error("can't tell the size of the file system of {path}: {source}; say disk:MB in --resources")]
     Disk {
         /// The work directory.
         path: String,
@@ -39,7 +39,7 @@ pub enum ProbeError {
 }
 
 /// What the machine offers. What `text` (`--resources`) names is taken from there, the rest is probed: CPUs that this
-/// process may use; memory less 1 GB and free disk below `work_dir` less 5 GB, or half where there is less than twice
+/// process may use; memory less 1 GB and the file system of `work_dir` less 5 GB, or half where there is less than twice
 /// that; ports 31000-32000. GPUs are not probed. What has no role gets `default_role`.
 ///
 /// # Errors
@@ -65,8 +65,9 @@ pub fn resources(text: &str, default_role: &Role, work_dir: &Path) -> Result<Res
     }
     if !names("disk") {
         let failed = |source| ProbeError::Disk { path: work_dir.display().to_string(), source };
-        let (free, _) = os::disk_space(existing(work_dir)).map_err(failed)?;
-        probed.push(Resource::scalar("disk", Scalar::from_units(less(free / MB, DISK_KEPT_MB))));
+        // All of it, not what is free now: an agent that comes back offers what it has offered.
+        let (_, total) = os::disk_space(existing(work_dir)).map_err(failed)?;
+        probed.push(Resource::scalar("disk", Scalar::from_units(less(total / MB, DISK_KEPT_MB))));
     }
     if !names("ports") {
         let ports = Value::Ranges([PORTS].into_iter().collect());

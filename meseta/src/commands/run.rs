@@ -149,6 +149,8 @@ fn framework(flags: &Flags, name: &str) -> Result<FrameworkInfo, FlagError> {
     let role = Role::from(flags.text("role").unwrap_or(Role::DEFAULT));
     protocol::validate::role(&role).map_err(|invalid| flags.refuse("role", invalid.to_string()))?;
     let mut framework = FrameworkInfo::new(format!("meseta run {name}"));
+    // Its task outlives the agent's process.
+    framework.checkpoint = true;
     framework.roles = [role].into();
     Ok(framework)
 }
