@@ -11,6 +11,7 @@
 //! | `sandbox` | the directories |
 //! | `tree`, `cgroup`, `posix` | keeping a container's processes together, and ending them all |
 //! | [`usage`] | what containers use |
+//! | `walk` | paths below a directory that is a container's |
 //! | `syscalls` | what needs `unsafe` |
 
 mod asked;
@@ -30,6 +31,7 @@ mod supervise;
 mod syscalls;
 mod tree;
 pub mod usage;
+mod walk;
 mod zygote;
 
 pub use process::{ProcessConfig, ProcessContainerizer};

@@ -2,12 +2,13 @@
 
 mod containers;
 mod general;
+mod gpu;
 mod recovery;
 mod shared;
 
 use crate::flags::{Flag, count, join};
 
-const GROUPS: &[&[Flag]] = &[general::FLAGS, recovery::FLAGS, containers::FLAGS, shared::FLAGS];
+const GROUPS: &[&[Flag]] = &[general::FLAGS, recovery::FLAGS, containers::FLAGS, gpu::FLAGS, shared::FLAGS];
 
 /// All of them, in the order of `meseta help agent`.
 pub(super) const FLAGS: &[Flag] = &join::<{ count(GROUPS) }>(GROUPS);
