@@ -1,5 +1,6 @@
 //! `meseta agent`.
 
+mod cgroups;
 mod containers;
 mod flags;
 mod gpu;
@@ -54,6 +55,7 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         let node = recovery::bind(listen, ACTOR, &keeping).await?;
         daemon::adjust_log_over_http(&node, level);
         let mut containers = containers::settings(&flags, work_dir.path())?;
+        containers.settings.cgroups = cgroups::settings(&flags)?;
         let gpus = &mut containers.settings.gpu;
         *gpus = gpu::find(&flags, &containers.isolation)?;
         let config = settings(&flags, &node, work_dir.path(), gpus)?;
