@@ -94,8 +94,7 @@ impl Guard {
             }
             // What it watches over is not the same any more.
             let at_once = watched.is_ok();
-            let pause =
-                if at_once { Duration::ZERO } else { self.pause() };
+            let pause = if at_once { Duration::ZERO } else { self.pause() };
             match self.stopped.recv_timeout(pause) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
