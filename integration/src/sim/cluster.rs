@@ -18,7 +18,9 @@ use super::executor::ExecutorHost;
 use super::finder::Masters;
 use super::fleet::Fleet;
 use super::framework::{FrameworkHost, FrameworkSetup, Heeds, Memory, Season};
-use super::invariants::{Agreement, Invariant, Kept, Leads, Offers, States, Updates, Views, WithinTotal};
+use super::invariants::{
+    Agreement, Drains, Invariant, Kept, Leads, Offers, States, Updates, Views, WithinTotal,
+};
 use super::master::MasterHost;
 use super::operator::{self, Operator};
 use super::replica::ReplicaHost;
@@ -90,6 +92,7 @@ impl Cluster {
                 Box::new(Updates::new(heeds)),
                 Box::new(Leads::default()),
                 Box::new(Kept::default()),
+                Box::new(Drains::default()),
                 Box::new(Views),
             ])),
             start,
