@@ -7,6 +7,7 @@ mod client;
 mod containers;
 mod executor_api;
 mod fetcher;
+mod lives;
 mod operator_api;
 mod pages;
 mod world;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::{Actor, Context};
 use agent::checkpoint::Forgetful;
+use agent::containerizer::usage::{DeviceIo, Pids, Throttling};
 use agent::containerizer::{ContainerEvent, Containerizer, Meter, Usage};
 use agent::core::{AgentConfig, ContainerEnd, ContainerSpec};
 use agent::edge::snapshot::Snapshot;
@@ -72,6 +73,11 @@ impl Meter for Measured {
             cpus_user: Duration::from_millis(60),
             cpus_system: Duration::from_millis(40),
             mem_rss_bytes: 143_904_768,
+            mem_limit_bytes: Some(96 << 20),
+            cpus_limit: Some(0.5),
+            cpu_throttling: Some(Throttling { periods: 7, throttled: 3, time: Duration::from_millis(5) }),
+            pids: Some(Pids { current: 4, limit: Some(5), refused: 6 }),
+            io: vec![DeviceIo { device: (254, 0), read_bytes: 1, written_bytes: 2, reads: 3, writes: 4 }],
             ..Usage::default()
         };
         containers.iter().map(|(container_id, _)| (container_id.clone(), usage.clone())).collect()

@@ -13,7 +13,12 @@ use super::cgroups::cpuset::CpusetIsolator;
 use super::cgroups::devices::DevicesIsolator;
 use super::cgroups::memory::MemoryIsolator;
 use super::cgroups::pids::PidsIsolator;
+use super::filesystem::FilesystemIsolator;
+use super::gpu;
+use super::namespaces::{IpcNamespace, PidNamespace};
 use super::posix::PosixIsolator;
+use super::privileges::{CapabilitiesIsolator, NoNewPrivileges};
+use super::rlimits::RlimitsIsolator;
 use super::{Container, IsolationError, Isolator, Known, LaunchPlan, Surroundings, Usage};
 use crate::core::Limitation;
 
@@ -39,6 +44,13 @@ const KINDS: &[Kind] = &[
     kind("cgroups/devices", &["cgroups/all"], with_gpus, DevicesIsolator::make),
     kind("cgroups/blkio", &["cgroups/all"], never, BlkioIsolator::make),
     kind("cgroups/cpuset", &["cgroups/all"], never, CpusetIsolator::make),
+    kind(gpu::NAME, &["gpu"], always, gpu::make),
+    kind("namespaces/pid", &[], never, PidNamespace::make),
+    kind("namespaces/ipc", &[], never, IpcNamespace::make),
+    kind("filesystem/linux", &[], always, FilesystemIsolator::make),
+    kind("posix/rlimits", &[], always, RlimitsIsolator::make),
+    kind("linux/capabilities", &[], always, CapabilitiesIsolator::make),
+    kind("linux/nnp", &[], never, NoNewPrivileges::make),
 ];
 
 const fn kind(

@@ -1,5 +1,6 @@
 //! `meseta agent`.
 
+mod cgroups;
 mod containers;
 mod flags;
 mod recovery;
@@ -54,7 +55,8 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         let config = settings(&flags, &node, work_dir.path())?;
         daemon::log_flags(&flags);
         tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
-        let containers = containers::settings(&flags, work_dir.path())?;
+        let mut containers = containers::settings(&flags, work_dir.path())?;
+        containers.settings.cgroups = cgroups::settings(&flags)?;
         let handle = start(&node, config, containers, keeping, masters, Shown::of(&flags, "agent"))?;
         let ended = loop {
             tokio::select! {

@@ -1,4 +1,7 @@
 //! Everything about GPUs, against a fake of the driver's library.
 
+mod containers;
 mod driver;
 mod fake;
+mod illness;
+mod machine;
