@@ -3,13 +3,14 @@
 mod cgroups;
 mod containers;
 mod general;
+mod privileges;
 mod recovery;
 mod shared;
 
 use crate::flags::{Flag, count, join};
 
 const GROUPS: &[&[Flag]] =
-    &[general::FLAGS, recovery::FLAGS, containers::FLAGS, cgroups::FLAGS, shared::FLAGS];
+    &[general::FLAGS, recovery::FLAGS, containers::FLAGS, cgroups::FLAGS, privileges::FLAGS, shared::FLAGS];
 
 /// All of them, in the order of `meseta help agent`.
 pub(super) const FLAGS: &[Flag] = &join::<{ count(GROUPS) }>(GROUPS);
