@@ -33,12 +33,6 @@ pub(crate) fn replace_input(input: impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
-/// The user and group ids of a user, by name; `None`: there is none.
-pub(crate) fn owner_of(user: &str) -> io::Result<Option<(u32, u32)>> {
-    let found = unistd::User::from_name(user)?;
-    Ok(found.map(|user| (user.uid.as_raw(), user.gid.as_raw())))
-}
-
 /// Asks that processes whose parent ends become children of this one.
 pub(crate) fn adopt_orphans() -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;

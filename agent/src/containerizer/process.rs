@@ -23,6 +23,7 @@ use super::zygote::Zygote;
 use super::{ContainerEvent, Containerizer};
 use crate::core::{ContainerSpec, Limitation};
 use crate::fetcher::{Fetcher, FetcherSettings};
+use crate::sandbox_gc::SandboxGcSettings;
 
 /// Most sandboxes made and processes started at one moment; the others wait for their turn. Ours: starting is work for
 /// the kernel, more threads than this only wait for one another.
@@ -53,6 +54,8 @@ pub struct ProcessConfig {
     pub fetcher: FetcherSettings,
     /// What bounds the output.
     pub logger: LoggerSettings,
+    /// What becomes of sandboxes when their containers are over: for the agent's shell.
+    pub sandbox_gc: SandboxGcSettings,
 }
 
 impl ProcessConfig {
@@ -72,6 +75,7 @@ impl ProcessConfig {
             settings: IsolationSettings::default(),
             fetcher: FetcherSettings::default(),
             logger: LoggerSettings::default(),
+            sandbox_gc: SandboxGcSettings::default(),
         })
     }
 }

@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 
 mod agent_drill;
+mod agents;
 mod clients;
 mod cluster;
 mod daemons;
+mod fetching;
 mod frameworks;
+mod hostile;
 mod http;
 mod masters;
 mod odd_requests;

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, fchown};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use super::plan::Mount;
 use super::{Container, IsolationError, Isolator, Known, LaunchPlan, Surroundings};
+use crate::account::Account;
 use crate::containerizer::walk::{self, Make};
 use crate::os;
 
@@ -75,7 +77,7 @@ fn private_tmp(sandbox: &Path, plan: &mut LaunchPlan) -> io::Result<()> {
     let base = walk::directory(sandbox)?;
     for (shared, own) in SHARED.iter().filter(|(shared, _)| Path::new(shared).is_dir()) {
         let made = walk::below(&base, Path::new(own), Make::Directory)?;
-        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&made));
+        let path = format!("/proc/self/fd/{}", made.as_raw_fd());
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o1777))?;
         plan.mounts.push(Mount {
             source: Some(sandbox.join(own)),
@@ -156,13 +158,14 @@ fn own_directory(path: &str, container: &Container<'_>) -> Result<PathBuf, Strin
     }
     let whole = inside(path, container.sandbox)?;
     let below = whole.strip_prefix(container.sandbox).map_err(|error| error.to_string())?;
+    let owner = container.spec.user.as_deref().map(Account::find).transpose();
+    let owner = owner.map_err(|error| error.to_string())?.flatten();
     let make = || {
         let base = walk::directory(container.sandbox)?;
         match walk::below(&base, below, Make::Nothing) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             found => return found.map(drop),
         }
-        let owner = container.spec.user.as_deref().map(os::owner_of).transpose()?.flatten();
         let mut here = base;
         for part in below.components() {
             let part = Path::new(part.as_os_str());
@@ -170,10 +173,9 @@ fn own_directory(path: &str, container: &Container<'_>) -> Result<PathBuf, Strin
                 Ok(next) => here = next,
                 Err(_) => {
                     here = walk::below(&here, part, Make::Directory)?;
-                    if let Some((user, group)) = owner {
-                        let readable =
-                            File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&here)))?;
-                        fchown(readable, Some(user), Some(group))?;
+                    if let Some(owner) = &owner {
+                        let at = format!("/proc/self/fd/{}", here.as_raw_fd());
+                        owner.own(&File::open(at)?)?;
                     }
                 }
             }

@@ -1,7 +1,9 @@
 //! `meseta agent`.
 
+mod cgroups;
 mod containers;
 mod flags;
+mod gpu;
 mod recovery;
 mod sandbox;
 
@@ -10,10 +12,10 @@ use std::process::ExitCode;
 use std::path::Path;
 
 use agent::checkpoint::Keeping;
+use agent::containerizer::isolation::gpu::GpuSettings;
 use agent::containerizer::{ProcessConfig, ProcessContainerizer};
 use agent::core::AgentConfig;
 use agent::edge::probe;
-use agent::sandbox_gc::SandboxGcSettings;
 use agent::shell::{AgentHandle, Start};
 use libactor::Node;
 use libactor::detect::Address;
@@ -53,14 +55,16 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         let keeping = recovery::open(&flags, work_dir.path())?;
         let node = recovery::bind(listen, ACTOR, &keeping).await?;
         daemon::adjust_log_over_http(&node, level);
-        let config = settings(&flags, &node, work_dir.path())?;
+        let mut containers = containers::settings(&flags, work_dir.path())?;
+        containers.settings.cgroups = cgroups::settings(&flags)?;
+        let gpus = &mut containers.settings.gpu;
+        *gpus = gpu::find(&flags, &containers.isolation)?;
+        let config = settings(&flags, &node, work_dir.path(), gpus)?;
+        gpus.total = config.info.resources.clone();
         daemon::log_flags(&flags);
         tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
-        let mut containers = containers::settings(&flags, work_dir.path())?;
         sandbox::contents(&flags, &config.info.resources, &mut containers)?;
-        let collection = sandbox::collection(&flags)?;
-        let shown = Shown::of(&flags, "agent");
-        let handle = start(&node, config, containers, collection, keeping, masters, shown)?;
+        let handle = start(&node, config, containers, keeping, masters, Shown::of(&flags, "agent"))?;
         let ended = loop {
             tokio::select! {
                 biased;
@@ -90,12 +94,12 @@ pub fn start(
     node: &Node,
     config: AgentConfig,
     containers: ProcessConfig,
-    sandbox_gc: SandboxGcSettings,
     keeping: Keeping,
     masters: Vec<Address>,
     shown: Shown,
 ) -> Result<AgentHandle, Failure> {
     let work_dir = containers.work_dir.clone();
+    let sandbox_gc = containers.sandbox_gc;
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
     let master = agent::shell::detect(node, masters)?;
     let seed = daemon::seed()?;
@@ -117,10 +121,10 @@ pub fn start(
     Ok(agent::shell::start(node, start)?)
 }
 
-fn settings(flags: &Flags, node: &Node, work_dir: &Path) -> Result<AgentConfig, Failure> {
+fn settings(flags: &Flags, node: &Node, work_dir: &Path, gpus: &GpuSettings) -> Result<AgentConfig, Failure> {
     let role = Role::from(flags.text("default_role").unwrap_or(Role::DEFAULT));
     protocol::validate::role(&role).map_err(|invalid| flags.refuse("default_role", invalid.to_string()))?;
-    let resources = probe::resources(flags.text("resources").unwrap_or_default(), &role, work_dir)?;
+    let resources = probe::resources(flags.text("resources").unwrap_or_default(), &role, work_dir, gpus)?;
     let info = AgentInfo {
         hostname: daemon::hostname(flags),
         port: node.address().port(),

@@ -12,7 +12,7 @@ use protocol::{Ranges, Resources, Scalar};
 use crate::flags::{FlagError, Flags};
 
 /// How long they are kept.
-pub(super) fn collection(flags: &Flags) -> Result<SandboxGcSettings, FlagError> {
+fn collection(flags: &Flags) -> Result<SandboxGcSettings, FlagError> {
     let mut settings = SandboxGcSettings::default();
     take(flags, "gc_delay", &mut settings.delay);
     take(flags, "disk_watch_interval", &mut settings.interval);
@@ -25,7 +25,7 @@ pub(super) fn collection(flags: &Flags) -> Result<SandboxGcSettings, FlagError> 
     Ok(settings)
 }
 
-/// What is put into them, what they may take, and where their containers may listen.
+/// What is put into them, what they may take, where their containers may listen, and how long they are kept.
 pub(super) fn contents(
     flags: &Flags,
     offered: &Resources,
@@ -47,6 +47,7 @@ pub(super) fn contents(
     disk.enforce = flags.switch("enforce_container_disk_quota");
     take(flags, "container_disk_watch_interval", &mut disk.interval);
     config.settings.ports = ports(flags, offered)?;
+    config.sandbox_gc = collection(flags)?;
     Ok(())
 }
 
