@@ -53,7 +53,7 @@ impl Site {
         notes
     }
 
-    fn work_dir(&self) -> PathBuf {
+    pub(crate) fn work_dir(&self) -> PathBuf {
         self.root.path().join("agent")
     }
 
