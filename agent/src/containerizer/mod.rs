@@ -8,6 +8,7 @@
 //! | `zygote` | the process that makes their first processes, as the agent sees it |
 //! | [`launch`] | that process, and what happens in a new one before it is the executor |
 //! | [`isolation`] | what holds a container to what it asked for, of all kinds |
+//! | [`logger`] | the sizes of their output |
 //! | `sandbox` | the directories |
 //! | `tree`, `cgroup`, `posix` | keeping a container's processes together, and ending them all |
 //! | [`usage`] | what containers use |
@@ -20,6 +21,7 @@ mod identity;
 pub mod isolation;
 pub mod launch;
 mod leftovers;
+pub mod logger;
 mod posix;
 pub mod process;
 mod records;

@@ -15,3 +15,6 @@ mod tls;
 
 pub(crate) use checker::{Asked, Checker, Finding};
 pub(crate) use probe::Prober;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! Executors against agents that the tests play.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod orphans;
+
 use std::fs::File;
 use std::future::Future;
 use std::time::Duration;
@@ -9,8 +11,8 @@ use bytes::Bytes;
 use executor::command::{self, CommandConfig, TaskOutput};
 use executor::protocol::messages::{ExecutorCall, ExecutorCallKind, ExecutorEvent};
 use executor::protocol::{
-    AgentInfo, Attributes, CommandInfo, ContainerId, ExecutorInfo, FrameworkInfo, Resources, Source,
-    TaskInfo, TaskState, TaskStatus,
+    AgentInfo, Attributes, CommandInfo, ContainerId, ExecutorInfo, FrameworkInfo, KillPolicy, Reason,
+    Resources, Source, TaskInfo, TaskState, TaskStatus,
 };
 use executor::{Executor, ExecutorDriver, SessionConfig, Status};
 use libactor::{Me, Node, NodeConfig, Pid, Receive};
@@ -87,6 +89,11 @@ impl Agent {
 
     /// Takes a subscription and launches a task.
     async fn launch(&mut self, command: &str) -> Pid {
+        let command = CommandInfo::shell(command);
+        self.launch_task(TaskInfo::command("t", "a".into(), Resources::default(), command)).await
+    }
+
+    async fn launch_task(&mut self, task: TaskInfo) -> Pid {
         let (from, call) = self.call().await;
         assert!(matches!(call, ExecutorCallKind::Subscribe { .. }), "{call:?}");
         self.tell(
@@ -104,7 +111,6 @@ impl Agent {
                 },
             },
         );
-        let task = TaskInfo::command("t", "a".into(), Resources::default(), CommandInfo::shell(command));
         self.tell(&from, ExecutorEvent::Launch(task));
         from
     }
@@ -212,7 +218,16 @@ fn command_executors_share_a_process_and_a_node() {
 
 /// Starts this test binary as an executor.
 fn spawn_executor(agent: &Agent, test: &str, grace: &str) -> tokio::process::Child {
-    tokio::process::Command::new(std::env::current_exe().unwrap())
+    as_executor(tokio::process::Command::new(std::env::current_exe().unwrap()), agent, test, grace)
+}
+
+fn as_executor(
+    mut command: tokio::process::Command,
+    agent: &Agent,
+    test: &str,
+    grace: &str,
+) -> tokio::process::Child {
+    command
         .args(["--exact", test, "--ignored", "--nocapture"])
         .env("MESOS_FRAMEWORK_ID", "f")
         .env("MESOS_EXECUTOR_ID", "e")

@@ -57,6 +57,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "agent/src/account.rs",
             "agent/src/containerizer",
             "agent/src/fetcher/process",
+            "agent/src/sandbox_gc",
             "agent/src/os.rs",
             "executor/src/command",
             "executor/src/process.rs",
