@@ -258,6 +258,7 @@ fn a_full_disk_ends_the_agent_with_a_sentence_and_its_tasks_go_on() {
     assert_eq!(ended.code, Some(1), "{:#?}", ended.seen);
     let last = ended.seen.last().cloned().unwrap_or_default();
     assert!(last.contains("No space left on device") && last.contains("start the agent again"), "{last}");
+    drop(filler);
     fs::remove_file(checkpoint.join("filler")).unwrap();
     site.start_agent(&[], &[]);
     fs::write(go, "").unwrap();
