@@ -7,6 +7,7 @@ mod agents;
 mod clients;
 mod cluster;
 mod daemons;
+mod fetching;
 mod frameworks;
 mod hostile;
 mod http;
