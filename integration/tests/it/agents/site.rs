@@ -76,7 +76,7 @@ impl Site {
             "--port=0",
             "--resources=cpus:8;mem:4096;disk:1024;ports:[31000-31100]",
             "--executor_reregistration_timeout=10secs",
-            "--registration_backoff_factor=10ms",
+            "--registration_backoff_factor=100ms",
         ];
         let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
         let given: BTreeSet<String> = flags.iter().map(|flag| name(flag)).collect();

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use libactor::{Clock, Time};
 use protocol::ContainerId;
 
 use super::device::Device;
@@ -23,7 +24,8 @@ pub(super) fn start(shared: &Arc<Shared>, driver: Driver) -> io::Result<SyncSend
         gpus: gpus(shared),
         charts: Charts::default(),
         poll: shared.settings.poll,
-        due: Instant::now(),
+        due: Time::default(),
+        clock: Clock::real(),
         shared: Arc::downgrade(shared),
         driver,
         stopped,
@@ -49,8 +51,9 @@ struct Guard {
     gpus: Vec<String>,
     charts: Charts,
     poll: Duration,
+    clock: Clock,
     /// When the GPUs are asked again.
-    due: Instant,
+    due: Time,
     /// How many were offered last.
     offered: usize,
     /// Whether events must be asked for again: of one that was made anew the driver tells nothing unasked.
@@ -70,7 +73,7 @@ impl Guard {
             let guard = std::cell::RefCell::new(&mut self);
             let watched = driver.watch(
                 &gpus,
-                || guard.borrow().due.saturating_duration_since(Instant::now()),
+                || guard.borrow().pause(),
                 |event| {
                     let mut guard = guard.borrow_mut();
                     guard.step(event)?;
@@ -91,8 +94,7 @@ impl Guard {
             }
             // What it watches over is not the same any more.
             let at_once = watched.is_ok();
-            let pause =
-                if at_once { Duration::ZERO } else { self.due.saturating_duration_since(Instant::now()) };
+            let pause = if at_once { Duration::ZERO } else { self.pause() };
             match self.stopped.recv_timeout(pause) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
@@ -101,6 +103,11 @@ impl Guard {
                 return;
             }
         }
+    }
+
+    /// How long until the GPUs are asked again.
+    fn pause(&self) -> Duration {
+        self.due.since(self.clock.now())
     }
 
     /// One event, and what is due.
@@ -114,9 +121,9 @@ impl Guard {
             let verdict = self.charts.event(event);
             self.carry_out(&shared, verdict);
         }
-        if self.due <= Instant::now() {
+        if self.pause().is_zero() {
             self.ask(&shared);
-            self.due = Instant::now() + self.poll;
+            self.due = self.clock.now() + self.poll;
         }
         let well = shared.pool().well();
         if well != std::mem::replace(&mut self.offered, well) {

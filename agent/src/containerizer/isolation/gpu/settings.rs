@@ -71,7 +71,7 @@ fn is(name: &str, device: &Device) -> bool {
 
 impl Default for GpuSettings {
     fn default() -> Self {
-        Self::none("nobody has looked for GPUs")
+        Self::none("this agent does not look for them")
     }
 }
 
@@ -119,8 +119,11 @@ impl GpuSettings {
         !self.devices.all.is_empty()
     }
 
-    /// What is offered with so many of them.
+    /// What is offered with so many of them; an agent that offers none does not begin to.
     pub fn offering(&self, count: usize) -> Resources {
+        if self.total.gpus() == Scalar::ZERO {
+            return self.total.clone();
+        }
         with_gpus(&self.total, count as u64)
     }
 }

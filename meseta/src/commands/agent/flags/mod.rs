@@ -3,13 +3,22 @@
 mod cgroups;
 mod containers;
 mod general;
+mod gpu;
+mod privileges;
 mod recovery;
 mod shared;
 
 use crate::flags::{Flag, count, join};
 
-const GROUPS: &[&[Flag]] =
-    &[general::FLAGS, recovery::FLAGS, containers::FLAGS, cgroups::FLAGS, shared::FLAGS];
+const GROUPS: &[&[Flag]] = &[
+    general::FLAGS,
+    recovery::FLAGS,
+    containers::FLAGS,
+    cgroups::FLAGS,
+    privileges::FLAGS,
+    gpu::FLAGS,
+    shared::FLAGS,
+];
 
 /// All of them, in the order of `meseta help agent`.
 pub(super) const FLAGS: &[Flag] = &join::<{ count(GROUPS) }>(GROUPS);
