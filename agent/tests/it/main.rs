@@ -7,6 +7,8 @@ mod client;
 mod containers;
 mod executor_api;
 mod fetcher;
+mod hostile;
+mod isolation;
 mod lives;
 mod operator_api;
 mod pages;

@@ -100,6 +100,11 @@ impl Daemon {
         kill(pid, signal).expect("it runs");
     }
 
+    /// Whether it has ended.
+    pub(crate) fn is_over(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Waits for its end.
     pub(crate) fn end(mut self) -> Ended {
         let clock = Clock::real();
@@ -127,7 +132,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        if self.is_agent && matches!(self.child.try_wait(), Ok(None)) {
+        if self.is_agent && !self.is_over() {
             // The second time it does not wait for its executors.
             self.signal(Signal::SIGUSR1);
             self.signal(Signal::SIGUSR1);

@@ -8,6 +8,7 @@ mod clients;
 mod cluster;
 mod daemons;
 mod frameworks;
+mod hostile;
 mod http;
 mod masters;
 mod odd_requests;

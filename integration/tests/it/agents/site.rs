@@ -28,6 +28,11 @@ pub(crate) struct Site {
 impl Site {
     /// Starts a master, and an agent.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a master, and an agent with these flags.
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
         static SITES: AtomicU32 = AtomicU32::new(0);
         let number = SITES.fetch_add(1, Ordering::Relaxed);
         let root = tempfile::tempdir().unwrap();
@@ -42,7 +47,7 @@ impl Site {
         let address = master.address();
         let name = format!("meseta-site-{}-{number}", std::process::id());
         let mut site = Self { address, name, root, agent: None, _master: master };
-        site.start_agent(&[], &[]);
+        site.start_agent(flags, &[]);
         site
     }
 
@@ -76,7 +81,7 @@ impl Site {
             "--port=0",
             "--resources=cpus:8;mem:4096;disk:1024;ports:[31000-31100]",
             "--executor_reregistration_timeout=10secs",
-            "--registration_backoff_factor=10ms",
+            "--registration_backoff_factor=100ms",
         ];
         let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
         let given: BTreeSet<String> = flags.iter().map(|flag| name(flag)).collect();

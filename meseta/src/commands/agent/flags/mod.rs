@@ -4,13 +4,21 @@ mod cgroups;
 mod containers;
 mod general;
 mod gpu;
+mod privileges;
 mod recovery;
 mod shared;
 
 use crate::flags::{Flag, count, join};
 
-const GROUPS: &[&[Flag]] =
-    &[general::FLAGS, recovery::FLAGS, containers::FLAGS, cgroups::FLAGS, gpu::FLAGS, shared::FLAGS];
+const GROUPS: &[&[Flag]] = &[
+    general::FLAGS,
+    recovery::FLAGS,
+    containers::FLAGS,
+    cgroups::FLAGS,
+    gpu::FLAGS,
+    privileges::FLAGS,
+    shared::FLAGS,
+];
 
 /// All of them, in the order of `meseta help agent`.
 pub(super) const FLAGS: &[Flag] = &join::<{ count(GROUPS) }>(GROUPS);
