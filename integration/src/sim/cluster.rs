@@ -19,7 +19,7 @@ use super::finder::Masters;
 use super::fleet::Fleet;
 use super::framework::{FrameworkHost, FrameworkSetup, Heeds, Memory, Season};
 use super::invariants::{
-    Agreement, Ends, Invariant, Kept, Leads, Offers, States, Updates, Views, WithinTotal,
+    Agreement, Drains, Ends, Invariant, Kept, Leads, Offers, States, Updates, Views, WithinTotal,
 };
 use super::master::MasterHost;
 use super::operator::{self, Operator};
@@ -93,6 +93,7 @@ impl Cluster {
                 Box::new(Ends::new(heeds)),
                 Box::new(Leads::default()),
                 Box::new(Kept::default()),
+                Box::new(Drains::default()),
                 Box::new(Views),
             ])),
             start,

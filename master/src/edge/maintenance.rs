@@ -1,6 +1,8 @@
 //! Maintenance of machines, as it is asked for and shown: by the operator API, and by the older endpoints
 //! `/maintenance/schedule`, `/maintenance/status`, `/machine/down`, `/machine/up`.
 
+use std::net::IpAddr;
+
 use libactor::http::{HttpRequest, HttpResponse, Method, StatusCode};
 use protocol::wire::v1::maintenance::{ClusterStatus, Schedule, cluster_status::DrainingMachine};
 use protocol::wire::v1::master::{Response, response};
@@ -86,10 +88,12 @@ fn shown<M: wire::WireMessage>(message: &M, format: Format) -> HttpResponse {
     HttpResponse::new(StatusCode::OK, format.content_type(), wire::encode(format, message))
 }
 
-/// Host names are the same in any case.
+/// Host names are the same in any case, and an address however it is written.
 fn machine(id: &v1::MachineId) -> Machine {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    Machine { hostname: text(&id.hostname).to_ascii_lowercase(), ip: text(&id.ip) }
+    let ip = text(&id.ip);
+    let ip = ip.parse::<IpAddr>().map_or(ip, |ip| ip.to_string());
+    Machine { hostname: text(&id.hostname).to_ascii_lowercase(), ip }
 }
 
 fn windows(schedule: Schedule) -> Result<Vec<Window>, String> {

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Instant;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Meseta, PATIENCE, start_master};
+use crate::support::{Meseta, PATIENCE, start_master, wait_until_gone};
 
 /// A master and two agents, which have names of their own.
 struct Cluster {
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     _master: Meseta,
     agents: Vec<Meseta>,
     address: String,
@@ -37,7 +38,7 @@ impl Cluster {
         let directory = tempfile::tempdir().unwrap();
         let (master, address) = start_master(directory.path());
         let agents = ["one", "two"].map(|name| start_agent(directory.path(), &address, name)).into();
-        Self { _directory: directory, _master: master, agents, address }
+        Self { directory, _master: master, agents, address }
     }
 
     /// Runs `meseta agents`; gives its exit code, its output, and what it complains of.
@@ -118,26 +119,62 @@ fn agents_are_listed_and_changed() {
     assert_eq!(cluster.must(&["list"]).lines().count(), 1);
 }
 
+impl Cluster {
+    /// A job whose task runs, and pays no heed to TERM.
+    fn job(&self, mark: &str) -> Meseta {
+        let (master, mark) = (format!("--master={}", self.address), format!("--env=MESETA_TEST_MARK={mark}"));
+        let stubborn = "--command=trap '' TERM; while :; do sleep 1; done";
+        let words =
+            ["run", &master, &mark, "--resources=cpus:0.1;mem:32", "--kill_grace_period=1hrs", stubborn];
+        let mut job = Meseta::start(&words);
+        job.wait_for("TASK_RUNNING");
+        job
+    }
+}
+
+#[test]
+fn a_drain_ends_what_runs_there_and_nothing_else_begins() {
+    let mut cluster = Cluster::start();
+    cluster.must(&["deactivate", "two"]);
+    let mut job = cluster.job("drained-771");
+    let said = cluster.must(&["drain", "one", "--max_grace_period=200ms", "--wait"]);
+    assert!(said.contains("it ends 1 task") && said.ends_with("on one is drained"), "{said}");
+    job.wait_for("TASK_KILLED");
+    let (_, stdout, stderr) = job.end();
+    assert!(stdout.iter().any(|line| line.contains("AGENT_DRAINING")), "{stdout:?} {stderr:?}");
+    wait_until_gone("MESETA_TEST_MARK=drained-771");
+    // What comes now waits until somebody may have it.
+    let master = format!("--master={}", cluster.address);
+    let mut next = Meseta::start(&["run", &master, "--resources=cpus:0.1;mem:32", "--", "true"]);
+    assert_eq!(cluster.agent("one", |_| true)["tasks"], 0);
+    cluster.must(&["reactivate", "one"]);
+    next.wait_for("TASK_FINISHED");
+    drop(cluster.agents.remove(1));
+}
+
 #[test]
 fn a_drain_waits_for_an_agent_that_is_away() {
     let mut cluster = Cluster::start();
-    drop(cluster.agents.remove(1));
-    cluster.agent("two", |agent| agent["state"] == "disconnected");
-    let said = cluster.must(&["drain", "two"]);
-    assert!(said.contains("is being drained"), "{said}");
-    cluster.fails_late(&["drain", "two", "--wait", "--timeout=1secs"]);
-    let (code, _, stderr) = cluster.ask(&["reactivate", "two"]);
+    cluster.must(&["deactivate", "two"]);
+    let mut job = cluster.job("drained-away-772");
+    // Its task goes on without it.
+    cluster.agents.remove(0).signal(Signal::SIGKILL);
+    cluster.agent("one", |agent| agent["state"] == "disconnected");
+    let said = cluster.must(&["drain", "one", "--max_grace_period=200ms"]);
+    assert!(said.contains("it ends 1 task"), "{said}");
+    let (code, _, stderr) =
+        cluster.ask(&["drain", "one", "--max_grace_period=200ms", "--wait", "--timeout=1secs"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("is not drained yet (1 task left): it goes on without us"), "{stderr}");
+    let (code, _, stderr) = cluster.ask(&["reactivate", "one"]);
     assert_eq!(code, Some(1));
     assert!(stderr.contains("is being drained, which can't be taken back before its end"), "{stderr}");
-}
-
-impl Cluster {
-    /// It gives up, and says how far it is.
-    fn fails_late(&self, words: &[&str]) {
-        let (code, _, stderr) = self.ask(words);
-        assert_eq!(code, Some(1), "{words:?}: {stderr}");
-        assert!(stderr.contains("is not drained yet") && stderr.contains("goes on without us"), "{stderr}");
-    }
+    let back = start_agent(cluster.directory.path(), &cluster.address, "one");
+    cluster.agents.push(back);
+    let said = cluster.must(&["drain", "one", "--max_grace_period=200ms", "--wait"]);
+    assert!(said.ends_with("on one is drained"), "{said}");
+    job.wait_for("TASK_KILLED");
+    wait_until_gone("MESETA_TEST_MARK=drained-away-772");
 }
 
 #[test]

@@ -11,11 +11,13 @@
 //! | `leads.rs` | one leader a term |
 //! | `ledger.rs` | registries agree, by the index that is applied and their bytes |
 //! | `kept.rs` | what was acknowledged is in the registry of every later leader |
+//! | `drains.rs` | nothing new runs on an agent that is emptied, and it is empty in the end |
 //! | `masters.rs` | once all is calm, one master leads, and all others have its registry |
 //!
 //! That nobody heeds a master that was deposed is seen where it would be heeded: by the hosts of agents and frameworks, and in
 //! `offers.rs`. The checkers judge by what is sent and delivered where they can, so that they do not share a machine's errors.
 
+mod drains;
 mod ends;
 mod kept;
 mod leads;
@@ -32,6 +34,7 @@ use libactor::sim::Seen;
 
 use super::{Cluster, Message};
 
+pub use drains::Drains;
 pub use ends::Ends;
 pub use kept::Kept;
 pub use leads::Leads;

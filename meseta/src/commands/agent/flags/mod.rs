@@ -15,8 +15,8 @@ const GROUPS: &[&[Flag]] = &[
     recovery::FLAGS,
     containers::FLAGS,
     cgroups::FLAGS,
-    gpu::FLAGS,
     privileges::FLAGS,
+    gpu::FLAGS,
     shared::FLAGS,
 ];
 
