@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 
 mod agent_drill;
+mod checks;
 mod clients;
 mod cluster;
 mod daemons;

@@ -182,3 +182,20 @@ async fn a_kill_of_another_task_kills_nothing() {
     task.kill_within(0, true).await;
     task.is_killed().await;
 }
+
+#[tokio::test]
+async fn what_has_left_the_group_is_asked_too() {
+    let text = "trap 'wait $child; exit 5' TERM; \
+                setsid sh -c 'trap \"exit 0\" TERM; echo > ready; while :; do sleep 0.01; done' & \
+                child=$!; wait";
+    let bench = Bench::timed(Scope::Marked, Clock::manual(Clock::real().now()), SECOND).with_pipe();
+    let mut bench = bench.launched(shell(text)).await;
+    bench.running().await;
+    bench.ready().await;
+    // The clock stands: nothing is killed.
+    bench.kill(None).await;
+    assert_eq!(bench.update().await.state, TaskState::Killing);
+    bench.returned().await;
+    let (status, _) = bench.ended().await;
+    assert_eq!((status.state, status.exit_status), (TaskState::Killed, Some(5)));
+}
