@@ -8,6 +8,7 @@
 //! | [`fetcher`] | what a command's URIs name, brought into its sandbox |
 //! | [`launch`] | what the launcher does between the agent and the executor |
 //! | [`edge`] | the machine's resources, what the agent shows over HTTP |
+//! | [`sandbox_gc`] | sandboxes of runs that are over are removed in time |
 //! | [`shell`] | the machine at work: [`shell::start`] |
 //! | [`steps`] | named moments, at which tests end the process |
 //!
@@ -43,6 +44,7 @@ pub mod core;
 pub mod edge;
 pub mod fetcher;
 mod os;
+pub mod sandbox_gc;
 pub mod shell;
 pub mod steps;
 

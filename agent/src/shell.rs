@@ -285,7 +285,6 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
             }
             Output::Forget { framework_id, executor_id, sandbox, last, .. } => {
                 self.sandboxes.forget(&framework_id, &executor_id, &sandbox, last);
-                steps::reached("forgotten");
             }
             Output::Destroy { container_id } => self.containerizer.destroy(&container_id),
             Output::Update { container_id, resources } => {

@@ -34,7 +34,6 @@ pub const ALL: &[&str] = &[
     // The end.
     "container-exited",
     "end-stored",
-    "forgotten",
 ];
 
 /// The process has come to a moment, one of [`ALL`].

@@ -8,9 +8,11 @@
 //! | `zygote` | the process that makes their first processes, as the agent sees it |
 //! | [`launch`] | that process, and what happens in a new one before it is the executor |
 //! | [`isolation`] | what holds a container to what it asked for, of all kinds |
+//! | [`logger`] | the sizes of their output |
 //! | `sandbox` | the directories |
 //! | `tree`, `cgroup`, `posix` | keeping a container's processes together, and ending them all |
 //! | [`usage`] | what containers use |
+//! | `walk` | paths below a directory that is a container's |
 //! | `syscalls` | what needs `unsafe` |
 
 mod asked;
@@ -19,6 +21,7 @@ mod identity;
 pub mod isolation;
 pub mod launch;
 mod leftovers;
+pub mod logger;
 mod posix;
 pub mod process;
 mod records;
@@ -30,6 +33,7 @@ mod supervise;
 mod syscalls;
 mod tree;
 pub mod usage;
+mod walk;
 mod zygote;
 
 pub use process::{ProcessConfig, ProcessContainerizer};

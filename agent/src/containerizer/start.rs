@@ -11,7 +11,7 @@ use tokio::net::UnixStream;
 
 use super::asked::Handle;
 use super::isolation::kinds::States;
-use super::isolation::{Container, IsolationError};
+use super::isolation::{Container, IsolationError, demands};
 use super::launch::{DEFAULT_PATH, GO, LaunchSpec, READY};
 use super::process::Shared;
 use super::records::ContainerRecord;
@@ -109,7 +109,9 @@ fn make(shared: &Shared, spec: ContainerSpec) -> Result<Made, StartError> {
     let sandbox = sandbox::make(&shared.config.work_dir, &spec.sandbox)?;
     steps::reached("sandbox-made");
     let tree = shared.tree.prepare(&spec.container_id).map_err(StartError::Cgroup)?;
-    let (plan, states) = shared.chosen.prepare(&Container { spec: &spec, sandbox: &sandbox })?;
+    let container = Container { spec: &spec, sandbox: &sandbox };
+    demands::check(&container, &shared.chosen.names())?;
+    let (plan, states) = shared.chosen.prepare(&container)?;
     steps::reached("prepared");
     let mut environment = vec![("PATH".to_string(), DEFAULT_PATH.to_string())];
     let place = sandbox.to_string_lossy().into_owned();

@@ -9,6 +9,7 @@ use protocol::ContainerId;
 use protocol::wire::v1::ContainerStatus;
 use serde::Serialize;
 
+use super::isolation::gpu::GpuUsage;
 use super::posix;
 use crate::os;
 
@@ -68,6 +69,8 @@ pub struct Usage {
     pub disk_used_bytes: Option<u64>,
     /// What they may take, bytes.
     pub disk_limit_bytes: Option<u64>,
+    /// What its GPUs do.
+    pub gpus: Vec<GpuUsage>,
 }
 
 /// How a container was held to its CPUs.
@@ -82,11 +85,12 @@ pub struct Throttling {
 }
 
 /// Processes and threads, as the kernel limits them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Pids {
     /// How many there are.
     pub current: u64,
     /// How many there may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// How often one more was refused.
     pub refused: u64,
@@ -142,7 +146,7 @@ impl Pressure {
         (all != Self::default()).then_some(all)
     }
 
-    /// That of the whole machine.
+    /// That of this machine.
     pub(crate) fn of_machine() -> Option<Self> {
         Self::read(|name| Path::new("/proc/pressure").join(name))
     }

@@ -12,12 +12,17 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, sendmsg, socketpair,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, sendmsg, setsockopt, socketpair,
+    sockopt::ReceiveTimeout,
 };
+use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::isolation::LaunchPlan;
 use super::posix;
 use super::syscalls::{CLONE_NEWIPC, CLONE_NEWNS, CLONE_NEWPID, CLONE_PARENT};
+
+/// How long an answer may take before the launcher counts as stopped by somebody. Ours: it takes a millisecond.
+const PATIENCE_SECONDS: i64 = 10;
 
 /// Why there is no new process.
 #[derive(Debug, thiserror::Error)]
@@ -83,9 +88,10 @@ impl Zygote {
     }
 }
 
-/// Whether the launcher has ended.
+/// Whether the launcher has ended, or does not answer.
 fn is_gone(error: &ZygoteError) -> bool {
-    let gone = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset, io::ErrorKind::UnexpectedEof];
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof, WouldBlock};
+    let gone = [BrokenPipe, ConnectionReset, UnexpectedEof, WouldBlock];
     matches!(error, ZygoteError::Speak(source) if gone.contains(&source.kind()))
 }
 
@@ -104,6 +110,8 @@ impl Live {
         let flags = SockFlag::SOCK_CLOEXEC;
         let (own, its) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
             .map_err(|error| ZygoteError::Speak(error.into()))?;
+        let patience = TimeVal::seconds(PATIENCE_SECONDS);
+        setsockopt(&own, ReceiveTimeout, &patience).map_err(|error| ZygoteError::Speak(error.into()))?;
         let mut command = Command::new(&launcher[0]);
         // Nothing of the agent's environment is for containers.
         command.args(&launcher[1..]).env_clear().stdin(its).stdout(Stdio::null());

@@ -158,6 +158,9 @@ impl Agent {
     ) {
         let Some((framework_id, executor_id)) = self.containers.remove(container_id) else { return };
         self.cancel_timers_of(container_id);
+        if let Some(recovery) = &mut self.recovery {
+            recovery.waiting.remove(container_id);
+        }
         let framework = self.frameworks.get_mut(&framework_id).expect("a container's framework is known");
         let executor = framework.executors.remove(&executor_id).expect("a container's executor is known");
         if framework.info.checkpoint {

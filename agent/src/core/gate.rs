@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use libactor::Pid;
+
 use super::Output;
 use super::checkpoint::{Batch, Change, Key, Record};
 
@@ -56,8 +58,13 @@ impl Gate {
         out.extend(self.held.drain(..ready).map(|(_, output)| output));
     }
 
+    /// An executor is gone: what it was to be told does not wait for it to come back. It is told anew what it does not know.
+    pub(super) fn unsay(&mut self, executor: &Pid) {
+        self.held.retain(|(_, output)| !matches!(output, Output::ToExecutor { to, .. } if to == executor));
+    }
+
     pub(super) fn check(&self) {
-        assert!(self.changes.is_empty(), "a turn ends with a batch");
+        assert!(self.changes.is_empty(), "a turn ends with a batch: {:?}", self.changes);
         assert!(self.held.iter().all(|(needed, _)| *needed > self.durable), "nothing waits in vain");
         assert!(self.held.iter().is_sorted_by_key(|(needed, _)| *needed), "what is said stays in order");
     }

@@ -177,6 +177,7 @@ impl Agent {
             }
             self.complete_task(framework_id, task, out);
         }
+        self.keep_states(framework_id);
         for container_id in containers {
             self.shutdown_container(now, &container_id, out);
         }

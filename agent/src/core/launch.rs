@@ -324,7 +324,7 @@ mod tests {
             attributes: Default::default(),
             id: None,
         };
-        let mut agent = Agent::new(AgentConfig::new(own, info, ""), 1, Time::default());
+        let mut agent = Agent::begun(AgentConfig::new(own, info, ""), 1);
         let feed = |agent: &mut Agent, event| {
             let mut out = Vec::new();
             agent.handle(Time::default(), Input::Master { from: master.clone(), event }, &mut out);
@@ -336,6 +336,7 @@ mod tests {
             &mut Vec::new(),
         );
         feed(&mut agent, AgentEvent::Registered { agent_id: "S0".into(), ping_timeout: Default::default() });
+        agent.handle(Time::default(), Input::Checkpointed { number: 1 }, &mut Vec::new());
         let framework = FrameworkInfo { id: Some("F".into()), ..FrameworkInfo::new("f") };
         let task = |id: &str| {
             let executor = ExecutorInfo::new("E", CommandInfo::shell("true"));

@@ -4,20 +4,29 @@
 //! ```text
 //! the agent                                             one run of an executor
 //!
-//!   Disconnected ◄── no master ──┐                        RunTask: Launch, tasks queue
-//!        │ master detected       │                             │
-//!        ▼                       │                         Registering ── launch failed ───────────┐
-//!   Registering ── backoff ─┐    │                          │       │                              │
-//!        │      ◄───────────┘    │              Subscribe:  │       │ timeout, nothing left to run │
-//!        │ Registered,           │           Launch events  │       │                              │
-//!        │ Reregistered          │                          ▼       │                              │
-//!        ▼                       │       Away ◄─ stream ─ Running    │                              │
-//!     Running ── exited, ────────┘       │ ─ Subscribe ──►  │       │                              │
-//!                silent, not connected:              Shutdown event │                              │
-//!                register again                      grace: Destroy │ Destroy                      │
-//!                                                           ▼       ▼                              ▼
-//!   any ── Leave, Shutdown ──► leaving ──► Terminate      Terminating ── ContainerExited ──► tasks end, forgotten
+//!   Recovering ── Begin: Recover                          RunTask: Launch, tasks queue
+//!        │ Recovered                                           │
+//!        ▼                                                     ▼
+//!   Disconnected ◄── no master ──┐                        Registering ── launch failed ───────────┐
+//!        │ master detected       │                          │       │                              │
+//!        ▼                       │              Subscribe:  │       │ timeout, nothing left to run │
+//!   Registering ── backoff ─┐    │           Launch events  │       │                              │
+//!        │      ◄───────────┘    │                          ▼       │                              │
+//!        │ Registered,           │      Away ◄─ gone ──── Running   │                              │
+//!        │ Reregistered          │    ▲   │ ─ Subscribe ──►  │      │                              │
+//!        ▼                       │    │   │                  │      │                              │
+//!     Running ── exited, ────────┘    │   │ too long:  Shutdown event│                              │
+//!                silent, not connected:   │ Destroy    grace: Destroy│ Destroy                      │
+//!                register again       │   ▼                  ▼       ▼                              ▼
+//!                                     │  Terminating ◄────────────────── ContainerExited ──► tasks end, forgotten
+//!   any ── Leave, Shutdown ──► leaving ──► Terminate
+//!                                     └── found running by another life of the agent
 //! ```
+//!
+//! What must not be forgotten is kept ([`checkpoint`]): a turn's changes go out as one batch, and what is said in that turn
+//! and later waits until it is durable ([`gate`]). Another life of the agent takes the records up ([`recovery`]): executors
+//! of frameworks that checkpoint come back to it, with what they have not heard to be held; what they do not know they are
+//! told again. The operator may want the agent emptied ([`drain`]).
 //!
 //! A task's reports form a *stream* ([`updates`]): one is outstanding, the rest wait behind it. A task is forgotten
 //! when its terminal report has been acknowledged, an executor when its container has exited.

@@ -36,7 +36,7 @@ pub(super) fn may_become(
         );
         return Err(Incompatible { sentence });
     }
-    if now.resources.contains(used) {
+    if now.resources.contains(&before.resources) || now.resources.contains(used) {
         return Ok(());
     }
     let missing = used.clone() - now.resources.clone();

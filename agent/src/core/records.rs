@@ -2,7 +2,7 @@
 //!
 //! All of a framework that checkpoints is kept, nothing of one that does not: its executors end with the agent.
 
-use protocol::{ContainerId, FrameworkId, TaskId, TaskStatus};
+use protocol::{ContainerId, FrameworkId, TaskId, TaskState, TaskStatus};
 
 use super::checkpoint::{AgentRecord, DrainRecord, ExecutorRecord, Key, Record, TaskRecord, UpdateRecord};
 use super::queue::Queued;
@@ -80,6 +80,15 @@ impl Agent {
         if let (true, Some(task)) = (framework.info.checkpoint, framework.tasks.get(task_id)) {
             let task = task.clone();
             self.gate.put(Record::Task(TaskRecord { task, info: None, group: Vec::new(), order: 0 }));
+        }
+    }
+
+    /// The states of tasks whose updates are not kept any more.
+    pub(super) fn keep_states(&mut self, framework_id: &FrameworkId) {
+        let Some(framework) = self.frameworks.get(framework_id) else { return };
+        let spoken = framework.tasks.values().filter(|task| task.state != TaskState::Staging);
+        for task_id in spoken.map(|task| task.task_id.clone()).collect::<Vec<_>>() {
+            self.keep_task(framework_id, &task_id);
         }
     }
 

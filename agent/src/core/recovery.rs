@@ -39,11 +39,11 @@ pub(super) struct Recovery {
     /// What the earlier life has said of itself.
     before: Option<AgentRecord>,
     /// Subscriptions that have come meanwhile, one a run.
-    waiting: BTreeMap<ContainerId, (Pid, Known)>,
+    pub(super) waiting: BTreeMap<ContainerId, (Pid, Known)>,
 }
 
 /// Tasks and updates that an executor names when it subscribes.
-type Known = (Vec<TaskInfo>, Vec<StatusUpdate>);
+pub(super) type Known = (Vec<TaskInfo>, Vec<StatusUpdate>);
 
 impl Agent {
     /// An agent that takes up what an earlier life has kept. Without records it is as [`Agent::new`].
@@ -349,5 +349,15 @@ impl Executor {
             }
             _ => queue.push_back(Queued::Group(vec![info])),
         }
+    }
+}
+
+#[cfg(test)]
+impl Agent {
+    /// One that has nothing to recover, and may speak to masters.
+    pub(super) fn begun(config: AgentConfig, seed: u64) -> Self {
+        let mut agent = Self::new(config, seed, Time::default());
+        agent.recovered(Time::default(), BTreeMap::new(), &mut Vec::new());
+        agent
     }
 }

@@ -81,7 +81,6 @@ impl Agent {
             self.tell_again(container_id, &tasks, out);
         }
         self.hand_over(container_id, out);
-        self.end_if_done(now, container_id);
     }
 
     /// Tells a subscriber who it is.
@@ -133,7 +132,11 @@ impl Agent {
             let known = named.iter().any(|named| named.task_id == task_id);
             let handed = executor.handed.iter().find(|handed| handed.holds(&task_id)).cloned();
             if let (Some(handed), false) = (handed, known) {
+                let idle = executor.command_executor;
                 self.killed_before_delivery(now, &framework_id, &handed, out);
+                if idle {
+                    self.shutdown_container(now, container_id, out);
+                }
                 continue;
             }
             let task = self.frameworks.get(&framework_id).and_then(|framework| framework.tasks.get(&task_id));
@@ -157,6 +160,7 @@ impl Agent {
     /// The actor or the stream of an executor is gone.
     pub(super) fn subscriber_gone(&mut self, now: Time, pid: &Pid, container_id: ContainerId) {
         self.timers.cancel(&Timer::Heartbeat(container_id.clone()));
+        self.gate.unsay(pid);
         let (wait, returns) = self.patience(&container_id);
         let grace = self.config.executor_shutdown_grace_period;
         let Some(executor) = self.executor_mut(&container_id) else { return };

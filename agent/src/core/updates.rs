@@ -171,6 +171,8 @@ impl Agent {
         if !heard {
             if status.state.is_terminal() {
                 self.task_is_over(framework_id, &task_id, out);
+            } else {
+                self.keep_task(framework_id, &task_id);
             }
             return;
         }

@@ -4,6 +4,7 @@ use libactor::{Counter, Gauge, Metrics, Time};
 use protocol::TaskState;
 use protocol::resources::Resources;
 
+use crate::containerizer::usage::{Pressure, Waiting};
 use crate::core::{Agent, Counters, ExecutorState, Phase};
 
 /// Up to so many tasks are counted after every turn; more of them, once a second. Ours.
@@ -40,12 +41,30 @@ pub(crate) struct AgentMetrics {
     uptime: Gauge,
 }
 
+/// Shows how long this machine's processes wait for what they need, where its kernel tells. Ours.
+fn publish_pressure(node: &Metrics) {
+    type Part = fn(&Pressure) -> Option<Waiting>;
+    let parts: [(&str, Part); 3] =
+        [("cpu", |all| all.cpu), ("memory", |all| all.memory), ("io", |all| all.io)];
+    let Some(present) = Pressure::of_machine() else { return };
+    for (name, part) in parts.into_iter().filter(|(_, part)| part(&present).is_some()) {
+        let shown: [(&str, fn(Waiting) -> f64); 2] =
+            [("some_percent", |waiting| waiting.some_avg10), ("full_percent", |waiting| waiting.full_avg10)];
+        for (kind, value) in shown {
+            // Files of the kernel: reading them does not wait.
+            let read = move || Pressure::of_machine().as_ref().and_then(part).map_or(0.0, value);
+            node.pulled(&format!("system/pressure/{name}_{kind}"), read);
+        }
+    }
+}
+
 impl AgentMetrics {
     pub(crate) fn new(node: &Metrics) -> Self {
         let counters = COUNTERS.iter().map(|(name, read)| (node.counter(name), *read)).collect();
         for name in ["slave/recovery_errors", "slave/executors_preempted", "slave/tasks_gone"] {
             node.counter(name);
         }
+        publish_pressure(node);
         Self {
             node: node.clone(),
             counters,

@@ -16,21 +16,27 @@ const LAUNCHER: &str = env!("CARGO_BIN_EXE_agent-launch");
 /// Far longer than anything here takes: only a hang meets it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct World {
-    directory: tempfile::TempDir,
-    containerizer: ProcessContainerizer,
-    events: Receiver<ContainerEvent>,
+pub(crate) struct World {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) containerizer: ProcessContainerizer,
+    pub(crate) events: Receiver<ContainerEvent>,
 }
 
 impl World {
     /// `None`, said aloud, where the machine has not what the kind needs.
     fn new(kind: LauncherKind) -> Option<Self> {
+        Self::with(kind, |config| config.isolation = "posix/cpu,posix/mem".into())
+    }
+
+    /// The same, with settings of its own.
+    pub(crate) fn with(kind: LauncherKind, set: impl FnOnce(&mut ProcessConfig)) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let mut config = ProcessConfig::new(directory.path().join("work")).unwrap();
         config.launcher = vec![LAUNCHER.into()];
         config.kind = kind;
         config.cgroups_root = "meseta-test".into();
+        set(&mut config);
         match ProcessContainerizer::new(config) {
             Ok((containerizer, events)) => Some(Self { directory, containerizer, events }),
             Err(error) => {
@@ -40,19 +46,19 @@ impl World {
         }
     }
 
-    async fn event(&mut self) -> ContainerEvent {
+    pub(crate) async fn event(&mut self) -> ContainerEvent {
         let event = tokio::time::timeout(PATIENCE, self.events.recv()).await;
         event.expect("an event comes").expect("the containerizer lives")
     }
 
-    async fn launched(&mut self) -> Result<u32, String> {
+    pub(crate) async fn launched(&mut self) -> Result<u32, String> {
         match self.event().await {
             ContainerEvent::Launched { result, .. } => result,
             other => panic!("{other:?}"),
         }
     }
 
-    async fn exited(&mut self) -> i32 {
+    pub(crate) async fn exited(&mut self) -> i32 {
         match self.event().await {
             ContainerEvent::Exited { end, .. } => {
                 let status = end.status.expect("it was waited for");
@@ -63,26 +69,26 @@ impl World {
         }
     }
 
-    fn sandbox(&self, id: &str) -> PathBuf {
+    pub(crate) fn sandbox(&self, id: &str) -> PathBuf {
         self.directory.path().join("work/executors/e/runs").join(id)
     }
 
     /// A pipe with a name: a script says there that it is ready.
-    fn ready_pipe(&self) -> PathBuf {
+    pub(crate) fn ready_pipe(&self) -> PathBuf {
         let path = self.directory.path().join("ready");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         path
     }
 }
 
-async fn wait_ready(path: &Path) {
+pub(crate) async fn wait_ready(path: &Path) {
     let path = path.to_path_buf();
     let read = tokio::task::spawn_blocking(move || fs::read_to_string(path));
     let text = tokio::time::timeout(PATIENCE, read).await.expect("the script is ready").unwrap().unwrap();
     assert_eq!(text, "ready\n");
 }
 
-fn spec(id: &str, command: CommandInfo) -> ContainerSpec {
+pub(crate) fn spec(id: &str, command: CommandInfo) -> ContainerSpec {
     ContainerSpec {
         container_id: ContainerId::from(id),
         framework_id: "F".into(),
@@ -97,12 +103,12 @@ fn spec(id: &str, command: CommandInfo) -> ContainerSpec {
 }
 
 /// Containers of other test runs on this machine must not be meant.
-fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
     format!("{name}-{}", directory.path().file_name().unwrap().to_string_lossy().trim_start_matches('.'))
 }
 
-fn marked_processes(id: &str) -> Vec<String> {
+pub(crate) fn marked_processes(id: &str) -> Vec<String> {
     let mark = format!("MESOS_CONTAINER_ID={id}");
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {

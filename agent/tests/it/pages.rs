@@ -89,9 +89,16 @@ async fn containers_are_measured_and_found_by_their_ids() {
         let statistics = &shown[0]["statistics"];
         assert_eq!((&statistics["cpus_user_time_secs"], &statistics["threads"]), (&json!(0.06), &json!(3)));
         assert_eq!(
-            (&statistics["mem_limit_bytes"], &statistics["cpus_limit"]),
-            (&json!(167_772_160), &json!(1.1))
+            (&statistics["mem_limit_bytes"], &statistics["cpus_limit"], &statistics["cpus_soft_limit"]),
+            (&json!(100_663_296), &json!(0.5), &json!(1.1))
         );
+        assert_eq!(
+            (&statistics["cpus_nr_periods"], &statistics["cpus_nr_throttled"]),
+            (&json!(7), &json!(3))
+        );
+        let throttling = &statistics["blkio_statistics"]["throttling"][0];
+        assert_eq!(throttling["io_service_bytes"][1], json!({"op": "WRITE", "value": 2}));
+        assert_eq!(shown[0]["pids"], json!({"current": 4, "limit": 5, "refused": 6}));
         let containers = world.page("/containers").await.json();
         let container_id = containers[0]["container_id"].as_str().unwrap().to_owned();
         for (query, found) in [

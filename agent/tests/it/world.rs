@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use actix::{Actor, Context};
 use agent::checkpoint::Forgetful;
-use agent::containerizer::{ContainerEvent, Containerizer, Meter, Usage};
+use agent::containerizer::usage::{DeviceIo, Pids, Throttling};
+use agent::containerizer::{ContainerEvent, Containerizer, Meter, Usage, all_ended};
 use agent::core::{AgentConfig, ContainerEnd, ContainerSpec};
 use agent::edge::snapshot::Snapshot;
 use agent::shell::{self, AgentHandle, Start};
@@ -37,24 +38,27 @@ impl<M: Message> Receive<M> for Ear<M> {
 }
 
 /// Containers that the test makes up.
-struct Made(mpsc::Sender<Asked>);
+struct Made {
+    asked: mpsc::Sender<Asked>,
+    events: mpsc::Sender<ContainerEvent>,
+}
 
 #[derive(Debug)]
 pub(crate) enum Asked {
     Launch(Box<ContainerSpec>),
     Destroy(ContainerId),
-    Recover,
 }
 
 impl Containerizer for Made {
-    fn recover(&mut self, _containers: Vec<ContainerId>, _rebooted: bool) {
-        self.0.try_send(Asked::Recover).expect("the test listens");
+    fn recover(&mut self, containers: Vec<ContainerId>, _rebooted: bool) {
+        let containers = all_ended(containers);
+        self.events.try_send(ContainerEvent::Recovered { containers }).expect("there is room");
     }
     fn launch(&mut self, spec: ContainerSpec) {
-        self.0.try_send(Asked::Launch(Box::new(spec))).expect("the test listens");
+        self.asked.try_send(Asked::Launch(Box::new(spec))).expect("the test listens");
     }
     fn destroy(&mut self, container_id: &ContainerId) {
-        self.0.try_send(Asked::Destroy(container_id.clone())).expect("the test listens");
+        self.asked.try_send(Asked::Destroy(container_id.clone())).expect("the test listens");
     }
     fn meter(&self) -> Option<Arc<dyn Meter>> {
         Some(Arc::new(Measured))
@@ -72,6 +76,11 @@ impl Meter for Measured {
             cpus_user: Duration::from_millis(60),
             cpus_system: Duration::from_millis(40),
             mem_rss_bytes: 143_904_768,
+            mem_limit_bytes: Some(96 << 20),
+            cpus_limit: Some(0.5),
+            cpu_throttling: Some(Throttling { periods: 7, throttled: 3, time: Duration::from_millis(5) }),
+            pids: Some(Pids { current: 4, limit: Some(5), refused: 6 }),
+            io: vec![DeviceIo { device: (254, 0), read_bytes: 1, written_bytes: 2, reads: 3, writes: 4 }],
             ..Usage::default()
         };
         containers.iter().map(|(container_id, _)| (container_id.clone(), usage.clone())).collect()
@@ -135,7 +144,7 @@ impl World {
             Start {
                 config: AgentConfig::new(agent_node.pid("slave(1)"), info, "0.1.0"),
                 seed: 1,
-                containerizer: Made(asks),
+                containerizer: Made { asked: asks, events: containers.clone() },
                 events,
                 keeping: Forgetful::open(),
                 master: watch::channel(Some(Leader { pid: master.pid().clone(), epoch: 1 })).1,

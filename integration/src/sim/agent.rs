@@ -6,14 +6,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use agent::core::{Agent, AgentConfig, ContainerEnd, ContainerSpec, Input, Output};
+use agent::core::{Agent, AgentConfig, ContainerEnd, ContainerSpec, Found, Input, Output};
 use executor::core::SessionConfig;
-use libactor::sim::{Context, Host};
+use libactor::sim::{Context, Host, Life, UNKNOWN_STATUS};
 use libactor::{Machine, Pid, Random, Time, Timers};
 use protocol::ContainerId;
 use protocol::messages::AgentEvent;
 
 use super::Message;
+use super::agent_disk::{AgentDisk, Writer};
 use super::executor::ExecutorHost;
 use super::executor_streams::Streams;
 use super::finder::{Finder, Masters, News};
@@ -34,8 +35,10 @@ pub struct AgentSetup {
     pub slowest_launch: Duration,
     /// Told when the agent decides to end.
     pub terminated: Terminated,
-    /// Processes of executors that live on this machine: what an earlier life has left is ended at the start.
-    pub living: Rc<RefCell<BTreeSet<Pid>>>,
+    /// What outlives its process.
+    pub disk: AgentDisk,
+    /// The longest that it takes to make something durable, and to find containers again.
+    pub slowest_disk: Duration,
 }
 
 /// An agent and its containers.
@@ -47,6 +50,9 @@ pub struct AgentHost {
     random: Random,
     /// Launches that are under way.
     launches: Timers<ContainerId>,
+    writer: Writer,
+    /// Containers that are being found again, and until when.
+    finding: Option<(Time, Vec<ContainerId>)>,
     containers: BTreeMap<ContainerId, Container>,
     streams: Streams,
     next_os_pid: u32,
@@ -54,21 +60,28 @@ pub struct AgentHost {
 
 #[derive(Debug)]
 struct Container {
-    spec: Box<ContainerSpec>,
+    /// Absent: an earlier life has launched it.
+    spec: Option<Box<ContainerSpec>>,
     process: Option<Pid>,
     destroyed: bool,
 }
 
 impl AgentHost {
-    /// A new life; nothing is left of an earlier one.
-    pub fn new(setup: AgentSetup, seed: u64, now: Time) -> Self {
+    /// A new life, with what the disk has kept.
+    pub fn new(setup: AgentSetup, life: Life) -> Self {
+        let (seed, now) = (life.seed, life.began);
         let mut random = Random::new(seed);
+        let mut config = setup.config.clone();
+        config.boot_id = format!("boot {}", life.boot);
+        let agent = Agent::recover(config, random.next_u64(), now, setup.disk.records());
         Self {
-            agent: Agent::new(setup.config.clone(), random.next_u64(), now),
+            agent: agent.expect("an agent may become what it was"),
             finder: Finder::new(&setup.masters, false, random.next_u64(), now),
+            writer: Writer::new(setup.disk.clone(), setup.slowest_disk),
             setup,
             random,
             launches: Timers::default(),
+            finding: None,
             containers: BTreeMap::new(),
             streams: Streams::default(),
             next_os_pid: 1000,
@@ -106,11 +119,14 @@ impl AgentHost {
                     let slowest = u64::try_from(self.setup.slowest_launch.as_millis()).unwrap_or(u64::MAX);
                     let took = Duration::from_millis(self.random.below(slowest.max(1)));
                     self.launches.set(spec.container_id.clone(), now + took);
-                    let container = Container { spec, process: None, destroyed: false };
-                    self.containers.insert(container.spec.container_id.clone(), container);
+                    let container_id = spec.container_id.clone();
+                    let container = Container { spec: Some(spec), process: None, destroyed: false };
+                    self.containers.insert(container_id, container);
                 }
                 Output::Destroy { container_id } => self.destroy(&container_id, cx),
-                Output::Checkpoint(_) | Output::Recover { .. } | Output::Update { .. } => {}
+                Output::Checkpoint(batch) => self.writer.write(now, batch, &mut self.random),
+                Output::Recover { containers, rebooted } => self.find(now, containers, rebooted, cx),
+                Output::Update { .. } => {}
                 Output::Terminate { message, .. } => {
                     cx.note(format!("agent terminates: {message}"));
                     self.setup.terminated.borrow_mut().insert(cx.me().address());
@@ -132,7 +148,8 @@ impl AgentHost {
         let mut out = Vec::new();
         self.agent.handle(now, Input::Master { from, event }, &mut out);
         if let Some(said) = ignored {
-            assert!(out.is_empty(), "{said}, which does not lead, and the agent heeds it: {out:?}");
+            let spoken = out.iter().any(|output| !matches!(output, Output::Checkpoint(_)));
+            assert!(!spoken, "{said}, which does not lead, and the agent heeds it: {out:?}");
         }
         self.carry_out(now, out, cx);
     }
@@ -141,6 +158,33 @@ impl AgentHost {
         for pid in self.streams.ended(process, only) {
             self.feed(now, Input::Exited { pid }, cx);
         }
+    }
+
+    /// Looks for processes of an earlier life; those that are not named are ended.
+    fn find(&mut self, now: Time, named: Vec<ContainerId>, rebooted: bool, cx: &mut Context<Message>) {
+        for (container_id, process) in self.setup.disk.processes() {
+            if !named.contains(&container_id) {
+                cx.kill(&process);
+                self.setup.disk.ended(&container_id);
+                continue;
+            }
+            assert!(!rebooted || !self.containers.contains_key(&container_id));
+            cx.adopt(&process);
+            let container = Container { spec: None, process: Some(process), destroyed: false };
+            self.containers.insert(container_id, container);
+        }
+        let millis = u64::try_from(self.setup.slowest_disk.as_millis()).unwrap_or(u64::MAX);
+        self.finding = Some((now + Duration::from_millis(self.random.below(millis.max(1))), named));
+    }
+
+    /// Those that were looked for are found, or nothing is left of them.
+    fn found(&mut self, now: Time, named: Vec<ContainerId>, cx: &mut Context<Message>) {
+        let what = |container_id: &ContainerId| match self.containers.contains_key(container_id) {
+            true => Found::Running(1),
+            false => Found::Ended(ContainerEnd::default()),
+        };
+        let containers = named.into_iter().map(|id| (id.clone(), what(&id))).collect();
+        self.feed(now, Input::Recovered { containers }, cx);
     }
 
     fn destroy(&mut self, container_id: &ContainerId, cx: &mut Context<Message>) {
@@ -168,10 +212,11 @@ impl AgentHost {
         let seed = self.random.next_u64();
         let http = self.random.chance(500);
         let container = self.containers.get_mut(&container_id).expect("it is being launched");
-        let command = container.spec.command_executor;
-        let host = ExecutorHost::new(session(&container.spec, seed), command, http && !command);
+        let spec = container.spec.as_ref().expect("it was asked for in this life");
+        let command = spec.command_executor;
+        let host = ExecutorHost::new(session(spec, seed), command, http && !command);
         let process = cx.spawn(&format!("executor-{os_pid}"), Box::new(host));
-        self.setup.living.borrow_mut().insert(process.clone());
+        self.setup.disk.started(&container_id, &process);
         if destroyed {
             cx.kill(&process);
         }
@@ -193,8 +238,7 @@ impl Host for AgentHost {
     type Message = Message;
 
     fn start(&mut self, now: Time, _me: &Pid, cx: &mut Context<Message>) {
-        std::mem::take(&mut *self.setup.living.borrow_mut()).iter().for_each(|process| cx.kill(process));
-        let _ = now;
+        self.feed(now, Input::Begin, cx);
     }
 
     fn message(&mut self, now: Time, from: Pid, message: Message, cx: &mut Context<Message>) {
@@ -219,12 +263,20 @@ impl Host for AgentHost {
     }
 
     fn deadline(&self) -> Option<Time> {
-        [self.agent.deadline(), self.launches.next(), self.finder.deadline()].into_iter().flatten().min()
+        let finding = self.finding.as_ref().map(|(until, _)| *until);
+        let own = [self.agent.deadline(), self.launches.next(), self.writer.deadline(), finding];
+        own.into_iter().chain([self.finder.deadline()]).flatten().min()
     }
 
     fn tick(&mut self, now: Time, cx: &mut Context<Message>) {
         let news = self.finder.tick(now, cx);
         self.detected(now, news, cx);
+        if let Some(number) = self.writer.tick(now) {
+            self.feed(now, Input::Checkpointed { number }, cx);
+        }
+        if let Some((_, named)) = self.finding.take_if(|(until, _)| *until <= now) {
+            self.found(now, named, cx);
+        }
         let mut out = Vec::new();
         self.agent.tick(now, &mut out);
         self.carry_out(now, out, cx);
@@ -234,10 +286,14 @@ impl Host for AgentHost {
     }
 
     fn child_ended(&mut self, now: Time, pid: Pid, status: i32, cx: &mut Context<Message>) {
-        self.setup.living.borrow_mut().remove(&pid);
         let ended = self.containers.iter().find(|(_, container)| container.process.as_ref() == Some(&pid));
         let container_id = ended.map(|(id, _)| id.clone()).expect("an agent's children are containers");
         self.containers.remove(&container_id);
-        self.feed(now, Input::ContainerExited { container_id, end: ContainerEnd::with_status(status) }, cx);
+        self.setup.disk.ended(&container_id);
+        if self.finding.is_some() {
+            return; // It is told as ended when all are found.
+        }
+        let end = ContainerEnd { status: (status != UNKNOWN_STATUS).then_some(status), ..Default::default() };
+        self.feed(now, Input::ContainerExited { container_id, end }, cx);
     }
 }

@@ -18,7 +18,9 @@ use super::executor::ExecutorHost;
 use super::finder::Masters;
 use super::fleet::Fleet;
 use super::framework::{FrameworkHost, FrameworkSetup, Heeds, Memory, Season};
-use super::invariants::{Agreement, Invariant, Kept, Leads, Offers, States, Updates, Views, WithinTotal};
+use super::invariants::{
+    Agreement, Drains, Ends, Invariant, Kept, Leads, Offers, States, Updates, Views, WithinTotal,
+};
 use super::master::MasterHost;
 use super::operator::{self, Operator};
 use super::replica::ReplicaHost;
@@ -87,9 +89,11 @@ impl Cluster {
                 Box::new(WithinTotal),
                 Box::new(Offers::default()),
                 Box::new(States::new(heeds.clone())),
-                Box::new(Updates::new(heeds)),
+                Box::new(Updates::new(heeds.clone())),
+                Box::new(Ends::new(heeds)),
                 Box::new(Leads::default()),
                 Box::new(Kept::default()),
+                Box::new(Drains::default()),
                 Box::new(Views),
             ])),
             start,
@@ -147,10 +151,10 @@ impl Cluster {
             launch_fails_thousandths: random.below(60),
             slowest_launch: Duration::from_secs(3),
             terminated: self.terminated.clone(),
-            living: Default::default(),
+            disk: Default::default(),
+            slowest_disk: Duration::from_millis(1 + random.below(600)),
         };
-        self.world
-            .add(&pid, Box::new(move |life| Box::new(AgentHost::new(setup.clone(), life.seed, life.began))));
+        self.world.add(&pid, Box::new(move |life| Box::new(AgentHost::new(setup.clone(), life))));
         self.agents.push(pid);
     }
 
@@ -172,7 +176,7 @@ impl Cluster {
         let setup = FrameworkSetup {
             info: FrameworkInfo {
                 failover_timeout: Duration::from_secs(failover_secs),
-                checkpoint: random.chance(500),
+                checkpoint: random.chance(700),
                 capabilities,
                 roles,
                 ..FrameworkInfo::new(format!("f{number}"))

@@ -11,7 +11,7 @@ use libactor::{Machine, Pid, Random, Time};
 use master::core::allocator::{AllocatorConfig, Hierarchical};
 use master::core::mirror::Mirror;
 use master::core::{Input, Master, MasterConfig, OperatorRequest, Output};
-use master::registry::{Operation, State};
+use master::registry::{Drain, Operation, State};
 use master::replication::Disposition;
 use protocol::{AgentId, FrameworkId, Resources, Role, TaskId, TaskState};
 
@@ -208,13 +208,19 @@ impl MasterHost {
                 Some(OperatorRequest::UpdateWeights { weights })
             }
             4..10 => {
-                let kind = self.random.below(3);
+                let (kind, seconds) = (self.random.below(5), self.random.below(20));
+                let mark_gone = self.random.chance(200);
                 let registered = self.machine.agents().keys();
                 let away = self.machine.unreachable_agents().map(|(id, _)| id);
                 let agents: Vec<_> = registered.chain(away).cloned().collect();
                 pick(&mut self.random, &agents).map(|agent_id| match kind {
                     0 => OperatorRequest::MarkAgentGone { agent_id },
                     1 => OperatorRequest::DeactivateAgent { agent_id },
+                    2 => {
+                        let max_grace_period = (seconds < 10).then(|| Duration::from_secs(seconds));
+                        let drain = Drain { max_grace_period, mark_gone, drained: false };
+                        OperatorRequest::DrainAgent { agent_id, drain }
+                    }
                     _ => OperatorRequest::ReactivateAgent { agent_id },
                 })
             }

@@ -26,6 +26,7 @@
 //! [`drill`] holds masters that drill one kind of component alone.
 
 pub mod agent;
+pub mod agent_disk;
 mod cluster;
 pub mod disk;
 pub mod drill;

@@ -25,8 +25,9 @@ fn drill(seed: u64, hostile: Hostile, keep: usize) -> Drill {
     world.keep_trace(keep);
     let master: Pid = "master@10.0.0.1:5050".parse().unwrap();
     let terminated = Terminated::default();
+    let checkpoint = seed % 2 == 0;
     let quiet_at = world.now() + Duration::from_secs(300);
-    world.add(&master, Box::new(move |life| Box::new(DrillMaster::new(life, quiet_at))));
+    world.add(&master, Box::new(move |life| Box::new(DrillMaster::new(life, quiet_at, checkpoint))));
     let mut agents = Vec::new();
     for number in 1..=AGENTS {
         let pid: Pid = format!("slave(1)@10.0.1.{number}:5051").parse().unwrap();
@@ -43,9 +44,10 @@ fn drill(seed: u64, hostile: Hostile, keep: usize) -> Drill {
             launch_fails_thousandths: 30,
             slowest_launch: Duration::from_secs(3),
             terminated: terminated.clone(),
-            living: Default::default(),
+            disk: Default::default(),
+            slowest_disk: Duration::from_millis(300),
         };
-        world.add(&pid, Box::new(move |life| Box::new(AgentHost::new(setup.clone(), life.seed, life.began))));
+        world.add(&pid, Box::new(move |life| Box::new(AgentHost::new(setup.clone(), life))));
         agents.push(pid);
     }
     let ingredients = Ingredients {

@@ -2,12 +2,14 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::SystemTime;
 
+use libactor::Clock;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -16,8 +18,19 @@ use crate::http::PATIENCE;
 /// A daemon that runs; ended with its scope.
 pub(crate) struct Daemon {
     child: Child,
+    /// An agent leaves its executors running unless it is asked to leave.
+    is_agent: bool,
     lines: Receiver<String>,
     seen: Vec<String>,
+}
+
+/// How a daemon has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    /// All that it has said.
+    pub(crate) seen: Vec<String>,
 }
 
 /// A master and an agent.
@@ -43,11 +56,16 @@ impl Daemons {
 
 impl Daemon {
     pub(crate) fn start(words: &[&str]) -> Self {
+        Self::start_with(words, &[])
+    }
+
+    pub(crate) fn start_with(words: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program());
         command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MESOS_")) {
             command.env_remove(name);
         }
+        command.envs(environment.iter().copied());
         let mut child = command.spawn().expect("the program starts");
         let output = child.stderr.take().expect("it is piped");
         let (sender, lines) = sync_channel(100_000);
@@ -58,7 +76,8 @@ impl Daemon {
                 }
             }
         });
-        Self { child, lines, seen: Vec::new() }
+        let is_agent = words.first() == Some(&"agent");
+        Self { child, is_agent, lines, seen: Vec::new() }
     }
 
     /// Waits for a line that has a text in it, and gives what follows the text.
@@ -81,7 +100,28 @@ impl Daemon {
         kill(pid, signal).expect("it runs");
     }
 
-    fn address(&mut self) -> SocketAddr {
+    /// Whether it has ended.
+    pub(crate) fn is_over(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Ended {
+        let clock = Clock::real();
+        let begin = clock.now();
+        // The lines end with the process.
+        loop {
+            match self.lines.recv_timeout(PATIENCE.saturating_sub(clock.now().since(begin))) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end; seen: {:#?}", self.seen),
+            }
+        }
+        let status = self.child.wait().expect("it was started here");
+        Ended { code: status.code(), signal: status.signal(), seen: std::mem::take(&mut self.seen) }
+    }
+
+    pub(crate) fn address(&mut self) -> SocketAddr {
         let pid = self.wait_for("listening on ");
         let address = pid.split_whitespace().next().and_then(|pid| pid.split_once('@'));
         address
@@ -92,6 +132,12 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        if self.is_agent && !self.is_over() {
+            // The second time it does not wait for its executors.
+            self.signal(Signal::SIGUSR1);
+            self.signal(Signal::SIGUSR1);
+            while self.lines.recv_timeout(PATIENCE).is_ok() {}
+        }
         // One that has ended needs no ending.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests")]
 
 mod agent_drill;
+mod agents;
 mod checks;
 mod clients;
 mod cluster;
 mod daemons;
 mod frameworks;
+mod hostile;
 mod http;
 mod masters;
 mod odd_requests;

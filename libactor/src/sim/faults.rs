@@ -156,7 +156,7 @@ fn pick<T: Copy>(random: &mut Random, from: &[T]) -> Option<T> {
 }
 
 /// The seed of a life: of the world's seed, the host's place in it, and the life's number.
-pub(super) fn life(world: u64, host: u64, number: u64, began: Time) -> Life {
+pub(super) fn life(world: u64, host: u64, number: u64, began: Time, boot: u64) -> Life {
     let mut random = Random::new(world ^ host.rotate_left(20) ^ number.rotate_left(44));
-    Life { number, seed: random.next_u64(), began }
+    Life { number, seed: random.next_u64(), began, boot }
 }

@@ -36,6 +36,9 @@ pub trait Host: Any {
     fn check(&self) {}
 }
 
+/// What is told of a process whose end nobody has waited for.
+pub const UNKNOWN_STATUS: i32 = -1;
+
 /// Which life of a host a factory is to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Life {
@@ -45,6 +48,8 @@ pub struct Life {
     pub seed: u64,
     /// When it begins, by its own clock.
     pub began: Time,
+    /// How often its machine was started anew before.
+    pub boot: u64,
 }
 
 /// Makes the lives of a host. What it keeps (a disk) is what survives a crash.
@@ -64,6 +69,7 @@ pub(super) enum Command<M> {
     Link { pid: Pid },
     Unlink { pid: Pid },
     Spawn { pid: Pid, host: Box<dyn Host<Message = M>> },
+    Adopt { pid: Pid },
     Kill { pid: Pid },
     Stop,
     Restart { host: Box<dyn Host<Message = M>> },
@@ -78,6 +84,7 @@ impl<M: Debug> Debug for Command<M> {
             Command::Link { pid } => write!(f, "link {pid}"),
             Command::Unlink { pid } => write!(f, "unlink {pid}"),
             Command::Spawn { pid, .. } => write!(f, "spawn {pid}"),
+            Command::Adopt { pid } => write!(f, "adopt {pid}"),
             Command::Kill { pid } => write!(f, "kill {pid}"),
             Command::Stop => f.write_str("stop"),
             Command::Restart { .. } => f.write_str("restart"),
@@ -115,6 +122,13 @@ impl<M> Context<M> {
         self.next_port = self.next_port.checked_add(1).expect("a world has ports enough for its processes");
         self.commands.push(Command::Spawn { pid: pid.clone(), host });
         pid
+    }
+
+    /// Becomes the parent of a process on this machine that an earlier life has spawned: its end is told to this life. That of
+    /// one which has ended is told at once, with the status [`UNKNOWN_STATUS`].
+    pub fn adopt(&mut self, pid: &Pid) {
+        assert_eq!(pid.address().ip(), self.me.address().ip(), "a host adopts on its own machine only");
+        self.commands.push(Command::Adopt { pid: pid.clone() });
     }
 
     /// Kills a process on this machine at once (SIGKILL). Nothing happens if it is gone.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::config::between;
 use super::faults::life;
+use super::host::UNKNOWN_STATUS;
 use super::process::{Letter, Mail, Parent, Process, Slot, Way, shift};
 use super::world::{Event, Seen, World};
 use super::{Host, Hostile};
@@ -16,8 +17,9 @@ impl<M: Clone + Debug + 'static> World<M> {
     pub(super) fn begin_life(&mut self, pid: &Pid) {
         let place = self.factories.range(..pid).count() as u64;
         let now = shift(self.now, self.ahead(pid.address().ip()));
+        let boot = self.boots.get(&pid.address().ip()).copied().unwrap_or(0);
         let added = self.factories.get_mut(pid).expect("only added hosts begin lives");
-        let host = (added.factory)(life(self.seed, place, added.lives, now));
+        let host = (added.factory)(life(self.seed, place, added.lives, now, boot));
         added.lives += 1;
         self.install(pid, host, None);
     }
@@ -44,6 +46,18 @@ impl<M: Clone + Debug + 'static> World<M> {
     /// How far the clock of a machine is ahead of the world's, for processes that begin now.
     fn ahead(&self, machine: IpAddr) -> i64 {
         self.clocks.get(&machine).copied().unwrap_or(0)
+    }
+
+    /// A host becomes the parent of a process, also of one that is gone.
+    pub(super) fn adopt(&mut self, parent: Parent) {
+        match self.processes.get_mut(&parent.child.address()).filter(|process| process.alive) {
+            Some(process) => process.parent = Some(parent),
+            None => {
+                let what = Letter::Child { pid: parent.child, status: UNKNOWN_STATUS };
+                let at = self.now + self.network.local_delay.draw(&mut self.random);
+                self.at(at, Event::Mail(Mail { to: parent.pid, life: parent.life, what }));
+            }
+        }
     }
 
     /// An actor stops and its process lives on, unless it was the last one.
@@ -168,6 +182,7 @@ impl<M: Clone + Debug + 'static> World<M> {
             self.end_process(address, 137, true);
         }
         self.off.insert(machine, self.now);
+        *self.boots.entry(machine).or_default() += 1;
         self.pipes.retain(|way, _| way.from().ip() != machine);
         self.watch(|_, peer| peer.ip() == machine);
     }

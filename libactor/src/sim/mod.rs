@@ -8,7 +8,7 @@
 //! Hosts whose [`Pid`](crate::Pid)s share an address are one process, processes that share an IP address one machine.
 //! A process crashes as a whole and starts again with new hosts from its [`Factory`]s; what a factory keeps is the
 //! disk. A host may spawn others as processes of their own ([`Context::spawn`]); these outlive it, have one life, and
-//! their end is reported to their parent as `waitpid` would. An actor may also end alone and begin anew in its living
+//! their end is reported to their parent as `waitpid` would, or to a later life of it that adopts them. An actor may also end alone and begin anew in its living
 //! process ([`Context::restart`]).
 //!
 //! Machines may have clocks of their own ([`World::set_clock`]): what a host is told of the time is its machine's.
@@ -110,6 +110,6 @@ mod tests;
 
 pub use config::{Delay, Hostile, Network};
 pub use faults::{Fault, Ingredients, Plan};
-pub use host::{Context, Factory, Host, Life};
+pub use host::{Context, Factory, Host, Life, UNKNOWN_STATUS};
 pub use trace::Trace;
 pub use world::{BEGINNING, Observer, Seen, World};

@@ -67,6 +67,8 @@ pub struct World<M> {
     pub(super) blocks: BTreeMap<(IpAddr, IpAddr), Time>,
     /// Machines without power, and since when.
     pub(super) off: BTreeMap<IpAddr, Time>,
+    /// How often machines were started anew.
+    pub(super) boots: BTreeMap<IpAddr, u64>,
     /// How far clocks of machines are ahead of the world's, in nanoseconds.
     pub(super) clocks: BTreeMap<IpAddr, i64>,
     pub(super) mail: VecDeque<Mail<M>>,
@@ -131,6 +133,7 @@ impl<M: Clone + Debug + 'static> World<M> {
             epoch: 0,
             blocks: BTreeMap::new(),
             off: BTreeMap::new(),
+            boots: BTreeMap::new(),
             clocks: BTreeMap::new(),
             mail: VecDeque::new(),
             trace: Trace::new(),
@@ -379,6 +382,7 @@ impl<M: Clone + Debug + 'static> World<M> {
                 let parent = Parent { pid: me.clone(), life, child: pid.clone() };
                 self.install(&pid, host, Some(parent));
             }
+            Command::Adopt { pid: child } => self.adopt(Parent { pid: me.clone(), life, child }),
             Command::Kill { pid } => {
                 self.trace.record(self.now, format_args!("{me} kills {pid}"));
                 self.end_process(pid.address(), 137, true);

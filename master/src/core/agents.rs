@@ -29,6 +29,7 @@ use protocol::{
 
 use super::drains::Draining;
 use super::input::Change;
+use super::maintenance::DOWN;
 use super::tasks::Loss;
 use super::{Master, Timer, Turn, validate};
 use crate::registry::{Operation, Wish};
@@ -233,6 +234,9 @@ impl Master {
         if let Err(reason) = validate::agent(&info) {
             return self.refuse_agent(turn, from, reason);
         }
+        if self.is_down(&info, &from) {
+            return self.refuse_agent(turn, from, DOWN.to_owned());
+        }
         // One that returned from here was an earlier life, which is over.
         self.abandon(turn, &from);
         if let Some(id) = self.agent_pids.get(&from).cloned()
@@ -323,13 +327,13 @@ impl Master {
             Operation::UpdateWeights { weights } => self.weights_updated(turn, weights),
             Operation::SubscribeFramework { framework, .. } => self.framework_stored(turn, framework),
             Operation::RemoveFramework { framework_id, .. } => self.framework_removed(turn, &framework_id),
+            operation @ (Operation::UpdateSchedule { .. }
+            | Operation::StartMaintenance { .. }
+            | Operation::StopMaintenance { .. }) => self.maintained(turn, &operation),
             // Nothing asks for these yet, or nothing follows from them.
             Operation::UpdateAgent { .. }
             | Operation::DisconnectFramework { .. }
             | Operation::UpdateQuotas { .. }
-            | Operation::UpdateSchedule { .. }
-            | Operation::StartMaintenance { .. }
-            | Operation::StopMaintenance { .. }
             | Operation::Found { .. }
             | Operation::Lead { .. }
             | Operation::AddMaster { .. }
@@ -346,6 +350,11 @@ impl Master {
             return turn.apply(Operation::RemoveAgent { agent_id: id });
         };
         self.deciding.remove(&pid);
+        if self.is_down(&info, &pid) {
+            turn.apply(Operation::RemoveAgent { agent_id: id });
+            self.refuse_agent(turn, pid.clone(), DOWN.to_owned());
+            return turn.unlink(pid);
+        }
         let total = info.resources.clone();
         tracing::info!(agent_id = %id, %pid, hostname = info.hostname, resources = %total, "the agent is registered");
         let agent = Agent::new(id.clone(), info, pid.clone(), version, turn.now);

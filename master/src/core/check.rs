@@ -49,6 +49,8 @@ impl Master {
             assert!(!self.unreachable.contains_key(id), "agent {id}: is not unreachable and registered");
             assert!(!self.removed.contains_key(id), "agent {id}: a removed one never returns");
             assert!(!self.gone.contains_key(id), "agent {id}: one that is gone never returns");
+            let down = agent.leaving.is_none() && self.is_down(&agent.info, &agent.pid);
+            assert!(!down, "agent {id}: its machine is not down");
         }
         self.check_waited_for();
         for (id, _) in self.gone.iter() {

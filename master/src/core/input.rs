@@ -142,6 +142,21 @@ pub enum OperatorRequest {
         /// Which.
         agent_id: AgentId,
     },
+    /// Replaces the maintenance schedule. Host names are in lower case.
+    UpdateSchedule {
+        /// In order of time.
+        windows: Vec<registry::Window>,
+    },
+    /// Machines of the schedule go down: their agents are told to end.
+    StartMaintenance {
+        /// Which; host names are in lower case.
+        machines: Vec<registry::Machine>,
+    },
+    /// They are up again, and leave the schedule.
+    StopMaintenance {
+        /// Which; host names are in lower case.
+        machines: Vec<registry::Machine>,
+    },
     /// Sets weights of roles, in thousandths; others stay as they are.
     UpdateWeights {
         /// By role.
@@ -225,4 +240,6 @@ pub enum Change {
     Offer(FrameworkId, AgentId, OfferId),
     /// Weights of roles have changed.
     Weights,
+    /// The maintenance schedule has changed, or which machines are down.
+    Maintenance,
 }

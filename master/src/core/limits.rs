@@ -52,6 +52,8 @@ pub const MAX_SUBSCRIPTIONS_UNDER_WAY: usize = 16;
 pub const MAX_WEIGHTS: usize = 10_000;
 /// Requests of operators that wait for the registry (ours): one more is refused.
 pub const MAX_OPERATOR_REQUESTS: usize = 100;
+/// Machines in the maintenance schedule (ours): one more is refused.
+pub const MAX_MACHINES: usize = 10_000;
 /// Least cpus of an executor of task groups.
 pub const MIN_GROUP_CPUS: Scalar = Scalar::from_millis(10);
 /// Least memory of an executor of task groups, in MB.

@@ -13,6 +13,7 @@ use protocol::{
 use super::drains::Draining;
 use super::frameworks::Framework;
 use super::input::Change;
+use super::maintenance::Maintenance;
 use super::{Master, Output};
 
 /// A copy of what a [`Master`] shows.
@@ -26,6 +27,7 @@ pub struct Mirror {
     agents: BTreeMap<AgentId, SeenAgent>,
     elsewhere: BTreeMap<AgentId, Elsewhere>,
     weights: BTreeMap<Role, u64>,
+    maintenance: Maintenance,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +81,7 @@ struct Touched {
     agents: BTreeSet<AgentId>,
     elsewhere: BTreeSet<AgentId>,
     weights: bool,
+    maintenance: bool,
 }
 
 impl Touched {
@@ -116,6 +119,7 @@ impl Touched {
                 self.agents.insert(agent_id.clone());
             }
             Change::Weights => self.weights = true,
+            Change::Maintenance => self.maintenance = true,
         }
     }
 }
@@ -123,7 +127,7 @@ impl Touched {
 impl Mirror {
     /// A copy of all that a machine shows.
     pub fn of(master: &Master) -> Self {
-        let mut touched = Touched { weights: true, ..Touched::default() };
+        let mut touched = Touched { weights: true, maintenance: true, ..Touched::default() };
         touched.frameworks.extend(master.frameworks.keys().cloned());
         touched.completed.extend(master.completed_frameworks.iter().map(|(id, _)| id.clone()));
         for framework in master.frameworks.values() {
@@ -197,6 +201,9 @@ impl Mirror {
         }
         if touched.weights {
             self.weights = master.weights.clone();
+        }
+        if touched.maintenance {
+            self.maintenance = master.maintenance.clone();
         }
     }
 }

@@ -20,7 +20,7 @@
 //! frameworks are in [`frameworks`] and on their way there in
 //! `subscribing`, agents in [`agents`] with `health` (pings), `reregister` (return) and `reconfigure` (others than they were), and
 //! `removals` and `registry_gc` say how long which of them are waited for; what operators want of them is in `wishes` and
-//! [`drains`]. `reconcile`
+//! [`drains`], what they do with machines in [`maintenance`]. `reconcile`
 //! answers who asks, `messages` forwards bytes. Source of the behaviour: Mesos 1.11, `src/master/master.cpp`.
 //!
 //! Each call is accepted only from the actor that is subscribed (or registered) under the identity that it uses. What is
@@ -40,6 +40,7 @@ mod health;
 mod input;
 mod leaving;
 pub mod limits;
+pub mod maintenance;
 mod messages;
 pub mod mirror;
 pub mod offers;
@@ -70,6 +71,7 @@ use agents::{Admission, Agent};
 use allocator::Allocator;
 use counters::Counters;
 use frameworks::Framework;
+use maintenance::Maintenance;
 use offers::OfferRecord;
 use removals::Removals;
 use reregister::Reregistration;
@@ -135,6 +137,10 @@ pub struct Master {
     marking_drained: BTreeSet<AgentId>,
     /// Agents to be emptied that may be so since this turn.
     maybe_empty: BTreeSet<AgentId>,
+    /// When machines are worked on.
+    maintenance: Maintenance,
+    /// Who waits for the registry to know that.
+    maintaining: Option<Ask>,
     /// Weights that were set, in thousandths.
     weights: BTreeMap<Role, u64>,
     /// Who waits for weights that the registry decides on, in the order of asking.
@@ -257,6 +263,8 @@ impl Master {
             marking_gone: BTreeMap::new(),
             marking_drained: BTreeSet::new(),
             maybe_empty: BTreeSet::new(),
+            maintenance: Maintenance::default(),
+            maintaining: None,
             weights: config.weights.clone(),
             updating_weights: VecDeque::new(),
             offers: BTreeMap::new(),
@@ -293,6 +301,7 @@ impl Master {
         for (id, _) in by_time(&state.removed_frameworks, |at| *at) {
             self.removed_frameworks.insert(id.clone(), ());
         }
+        self.maintenance = Maintenance::of(state);
         if !state.weights.is_empty() {
             // What was set later than the flag counts.
             self.weights = state.weights.clone();

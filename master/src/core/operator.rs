@@ -23,6 +23,9 @@ impl Master {
             OperatorRequest::DrainAgent { agent_id, drain } => self.drain_agent(turn, ask, agent_id, drain),
             OperatorRequest::DeactivateAgent { agent_id } => self.deactivate_agent(turn, ask, agent_id),
             OperatorRequest::ReactivateAgent { agent_id } => self.reactivate_agent(turn, ask, agent_id),
+            OperatorRequest::UpdateSchedule { windows } => self.update_schedule(turn, ask, windows),
+            OperatorRequest::StartMaintenance { machines } => self.start_maintenance(turn, ask, machines),
+            OperatorRequest::StopMaintenance { machines } => self.stop_maintenance(turn, ask, machines),
             OperatorRequest::UpdateWeights { weights } => self.update_weights(turn, ask, weights),
         }
     }

@@ -24,6 +24,7 @@ use protocol::{
 use super::agents::{Agent, ExecutorRecord, Leaving, Orphan};
 use super::input::Change;
 use super::leaving::GONE;
+use super::maintenance::DOWN;
 use super::tasks::TaskRecord;
 use super::{Master, Timer, Turn, validate};
 use crate::registry::Operation;
@@ -103,6 +104,9 @@ impl Master {
         for task in &back.tasks {
             validate::report(task.status_update_state.unwrap_or(task.state), task.state)
                 .map_err(|reason| format!("task {}: {reason}", task.task_id))?;
+        }
+        if self.is_down(&back.info, &back.pid) {
+            return Err(DOWN.to_owned());
         }
         // Two machines with one work directory; one whose link is broken may have got another address.
         if let Some(agent) = self.agents.get(id).filter(|agent| agent.connected)
@@ -212,7 +216,14 @@ impl Master {
         }
         self.unreachable.remove(&id);
         turn.changed(Change::AgentMoved(id.clone()));
-        let Some(back) = self.reregistering.remove(&id) else {
+        let mut back = self.reregistering.remove(&id);
+        if let Some(refused) = back.take_if(|back| self.is_down(&back.info, &back.pid)) {
+            // Its machine has gone down meanwhile.
+            self.deciding.remove(&refused.pid);
+            self.refuse_agent(turn, refused.pid.clone(), DOWN.to_owned());
+            turn.unlink(refused.pid);
+        }
+        let Some(back) = back else {
             // Its process has ended meanwhile: it is waited for, as if this master had just begun.
             self.recovered.insert(id.clone(), info);
             return self.wait_for_recovered(turn, id);

@@ -10,6 +10,7 @@ use super::agents::Agent;
 use super::allocator::Withheld;
 use super::counters::Counters;
 use super::frameworks::Framework;
+use super::maintenance::Maintenance;
 use super::offers::OfferRecord;
 use super::{Master, MasterConfig};
 use crate::registry::Wish;
@@ -69,6 +70,11 @@ impl Master {
     /// What an operator wants of an agent that is there or may come back; absent: nothing.
     pub fn wish(&self, id: &AgentId) -> Option<&Wish> {
         self.wishes.get(id)
+    }
+
+    /// When machines are worked on, and which are down for it.
+    pub fn maintenance(&self) -> &Maintenance {
+        &self.maintenance
     }
 
     /// Weights that were set, in thousandths; every other role weighs 1000.

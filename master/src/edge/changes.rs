@@ -2,9 +2,8 @@
 //! that is true, else with 501.
 
 use libactor::http::{HttpRequest, HttpResponse, Method, StatusCode};
-use protocol::wire::v1::maintenance::Schedule;
+use protocol::wire;
 use protocol::wire::v1::quota::QuotaRequest;
-use protocol::wire::{self, v1};
 use protocol::{AgentId, FrameworkId, Role, validate};
 
 use super::Api;
@@ -73,31 +72,8 @@ pub(crate) fn quota(request: &HttpRequest) -> HttpResponse {
     }
 }
 
-/// `/machine/down` and `/machine/up`.
-pub(crate) fn machine(request: &HttpRequest, name: &str) -> HttpResponse {
-    if let Some(refusal) = only_post(request) {
-        return refusal;
-    }
-    match wire::decode_list::<v1::MachineId>(&request.body) {
-        Ok(machines) => missing::machines(&machines, name),
-        Err(error) => bad_request(error.reason().to_owned()),
-    }
-}
-
-/// `/maintenance/schedule`: there is none.
-pub(crate) fn schedule(request: &HttpRequest) -> HttpResponse {
-    match request.method {
-        Method::GET | Method::HEAD => nothing(),
-        Method::POST => match wire::decode_object::<Schedule>(&request.body) {
-            Ok(_) => not_implemented("UPDATE_MAINTENANCE_SCHEDULE"),
-            Err(error) => bad_request(error.reason().to_owned()),
-        },
-        _ => HttpResponse::method_not_allowed(&[Method::GET, Method::POST], &request.method),
-    }
-}
-
 /// An empty object: none of it is there.
-pub(crate) fn nothing() -> HttpResponse {
+fn nothing() -> HttpResponse {
     HttpResponse::json(&serde_json::Map::new())
 }
 

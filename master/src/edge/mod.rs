@@ -20,6 +20,7 @@ pub(crate) mod events;
 mod framework_metrics;
 pub(crate) mod leader;
 mod load;
+mod maintenance;
 pub(crate) mod masters;
 mod messages;
 pub(crate) mod metrics;

@@ -10,7 +10,7 @@ use libactor::shell::{Edge, ShellInstall};
 
 use super::about::FlagsPage;
 use super::pages::{Filter, Page};
-use super::{Api, changes, operator, scheduler, weights};
+use super::{Api, changes, maintenance, operator, scheduler, weights};
 
 /// Pages of a snapshot, and what they are for. Each is also found under its name with `.json`, where old tools look.
 const PAGES: [(&str, Page, &str); 7] = [
@@ -143,16 +143,19 @@ where
         self.serve(By::Leader, "/quota", "quotas of roles", move |_, request| {
             ready(changes::quota(&request))
         });
-        for (path, name) in [("/machine/down", "START_MAINTENANCE"), ("/machine/up", "STOP_MAINTENANCE")] {
-            self.serve(By::Leader, path, "maintenance of machines", move |_, request| {
-                ready(changes::machine(&request, name))
+        for (path, down) in [("/machine/down", true), ("/machine/up", false)] {
+            self.serve(By::Leader, path, "maintenance of machines", move |api, request| async move {
+                maintenance::machine_page(&api, request, down).await
             });
         }
-        self.serve(By::Leader, "/maintenance/schedule", "when machines are maintained", move |_, request| {
-            ready(changes::schedule(&request))
-        });
-        self.serve(By::Leader, "/maintenance/status", "which machines are maintained", move |_, _| {
-            ready(changes::nothing())
+        self.serve(
+            By::Leader,
+            "/maintenance/schedule",
+            "when machines are maintained: GET, POST",
+            |api, request| async move { maintenance::schedule_page(&api, request).await },
+        );
+        self.serve(By::Leader, "/maintenance/status", "which machines are maintained", |api, _| async move {
+            maintenance::status_page(&api).await
         });
     }
 }

@@ -13,6 +13,7 @@ use protocol::{
 use super::load::{Load, Loads};
 use super::mirror::Shelf;
 use crate::core::drains::Draining;
+use crate::core::maintenance::Maintenance;
 use crate::core::offers::OfferRecord;
 
 /// What the master knew at a moment. A copy is a few numbers.
@@ -38,6 +39,8 @@ pub struct Snapshot {
     pub completed_frameworks: Arc<Vec<Arc<FrameworkView>>>,
     /// Weights that were set, in thousandths.
     pub weights: Arc<BTreeMap<Role, u64>>,
+    /// When machines are worked on, and which are down for it.
+    pub maintenance: Arc<Maintenance>,
     /// Made when somebody asks.
     pub(super) loads: Arc<OnceLock<Loads>>,
 }

@@ -1,6 +1,6 @@
 //! What operations do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use protocol::{AgentInfo, UnixTime};
@@ -121,11 +121,13 @@ impl State {
             }
             Operation::UpdateSchedule { windows } => self.maintenance = windows.clone(),
             Operation::StartMaintenance { machines } => {
-                let new = machines.iter().filter(|machine| !self.machines_down.contains(machine));
-                let new: Vec<_> = new.cloned().collect();
+                let down: BTreeSet<_> = self.machines_down.iter().collect();
+                let new: Vec<_> =
+                    machines.iter().filter(|machine| !down.contains(machine)).cloned().collect();
                 self.machines_down.extend(new);
             }
             Operation::StopMaintenance { machines } => {
+                let machines: BTreeSet<_> = machines.iter().collect();
                 self.machines_down.retain(|machine| !machines.contains(machine));
                 for window in &mut self.maintenance {
                     window.machines.retain(|machine| !machines.contains(machine));

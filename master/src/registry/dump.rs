@@ -72,9 +72,17 @@ pub(crate) fn drain_info(drain: &Drain) -> v1::DrainInfo {
     v1::DrainInfo { state: state.into(), config }
 }
 
-fn machine_id(machine: &Machine) -> v1::MachineId {
+/// A machine, as it is named over HTTP.
+pub(crate) fn machine_id(machine: &Machine) -> v1::MachineId {
     let named = |name: &String| (!name.is_empty()).then(|| name.clone());
     v1::MachineId { hostname: named(&machine.hostname), ip: named(&machine.ip) }
+}
+
+/// A machine's name, as Mesos writes it into sentences.
+pub(crate) fn machine_text(machine: &Machine) -> String {
+    let mut out = Vec::new();
+    wire::to_json(&machine_id(machine), &mut out);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Those that are worked on, or will be.
@@ -104,7 +112,8 @@ fn unavailability(window: &Window) -> v1::Unavailability {
     }
 }
 
-fn schedule(windows: &[Window]) -> Option<v1::maintenance::Schedule> {
+/// The schedule; none where it is empty.
+pub(crate) fn schedule(windows: &[Window]) -> Option<v1::maintenance::Schedule> {
     let to_wire = |window: &Window| v1::maintenance::Window {
         machine_ids: window.machines.iter().map(machine_id).collect(),
         unavailability: unavailability(window),

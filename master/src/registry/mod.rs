@@ -25,8 +25,8 @@ use std::time::Duration;
 use protocol::{AgentId, AgentInfo, FrameworkId, FrameworkInfo, Resources, Role, UnixTime};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use dump::drain_info;
 pub use dump::json;
+pub(crate) use dump::{drain_info, machine_id, machine_text, schedule};
 pub use member::{ClusterId, DiskId, Leader, Member, MemberId};
 pub use operation::Operation;
 

@@ -15,9 +15,9 @@ use crate::client::{Exchange, Records, call, call_on, get, records};
 use crate::shell::{Person, node};
 
 const SCHEDULER: &str = "/api/v1/scheduler";
-const OPERATOR: &str = "/api/v1";
+pub(crate) const OPERATOR: &str = "/api/v1";
 
-fn run(watchers: usize, test: impl AsyncFnOnce(SocketAddr, GroupHandle, Person<AgentEvent>)) {
+pub(crate) fn run(watchers: usize, test: impl AsyncFnOnce(SocketAddr, GroupHandle, Person<AgentEvent>)) {
     run_as(|start| start.max_event_subscribers = watchers, test);
 }
 

@@ -2,7 +2,7 @@
 
 use libactor::{Pid, Time};
 use master::core::Change;
-use master::registry::Operation;
+use master::registry::{Machine, Operation, Window};
 use protocol::messages::{AgentEvent, Event};
 use protocol::{AgentInfo, Source, TaskStatus};
 
@@ -149,8 +149,13 @@ pub(crate) fn change_line(change: &Change) -> String {
             format!("offer {offer_id} to {framework_id} of {agent_id}")
         }
         Change::Weights => "weights".to_owned(),
+        Change::Maintenance => "maintenance".to_owned(),
     };
     format!("changed {text}")
+}
+
+fn machines(all: &[Machine]) -> String {
+    all.iter().map(|one| format!("{}/{}", one.hostname, one.ip)).collect::<Vec<_>>().join(",")
 }
 
 pub(crate) fn operation_line(operation: &Operation) -> String {
@@ -181,6 +186,12 @@ pub(crate) fn operation_line(operation: &Operation) -> String {
         }
         Operation::RemoveFramework { framework_id, .. } => format!("apply over {framework_id}"),
         Operation::UpdateWeights { weights } => format!("apply weights {weights:?}"),
+        Operation::UpdateSchedule { windows } => {
+            let window = |window: &Window| machines(&window.machines);
+            format!("apply schedule {}", windows.iter().map(window).collect::<Vec<_>>().join(" "))
+        }
+        Operation::StartMaintenance { machines: all } => format!("apply down {}", machines(all)),
+        Operation::StopMaintenance { machines: all } => format!("apply up {}", machines(all)),
         other => format!("apply {other:?}"),
     }
 }

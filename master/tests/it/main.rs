@@ -7,6 +7,7 @@ mod client;
 mod golden;
 mod group;
 mod lines;
+mod maintenance;
 mod offers;
 mod script;
 mod shell;

@@ -33,6 +33,7 @@ enum Step {
     Drain(u8, bool),
     Deactivate(u8),
     Reactivate(u8),
+    Maintain(u8),
     Wait(u8),
 }
 
@@ -66,6 +67,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (few(), prop::bool::weighted(0.3)).prop_map(|(who, gone)| Step::Drain(who, gone)),
         1 => few().prop_map(Step::Deactivate),
         3 => few().prop_map(Step::Reactivate),
+        2 => few().prop_map(Step::Maintain),
         4 => (0_u8..20).prop_map(Step::Wait),
     ];
     prop::collection::vec(step, 1..60)
@@ -261,6 +263,10 @@ impl Play {
             Step::Drain(who, gone) => self.wish(who, "drain", if gone { " gone" } else { "" }),
             Step::Deactivate(who) => self.wish(who, "deactivate", ""),
             Step::Reactivate(who) => self.wish(who, "reactivate", ""),
+            Step::Maintain(how) => {
+                let how = ["schedule", "down", "up"][usize::from(how)];
+                self.feed(&format!("operator {how} h1"));
+            }
             Step::Wait(seconds) => drop(self.feed(&format!("+{seconds}s"))),
         }
     }

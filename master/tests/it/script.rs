@@ -347,6 +347,9 @@ impl Script {
             lines.extend(framework.completed.iter().map(|(_, one)| format!("    completed {}", task(one))));
         }
         lines.extend(self.master.weights().iter().map(|(role, weight)| format!("  weight {role} {weight}")));
+        let maintenance = self.master.maintenance();
+        lines.extend(maintenance.draining().map(|one| format!("  scheduled {}/{}", one.hostname, one.ip)));
+        lines.extend(maintenance.down.iter().map(|one| format!("  down {}/{}", one.hostname, one.ip)));
         lines.extend(self.master.recovered_agents().keys().map(|id| format!("  recovered {id}")));
         lines.extend(self.master.unreachable_agents().map(|(id, _)| format!("  unreachable {id}")));
         lines.extend(self.master.gone_agents().map(|(id, _)| format!("  gone {id}")));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use master::core::OperatorRequest;
-use master::registry::Drain;
+use master::registry::{Drain, Machine, Window};
 use protocol::messages::{Call, ReconcileTask, SchedulerCall};
 use protocol::{
     Capability, CommandInfo, ExecutorInfo, Filters, FrameworkInfo, Operation, Resources, Role, TaskInfo,
@@ -154,7 +154,7 @@ impl Script {
         Ok(TaskInfo::with_executor(task_id, agent_id, resources, executor_info(executor)?))
     }
 
-    /// `teardown 0000`, `gone S0`, `deactivate S0`, `drain S0 grace=5s gone`, `weights r=2000 q=500`.
+    /// `teardown 0000`, `gone S0`, `deactivate S0`, `drain S0 grace=5s gone`, `schedule h1,h2/10.0.0.1 h3` (a window a word), `down h1`, `weights r=2000 q=500`.
     pub(crate) fn operator_request(&self, words: &[&str]) -> Result<OperatorRequest, String> {
         match words {
             ["teardown", id] => Ok(OperatorRequest::Teardown { framework_id: self.full(id).into() }),
@@ -172,6 +172,16 @@ impl Script {
             }
             ["deactivate", id] => Ok(OperatorRequest::DeactivateAgent { agent_id: self.full(id).into() }),
             ["reactivate", id] => Ok(OperatorRequest::ReactivateAgent { agent_id: self.full(id).into() }),
+            ["schedule", windows @ ..] => {
+                let window = |list: &&str| Window {
+                    machines: machines(list),
+                    start: protocol::UnixTime(7),
+                    duration: None,
+                };
+                Ok(OperatorRequest::UpdateSchedule { windows: windows.iter().map(window).collect() })
+            }
+            ["down", list] => Ok(OperatorRequest::StartMaintenance { machines: machines(list) }),
+            ["up", list] => Ok(OperatorRequest::StopMaintenance { machines: machines(list) }),
             ["weights", list @ ..] => {
                 let one = |word: &&str| {
                     let (role, weight) = word.split_once('=')?;
@@ -183,6 +193,15 @@ impl Script {
             _ => Err("what request is that?".to_owned()),
         }
     }
+}
+
+/// `h1/10.0.0.1,h2/,/10.0.0.2`.
+fn machines(list: &str) -> Vec<Machine> {
+    let machine = |text: &str| {
+        let (hostname, ip) = text.split_once('/').unwrap_or((text, ""));
+        Machine { hostname: hostname.to_owned(), ip: ip.to_owned() }
+    };
+    list.split(',').filter(|text| !text.is_empty()).map(machine).collect()
 }
 
 /// `name{resources}`.

@@ -1,13 +1,20 @@
 //! B7: real processes on one agent. The real master, agent, containerizer and executors; tasks of `true`, from the
-//! framework's start to the last terminal update. Beside it, in the same run, what the kernel alone takes to start as many.
+//! framework's start to the last terminal update, in containers that are held to nothing and in such that are kept apart;
+//! and tasks that run, from the wish that all end to the last terminal update.
+//!
+//! Beside each, in the same run, what the kernel alone takes to start as many, in as many processes at once as there are
+//! CPUs.
 
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use agent::checkpoint::Forgetful;
 use agent::containerizer::ProcessConfig;
 use agent::core::AgentConfig;
+use agent::shell::AgentHandle;
 use libactor::{Clock, Node, NodeConfig};
 use protocol::{AgentInfo, Attributes, CommandInfo, FrameworkInfo, KillPolicy, TaskState};
 use scheduler_driver::SchedulerDriver;
@@ -15,73 +22,143 @@ use scheduler_driver::SchedulerDriver;
 use super::report::percentiles_ms;
 use super::{Effort, Figure};
 use crate::commands::{seed, start_agent};
-use crate::run::{JobSpec, Progress, RunScheduler};
+use crate::run::{JobHandle, JobSpec, Progress, RunScheduler};
 use crate::runtime;
 
 /// Nothing has come for this long: something is lost, and the figure would be a lie.
 const STALLED: Duration = Duration::from_secs(120);
+
+/// How containers are held.
+struct Held {
+    /// In words.
+    shown: &'static str,
+    /// `--isolation`.
+    isolation: &'static str,
+    /// Cgroups in which the kernel is asked to do the same: the second version's first. Those that are not there are left
+    /// out.
+    cgroups: &'static [&'static str],
+}
+
+const PLAIN: Held = Held { shown: "posix/cpu,posix/mem", isolation: "posix/cpu,posix/mem", cgroups: &[] };
+const APART: Held = Held {
+    shown: "namespaces/pid, filesystem/linux, cgroups",
+    isolation: "cgroups/cpu,cgroups/mem,cgroups/pids,namespaces/pid,filesystem/linux",
+    cgroups: &[
+        "/sys/fs/cgroup/unified",
+        "/sys/fs/cgroup/cpu",
+        "/sys/fs/cgroup/memory",
+        "/sys/fs/cgroup/pids",
+    ],
+};
 
 pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
     let tasks = match effort {
         Effort::Quick => 100,
         Effort::Full => 1_000,
     };
-    let kernel = kernel_alone(tasks)?;
-    let (elapsed, latencies) = runtime::block_on(through_agent(tasks))?;
-    let rate = |duration: Duration| tasks as f64 / duration.as_secs_f64();
+    let mut figures = Vec::new();
     let figure =
         |params: String, value: f64, unit| Figure { name: "B7", params, value, unit, percentiles_ms: None };
-    Ok(vec![
-        Figure {
-            percentiles_ms: percentiles_ms(latencies),
-            ..figure(
-                format!("{tasks} x true, one agent, launch to terminal update"),
-                rate(elapsed),
+    for held in [PLAIN, APART] {
+        let kernel = kernel_alone(tasks, &held)?;
+        let (elapsed, latencies) = runtime::block_on(in_cluster(&held, |world| world.run_all(tasks)))?;
+        let rate = |duration: Duration| tasks as f64 / duration.as_secs_f64();
+        let shown = held.shown;
+        figures.extend([
+            Figure {
+                percentiles_ms: percentiles_ms(latencies),
+                ..figure(
+                    format!("{tasks} x true, one agent, launch to terminal update; {shown}"),
+                    rate(elapsed),
+                    "tasks/s",
+                )
+            },
+            figure(
+                format!("{tasks} x true, the kernel alone, on all CPUs; {shown}"),
+                rate(kernel),
                 "tasks/s",
-            )
-        },
-        figure(
-            format!("{tasks} x true, spawn and wait, one after another, no cluster"),
-            rate(kernel),
-            "tasks/s",
-        ),
-        figure(
-            format!("{tasks} x true, part of what spawn and wait alone allow"),
-            kernel.as_secs_f64() / elapsed.as_secs_f64() * 100.0,
-            "%",
-        ),
-    ])
+            ),
+            figure(
+                format!("{tasks} x true, part of what the kernel alone allows; {shown}"),
+                kernel.as_secs_f64() / elapsed.as_secs_f64() * 100.0,
+                "%",
+            ),
+        ]);
+    }
+    for held in [PLAIN, APART] {
+        let killed = runtime::block_on(in_cluster(&held, |world| world.kill_all(tasks)))?;
+        figures.push(figure(
+            format!("{tasks} running tasks, kill to the last terminal update; {}", held.shown),
+            killed.as_secs_f64() * 1_000.0,
+            "ms",
+        ));
+    }
+    Ok(figures)
 }
 
-fn kernel_alone(tasks: u64) -> Result<Duration, Box<dyn Error>> {
+/// How long the kernel takes for so many, as many at once as there are CPUs.
+fn kernel_alone(tasks: u64, held: &Held) -> Result<Duration, Box<dyn Error>> {
+    let cgroups: Vec<PathBuf> = held.cgroups.iter().map(PathBuf::from).filter(|path| path.is_dir()).collect();
+    let at_once = std::thread::available_parallelism()?.get() as u64;
+    let program = std::env::current_exe()?;
     let clock = Clock::real();
     let begin = clock.now();
-    for _ in 0..tasks {
-        let status = Command::new("true").status()?;
+    let start = |index: u64| {
+        let share = tasks / at_once + u64::from(index < tasks % at_once);
+        Command::new(&program).args(["launch", "floor", &share.to_string()]).args(&cgroups).spawn()
+    };
+    let running: Vec<Child> = (0..at_once).map(start).collect::<Result<_, _>>()?;
+    for mut child in running {
+        let status = child.wait()?;
         if !status.success() {
-            return Err(format!("'true' ended with {status}").into());
+            return Err(format!("the kernel alone could not: {status}").into());
         }
     }
     Ok(clock.now().since(begin))
 }
 
-/// How long all took, and each from its STARTING to its end.
-async fn through_agent(tasks: u64) -> Result<(Duration, Vec<Duration>), Box<dyn Error>> {
+/// A master, an agent and a job.
+struct World {
+    clock: Clock,
+    masters: String,
+}
+
+/// Does something in a cluster of one agent; the time and what else it measures.
+async fn in_cluster<T, W: Future<Output = Result<T, Box<dyn Error>>>>(
+    held: &Held,
+    work: impl FnOnce(World) -> W,
+) -> Result<T, Box<dyn Error>> {
     let directory = std::env::temp_dir().join(format!("meseta-bench-{:016x}", seed()?));
     std::fs::create_dir_all(&directory)?;
-    let measured = in_directory(tasks, &directory).await;
+    let measured = in_directory(held, &directory, work).await;
     std::fs::remove_dir_all(&directory)?;
     measured
 }
 
-async fn in_directory(
-    tasks: u64,
-    directory: &std::path::Path,
-) -> Result<(Duration, Vec<Duration>), Box<dyn Error>> {
+async fn in_directory<T, W: Future<Output = Result<T, Box<dyn Error>>>>(
+    held: &Held,
+    directory: &Path,
+    work: impl FnOnce(World) -> W,
+) -> Result<T, Box<dyn Error>> {
     let node = Node::bind(NodeConfig::default()).await?;
     let start = master::Start::alone(&node, master::core::MasterConfig::default(), 1);
     master::start(&node, start)?.leads().await;
     let agent_node = Node::bind(NodeConfig::default()).await?;
+    let agent = agent(&node, &agent_node, held, directory)?;
+    let measured = work(World { clock: Clock::real(), masters: node.address().to_string() }).await;
+    agent.leave().await;
+    agent.ended().await;
+    agent_node.shutdown().await;
+    node.shutdown().await;
+    measured
+}
+
+fn agent(
+    node: &Node,
+    agent_node: &Node,
+    held: &Held,
+    directory: &Path,
+) -> Result<AgentHandle, Box<dyn Error>> {
     let info = AgentInfo {
         hostname: "localhost".into(),
         port: agent_node.address().port(),
@@ -90,52 +167,85 @@ async fn in_directory(
         id: None,
     };
     let config = AgentConfig::new(agent_node.pid("slave(1)"), info, protocol::wire::API_VERSION);
-    let agent = start_agent(
-        &agent_node,
-        config,
-        ProcessConfig::new(directory)?,
-        Forgetful::open(),
-        vec![node.address().into()],
-        Default::default(),
-    )?;
-    let spec = JobSpec {
-        name: "true".into(),
-        command: CommandInfo::argv("true", ["true"]),
-        resources: "cpus:0.1;mem:32".parse()?,
-        instances: tasks,
-        kill_policy: KillPolicy::default(),
-    };
-    let (scheduler, mut job) = RunScheduler::new(spec);
-    let masters = node.address().to_string();
-    let driver = SchedulerDriver::builder(scheduler, FrameworkInfo::new("bench"), &masters).build()?;
-    let clock = Clock::real();
-    let begin = clock.now();
-    driver.start();
-    let mut started = std::collections::BTreeMap::new();
-    let mut latencies = Vec::new();
-    let code = loop {
-        match tokio::time::timeout(STALLED, job.progress.recv()).await? {
-            Some(Progress::Task(status)) if status.state == TaskState::Starting => {
-                started.insert(status.task_id, clock.now());
-            }
-            Some(Progress::Task(status)) if status.state.is_terminal() => {
-                latencies.extend(started.remove(&status.task_id).map(|at| clock.now().since(at)));
-            }
-            Some(Progress::Done(code)) => break code,
-            Some(Progress::Failed(message)) => return Err(message.into()),
-            Some(_) => {}
-            None => return Err("the driver has ended".into()),
-        }
-    };
-    let elapsed = clock.now().since(begin);
-    driver.stop(false);
-    driver.ended().await;
-    agent.leave().await;
-    agent.ended().await;
-    agent_node.shutdown().await;
-    node.shutdown().await;
-    if code != 0 {
-        return Err(format!("a task of 'true' ended with {code}").into());
+    let containers = ProcessConfig { isolation: held.isolation.to_owned(), ..ProcessConfig::new(directory)? };
+    let masters = vec![node.address().into()];
+    start_agent(agent_node, config, containers, Forgetful::open(), masters, Default::default())
+}
+
+impl World {
+    fn start(
+        &self,
+        tasks: u64,
+        command: CommandInfo,
+    ) -> Result<(SchedulerDriver, JobHandle), Box<dyn Error>> {
+        let spec = JobSpec {
+            name: "task".into(),
+            command,
+            resources: "cpus:0.1;mem:32".parse()?,
+            instances: tasks,
+            kill_policy: KillPolicy::default(),
+        };
+        let (scheduler, job) = RunScheduler::new(spec);
+        let driver =
+            SchedulerDriver::builder(scheduler, FrameworkInfo::new("bench"), &self.masters).build()?;
+        driver.start();
+        Ok((driver, job))
     }
-    Ok((elapsed, latencies))
+
+    /// How long all took, and each from its STARTING to its end.
+    async fn run_all(self, tasks: u64) -> Result<(Duration, Vec<Duration>), Box<dyn Error>> {
+        let begin = self.clock.now();
+        let (driver, mut job) = self.start(tasks, CommandInfo::argv("true", ["true"]))?;
+        let mut started = BTreeMap::new();
+        let mut latencies = Vec::new();
+        let code = loop {
+            match next(&mut job).await? {
+                Progress::Task(status) if status.state == TaskState::Starting => {
+                    started.insert(status.task_id, self.clock.now());
+                }
+                Progress::Task(status) if status.state.is_terminal() => {
+                    latencies.extend(started.remove(&status.task_id).map(|at| self.clock.now().since(at)));
+                }
+                Progress::Done(code) => break code,
+                _ => {}
+            }
+        };
+        let elapsed = self.clock.now().since(begin);
+        driver.stop(false);
+        driver.ended().await;
+        match code {
+            0 => Ok((elapsed, latencies)),
+            code => Err(format!("a task of 'true' ended with {code}").into()),
+        }
+    }
+
+    /// How long it takes from the wish that all end until they have.
+    async fn kill_all(self, tasks: u64) -> Result<Duration, Box<dyn Error>> {
+        let (driver, mut job) = self.start(tasks, CommandInfo::argv("sleep", ["sleep", "1000"]))?;
+        let mut running = 0;
+        while running < tasks {
+            match next(&mut job).await? {
+                Progress::Task(status) if status.state == TaskState::Running => running += 1,
+                Progress::Task(status) if status.state.is_terminal() => {
+                    return Err(format!("a task that sleeps has ended: {status:?}").into());
+                }
+                _ => {}
+            }
+        }
+        let begin = self.clock.now();
+        job.cancel(&driver);
+        while !matches!(next(&mut job).await?, Progress::Done(_)) {}
+        let elapsed = self.clock.now().since(begin);
+        driver.stop(false);
+        driver.ended().await;
+        Ok(elapsed)
+    }
+}
+
+async fn next(job: &mut JobHandle) -> Result<Progress, Box<dyn Error>> {
+    match tokio::time::timeout(STALLED, job.progress.recv()).await? {
+        Some(Progress::Failed(message)) => Err(message.into()),
+        Some(progress) => Ok(progress),
+        None => Err("the driver has ended".into()),
+    }
 }

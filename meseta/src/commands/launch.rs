@@ -1,5 +1,6 @@
 //! `meseta launch`: what an agent starts a container with. Not for people.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{Command, Failure};
@@ -14,6 +15,14 @@ pub const COMMAND: Command = Command {
     run: launch,
 };
 
-fn launch(_words: &[String]) -> Result<ExitCode, Failure> {
-    Ok(agent::launch::launch_main(executor::command::main))
+fn launch(words: &[String]) -> Result<ExitCode, Failure> {
+    match words {
+        // For `meseta bench`: what the kernel alone takes.
+        [word, count, cgroups @ ..] if word == "floor" => {
+            let cgroups: Vec<PathBuf> = cgroups.iter().map(PathBuf::from).collect();
+            agent::launch::floor(count.parse()?, &cgroups)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Ok(agent::launch::launch_main(executor::command::main)),
+    }
 }

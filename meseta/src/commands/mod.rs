@@ -1,6 +1,7 @@
 //! What the binary can be asked to do: one file a command, each with its table of flags.
 
 mod agent;
+mod agents;
 mod bench;
 mod daemon;
 mod fetch;
@@ -47,6 +48,7 @@ pub const ALL: &[&Command] = &[
     &master::COMMAND,
     &agent::COMMAND,
     &masters::COMMAND,
+    &agents::COMMAND,
     &bench::COMMAND,
     &version::COMMAND,
     &help::COMMAND,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "these are tests")]
 
+mod agents;
 mod cluster;
 mod errors;
 mod local;

@@ -13,7 +13,12 @@ use super::cgroups::cpuset::CpusetIsolator;
 use super::cgroups::devices::DevicesIsolator;
 use super::cgroups::memory::MemoryIsolator;
 use super::cgroups::pids::PidsIsolator;
+use super::filesystem::FilesystemIsolator;
+use super::gpu;
+use super::namespaces::{IpcNamespace, PidNamespace};
 use super::posix::PosixIsolator;
+use super::privileges::{CapabilitiesIsolator, NoNewPrivileges};
+use super::rlimits::RlimitsIsolator;
 use super::{Container, IsolationError, Isolator, Known, LaunchPlan, Surroundings, Usage};
 use crate::core::Limitation;
 
@@ -29,16 +34,26 @@ struct Kind {
     make: fn(&Surroundings) -> Result<Arc<dyn Isolator>, String>,
 }
 
+/// Names all isolators with cgroups that can work here. Source: Mesos.
+const ALL_CGROUPS: &str = "cgroups/all";
+
 /// All kinds, in the order in which they prepare a container.
 const KINDS: &[Kind] = &[
     kind("posix/cpu", &["process"], never, PosixIsolator::cpu),
     kind("posix/mem", &["process"], never, PosixIsolator::memory),
-    kind("cgroups/cpu", &["cgroups", "cgroups/all"], always, CpuIsolator::make),
-    kind("cgroups/mem", &["cgroups", "cgroups/all"], always, MemoryIsolator::make),
-    kind("cgroups/pids", &["cgroups/all"], always, PidsIsolator::make),
-    kind("cgroups/devices", &["cgroups/all"], with_gpus, DevicesIsolator::make),
-    kind("cgroups/blkio", &["cgroups/all"], never, BlkioIsolator::make),
-    kind("cgroups/cpuset", &["cgroups/all"], never, CpusetIsolator::make),
+    kind("cgroups/cpu", &["cgroups", ALL_CGROUPS], always, CpuIsolator::make),
+    kind("cgroups/mem", &["cgroups", ALL_CGROUPS], always, MemoryIsolator::make),
+    kind("cgroups/pids", &[ALL_CGROUPS], always, PidsIsolator::make),
+    kind("cgroups/devices", &[ALL_CGROUPS], with_gpus, DevicesIsolator::make),
+    kind("cgroups/blkio", &[ALL_CGROUPS], never, BlkioIsolator::make),
+    kind("cgroups/cpuset", &[ALL_CGROUPS], never, CpusetIsolator::make),
+    kind(gpu::NAME, &["gpu"], always, gpu::make),
+    kind("namespaces/pid", &[], never, PidNamespace::make),
+    kind("namespaces/ipc", &[], never, IpcNamespace::make),
+    kind("filesystem/linux", &[], always, FilesystemIsolator::make),
+    kind("posix/rlimits", &[], always, RlimitsIsolator::make),
+    kind("linux/capabilities", &[], always, CapabilitiesIsolator::make),
+    kind("linux/nnp", &[], never, NoNewPrivileges::make),
 ];
 
 const fn kind(
@@ -60,7 +75,7 @@ fn never(_around: &Surroundings) -> bool {
 
 /// A GPU that nobody guards is everybody's.
 fn with_gpus(around: &Surroundings) -> bool {
-    !around.settings.gpu.devices.all.is_empty()
+    around.settings.gpu.any()
 }
 
 /// What `--isolation` names that is no isolator, or can't work here.
@@ -111,8 +126,9 @@ impl Chosen {
         }
         let mut chosen = Self::default();
         for kind in KINDS {
-            let named = names.iter().any(|name| is(kind, name));
-            let taken = named || (names.contains(&"auto") && (kind.automatic)(around));
+            let all = names.contains(&ALL_CGROUPS) && kind.aliases.contains(&ALL_CGROUPS);
+            let named = names.iter().any(|name| *name != ALL_CGROUPS && is(kind, name));
+            let taken = named || all || (names.contains(&"auto") && (kind.automatic)(around));
             if !taken {
                 continue;
             }

@@ -8,6 +8,11 @@
 //! | [`plan`] | what the launcher does in the new process, as the isolators want it |
 //! | [`devices`] | which device files containers may use |
 //! | [`gpu`] | GPUs as devices with one owner |
+//! | [`namespaces`] | process ids and shared memory of a container's own |
+//! | [`filesystem`] | volumes, a private `/tmp` |
+//! | [`rlimits`] | limits of processes |
+//! | [`privileges`] | capabilities |
+//! | `demands` | what is asked for and not given |
 //!
 //! A container goes through its isolators so: [`prepare`](Isolator::prepare) of each in their order, the launcher carries
 //! out the plan, [`started`](Isolator::started) before the executor's first instruction; [`update`](Isolator::update) as its
@@ -17,16 +22,21 @@
 //! at once for one.
 
 pub mod cgroups;
+pub(super) mod demands;
 pub mod devices;
+pub mod filesystem;
 pub mod gpu;
 pub mod kinds;
+pub mod namespaces;
 pub mod plan;
 pub mod posix;
+pub mod privileges;
+pub mod rlimits;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use protocol::wire::v1::ContainerStatus;
+use protocol::wire::v1::{ContainerInfo, ContainerStatus};
 use protocol::{ContainerId, Resources};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -45,6 +55,13 @@ pub struct Container<'a> {
     pub spec: &'a ContainerSpec,
     /// Its sandbox: absolute, exists, belongs to its user.
     pub sandbox: &'a Path,
+}
+
+impl Container<'_> {
+    /// What the framework asks of it.
+    pub fn asked(&self) -> ContainerInfo {
+        self.spec.container.as_ref().map(protocol::Carried::read).unwrap_or_default()
+    }
 }
 
 /// Why a container can't be isolated, for people: what was tried, why it failed, and what to do.
@@ -157,4 +174,10 @@ pub struct IsolationSettings {
     pub gpu: gpu::GpuSettings,
     /// Shares, limits and devices.
     pub cgroups: cgroups::CgroupSettings,
+    /// Processes and shared memory of a container's own.
+    pub namespaces: namespaces::NamespaceSettings,
+    /// Mounts of a container's own.
+    pub filesystem: filesystem::FilesystemSettings,
+    /// Capabilities.
+    pub capabilities: privileges::CapabilitySettings,
 }

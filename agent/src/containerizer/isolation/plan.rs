@@ -60,8 +60,8 @@ pub struct Mount {
 /// Sets of capabilities, by their numbers in `linux/capability.h`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
-    /// Effective, permitted, inheritable and ambient.
-    pub effective: Vec<u8>,
+    /// Effective, permitted, inheritable and ambient; absent: root has all of the bounding set, others none.
+    pub effective: Option<Vec<u8>>,
     /// What can ever be had.
     pub bounding: Vec<u8>,
 }

@@ -22,6 +22,7 @@
 //! ends, and the agent's threads come and go. Executors notice the end of their agent by their link to it.
 
 mod child;
+mod floor;
 mod init;
 mod mounts;
 mod rights;
@@ -38,6 +39,8 @@ use super::isolation::LaunchPlan;
 use super::syscalls;
 use child::Next;
 use server::Served;
+
+pub use floor::floor;
 
 /// Where programs are looked up unless an executor says otherwise.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -6,15 +6,14 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use nix::fcntl::{OFlag, open, openat};
 use nix::mount::{MsFlags, mount};
-use nix::sys::stat::{Mode, mkdirat};
 
 use crate::containerizer::isolation::LaunchPlan;
 use crate::containerizer::isolation::plan::Mount;
 use crate::containerizer::syscalls;
+use crate::containerizer::walk::{self, Make};
 
 /// Why a mount can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +49,7 @@ pub(super) fn make(plan: &LaunchPlan, sandbox: &Path) -> Result<(), MountError> 
         return Ok(());
     }
     let at_sandbox = |source| MountError::Source { path: sandbox.to_owned(), source };
-    let base = directory(sandbox).map_err(at_sandbox)?;
+    let base = walk::directory(sandbox).map_err(at_sandbox)?;
     let mut bases = Bases(vec![(sandbox.to_owned(), base)]);
     // All sources are found before a mount can hide one.
     let mut copies = Vec::with_capacity(plan.mounts.len());
@@ -61,8 +60,8 @@ pub(super) fn make(plan: &LaunchPlan, sandbox: &Path) -> Result<(), MountError> 
         let failed = |source| MountError::Target { path: wanted.target.clone(), source };
         match copy {
             Some(copy) => {
-                let kind = is_directory(&copy).map_err(failed)?;
-                let place = bases.open(&wanted.target, Some(kind)).map_err(failed)?;
+                let make = if is_directory(&copy).map_err(failed)? { Make::Directory } else { Make::File };
+                let place = bases.open(&wanted.target, make).map_err(failed)?;
                 syscalls::attach_mount(copy.as_fd(), place.as_fd()).map_err(failed)?;
                 bases.0.push((wanted.target.clone(), copy));
             }
@@ -76,7 +75,7 @@ pub(super) fn make(plan: &LaunchPlan, sandbox: &Path) -> Result<(), MountError> 
 fn source(wanted: &Mount, bases: &Bases) -> Result<Option<OwnedFd>, MountError> {
     let (None, Some(path)) = (&wanted.kind, &wanted.source) else { return Ok(None) };
     let copy = || {
-        let place = bases.open(path, None)?;
+        let place = bases.open(path, Make::Nothing)?;
         let copy = syscalls::copy_of_mount(place.as_fd())?;
         let (flags, _) = options(wanted);
         let attributes = attributes(flags);
@@ -90,7 +89,7 @@ fn source(wanted: &Mount, bases: &Bases) -> Result<Option<OwnedFd>, MountError> 
 
 /// Mounts a file system that has a kind of its own.
 fn of_kind(wanted: &Mount, bases: &Bases) -> io::Result<()> {
-    let place = bases.open(&wanted.target, Some(true))?;
+    let place = bases.open(&wanted.target, Make::Directory)?;
     let (flags, data) = options(wanted);
     let at = format!("/proc/self/fd/{}", place.as_raw_fd());
     let name = wanted.source.as_deref().unwrap_or(Path::new("none"));
@@ -125,48 +124,14 @@ fn attributes(flags: MsFlags) -> u64 {
 }
 
 impl Bases {
-    /// Opens a place. Below one of these nothing is followed, and what is missing is made where `make` says of which kind:
-    /// `Some(true)` for a directory. Elsewhere it must be there.
-    fn open(&self, path: &Path, make: Option<bool>) -> io::Result<OwnedFd> {
-        let known = self.0.iter().rev().find_map(|(base, fd)| Some((fd, path.strip_prefix(base).ok()?)));
-        let Some((base, rest)) = known else {
-            // It is the sandbox's own way that is hidden by an earlier mount, or a place that the operator knows.
-            return place(path);
-        };
-        let mut here = base.try_clone()?;
-        let mut names = rest.components().peekable();
-        while let Some(name) = names.next() {
-            let Component::Normal(name) = name else { return Err(io::ErrorKind::InvalidInput.into()) };
-            let last = names.peek().is_none();
-            let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            let flags = if last { flags } else { flags | OFlag::O_DIRECTORY };
-            let next = match (openat(&here, name, flags, Mode::empty()), make) {
-                (Err(nix::Error::ENOENT), Some(directory)) => {
-                    if directory || !last {
-                        mkdirat(&here, name, Mode::from_bits_truncate(0o755))?;
-                    } else {
-                        let new = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-                        openat(&here, name, new, Mode::from_bits_truncate(0o644))?;
-                    }
-                    openat(&here, name, flags, Mode::empty())?
-                }
-                (found, _) => found?,
-            };
-            here = next;
-        }
-        match File::from(here.try_clone()?).metadata()?.is_symlink() {
-            true => Err(nix::Error::ELOOP.into()),
-            false => Ok(here),
+    /// Opens a place. Below one of these no link is followed, and what is missing may be made; elsewhere it must be there.
+    fn open(&self, path: &Path, make: Make) -> io::Result<OwnedFd> {
+        // The newest mount hides those before it.
+        match self.0.iter().rev().find_map(|(base, fd)| Some((fd, path.strip_prefix(base).ok()?))) {
+            Some((base, rest)) => walk::below(base, rest, make),
+            None => walk::place(path),
         }
     }
-}
-
-fn place(path: &Path) -> io::Result<OwnedFd> {
-    Ok(open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?)
-}
-
-fn directory(path: &Path) -> io::Result<OwnedFd> {
-    Ok(open(path, OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_DIRECTORY, Mode::empty())?)
 }
 
 fn is_directory(mount: &OwnedFd) -> io::Result<bool> {

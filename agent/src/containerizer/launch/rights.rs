@@ -88,12 +88,17 @@ fn take_capabilities(wanted: &Capabilities, user: Option<Account>) -> Result<(),
     let failed = RightsError::Capabilities;
     let last = last_capability();
     let mask = |all: &[u8]| all.iter().filter(|one| **one <= last).fold(0_u64, |mask, one| mask | 1 << one);
-    let effective = mask(&wanted.effective);
     for capability in (0..=last).filter(|one| !wanted.bounding.contains(one)) {
         syscalls::drop_bounding(capability).map_err(failed)?;
     }
     let becomes_root = user.as_ref().map_or_else(unistd::geteuid, |user| user.ids().0).is_root();
-    if becomes_root && effective != mask(&wanted.bounding) {
+    let bounding = mask(&wanted.bounding) & held();
+    let effective = match (&wanted.effective, becomes_root) {
+        (Some(effective), _) => mask(effective),
+        (None, true) => bounding,
+        (None, false) => 0,
+    };
+    if becomes_root && effective != bounding {
         // Else a program that root executes has all of the bounding set.
         syscalls::set_secure_bits(syscalls::NOROOT).map_err(failed)?;
     }
@@ -107,6 +112,13 @@ fn take_capabilities(wanted: &Capabilities, user: Option<Account>) -> Result<(),
         syscalls::raise_ambient(capability).map_err(failed)?;
     }
     Ok(())
+}
+
+/// What this process may do, a bit each.
+fn held() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapPrm:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
 /// The highest capability that the kernel knows.

@@ -43,7 +43,7 @@ pub(super) fn output(world: &mut World, output: &Output) -> String {
         }
         Output::Recover { containers, rebooted } => {
             let names: Vec<String> = containers.iter().map(|id| container(world, id)).collect();
-            format!("recover {} rebooted={rebooted}", names.join(" "))
+            format!("recover [{}] rebooted={rebooted}", names.join(" "))
         }
         Output::Update { container_id, resources } => {
             format!("update-container {} {resources}", container(world, container_id))

@@ -23,7 +23,7 @@ impl World {
         let resources = "cpus:4".parse().unwrap();
         let attributes = Default::default();
         let info = AgentInfo { hostname: "host".into(), port: 5051, resources, attributes, id: None };
-        let agent = Agent::new(AgentConfig::new(own, info, ""), 1, Time::default());
+        let agent = Agent::begun(AgentConfig::new(own, info, ""), 1);
         let mut world =
             Self { agent, master: master.clone(), launched: None, forgotten: Vec::new(), next: 0 };
         world.feed(Input::MasterDetected { master: Some(Leader { pid: master, epoch: 1 }) });
@@ -36,6 +36,7 @@ impl World {
         self.agent.handle(Time::default(), input, &mut out);
         for output in out {
             match output {
+                Output::Checkpoint(batch) => self.feed(Input::Checkpointed { number: batch.number }),
                 Output::Launch(spec) => self.launched = Some(spec.container_id),
                 Output::Forget { container_id, last, .. } => self.forgotten.push((container_id, last)),
                 Output::ToMaster { call: AgentCall::Update(update), .. } => {

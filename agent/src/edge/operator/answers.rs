@@ -13,11 +13,14 @@ use protocol::{ContainerId, Role, Task, TaskState};
 
 use super::super::snapshot::{FrameworkView, Run, Snapshot};
 use super::super::statistics;
-use crate::containerizer::Usage;
 
 /// GET_CONTAINERS.
-pub(super) fn containers(snapshot: &Snapshot, usage: &BTreeMap<ContainerId, Usage>, now: Time) -> Response {
-    let containers = statistics::containers(snapshot, usage, now);
+pub(super) fn containers(
+    snapshot: &Snapshot,
+    measured: &BTreeMap<ContainerId, statistics::Measured>,
+    now: Time,
+) -> Response {
+    let containers = statistics::containers(snapshot, measured, now);
     let container = |container: statistics::Container<'_>| {
         let run = &container.run;
         response::get_containers::Container {
@@ -25,7 +28,7 @@ pub(super) fn containers(snapshot: &Snapshot, usage: &BTreeMap<ContainerId, Usag
             executor_id: Some((&run.info.executor_id).into()),
             executor_name: run.info.name.clone(),
             container_id: v1::ContainerId { value: run.container_id.to_string(), parent: None },
-            container_status: Some(statistics::status(run)),
+            container_status: Some(container.status),
             resource_statistics: Some(container.statistics),
         }
     };

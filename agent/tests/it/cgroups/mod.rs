@@ -9,7 +9,7 @@ use std::time::Duration;
 use agent::containerizer::Containerizer;
 use agent::containerizer::isolation::DeviceRule;
 use agent::containerizer::isolation::cgroups::{CgroupSettings, IoLimit};
-use agent::core::ContainerEnd;
+use agent::core::{ContainerEnd, Found};
 use protocol::Reason;
 
 use world::World;
@@ -229,4 +229,52 @@ async fn whole_cpus_are_pinned_and_the_others_share_the_rest() {
         world.destroy(&container.0).await;
     }
     world.end();
+}
+
+#[test]
+fn an_agent_that_comes_back_holds_its_containers_again() {
+    const ALL: &str = "cgroups/cpu,cgroups/mem,cgroups/pids";
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let begun = first.block_on(async {
+        let mut world = World::new(ALL, settings())?;
+        let waits = "echo ready; while [ ! -e go ]; do sleep 0.1; done; tail /dev/zero; sleep 1000";
+        let later = world.start("later", "cpus:1;mem:64", waits).await;
+        let away = world.start("away", "cpus:1;mem:64", &waits.replace("; sleep 1000", "")).await;
+        let idle = world.start("idle", "cpus:1;mem:64", IDLE).await;
+        for container in [&later, &away, &idle] {
+            world.says(&container.0, "ready").await;
+        }
+        let go = world.sandbox(&away.0).join("go");
+        Some((world.away(), later, away, idle, go))
+    });
+    // All that the agent was doing ends here.
+    drop(first);
+    let Some((directory, later, away, idle, go)) = begun else { return };
+    std::fs::write(go, "").unwrap();
+    runtime().block_on(async {
+        let looking = async {
+            // Nobody has waited for it.
+            while std::fs::read_to_string(format!("/proc/{}/stat", away.1))
+                .is_ok_and(|stat| !stat.contains(") Z"))
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), looking).await.unwrap();
+        let changed = CgroupSettings { enable_cfs: true, pids_limit: Some(99), ..settings() };
+        let named = vec![later.0.clone(), away.0.clone(), idle.0.clone()];
+        let (mut world, found) = World::again(directory, ALL, changed, named).await;
+        assert_eq!(found[&later.0], Found::Running(later.1));
+        let Found::Ended(end) = &found[&away.0] else { panic!("{found:?}") };
+        is_memory(end);
+        // The flags of this life count.
+        let usage = world.usage(&idle);
+        assert_eq!((usage.cpus_limit, usage.pids.unwrap().limit), (Some(1.0), Some(99)));
+        std::fs::write(world.sandbox(&later.0).join("go"), "").unwrap();
+        let end = world.ended(&later.0).await;
+        is_memory(&end);
+        world.destroy(&idle.0).await;
+        world.end();
+    });
 }

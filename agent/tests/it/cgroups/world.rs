@@ -1,5 +1,6 @@
 //! A containerizer with isolators, and its containers.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use agent::containerizer::isolation::cgroups::CgroupSettings;
 use agent::containerizer::{
     ContainerEvent, Containerizer, LauncherKind, Meter, ProcessConfig, ProcessContainerizer, Usage,
 };
-use agent::core::{ContainerEnd, ContainerSpec};
+use agent::core::{ContainerEnd, ContainerSpec, Found};
 use protocol::{CommandInfo, ContainerId, ExecutorInfo};
 use tokio::sync::mpsc::Receiver;
 
@@ -31,6 +32,10 @@ impl World {
     pub(super) fn new(isolation: &str, settings: CgroupSettings) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        Self::within(directory, isolation, settings)
+    }
+
+    fn within(directory: tempfile::TempDir, isolation: &str, settings: CgroupSettings) -> Option<Self> {
         let name = directory.path().file_name().unwrap().to_string_lossy();
         let root = format!("meseta-test-{}", name.trim_start_matches('.'));
         let mut config = ProcessConfig::new(directory.path().join("work")).unwrap();
@@ -65,6 +70,26 @@ impl World {
         });
         match self.event().await {
             ContainerEvent::Launched { container_id, result } if container_id == id => (id, result.unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What is left when the agent goes away with its runtime.
+    pub(super) fn away(self) -> tempfile::TempDir {
+        self.directory
+    }
+
+    /// The agent comes back to that, with other settings, and looks for its containers.
+    pub(super) async fn again(
+        directory: tempfile::TempDir,
+        isolation: &str,
+        settings: CgroupSettings,
+        containers: Vec<ContainerId>,
+    ) -> (Self, BTreeMap<ContainerId, Found>) {
+        let mut world = Self::within(directory, isolation, settings).expect("it could before");
+        world.containerizer.recover(containers, false);
+        match world.event().await {
+            ContainerEvent::Recovered { containers } => (world, containers),
             other => panic!("{other:?}"),
         }
     }

@@ -62,9 +62,10 @@ struct Drilled {
 }
 
 impl DrillMaster {
-    /// A master that is at its agents until `quiet_at`.
-    pub fn new(life: Life, quiet_at: Time) -> Self {
+    /// A master that is at its agents until `quiet_at`; its framework checkpoints or not.
+    pub fn new(life: Life, quiet_at: Time, checkpoint: bool) -> Self {
         let framework = FrameworkInfo {
+            checkpoint,
             id: Some(FrameworkId::from("F")),
             capabilities: BTreeSet::from([
                 protocol::Capability::PartitionAware,

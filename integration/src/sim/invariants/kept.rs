@@ -79,7 +79,10 @@ impl Kept {
                 self.wished(agent_id, true);
                 self.drains.insert(agent_id.clone(), drain.clone());
             }
-            OperatorRequest::Teardown { .. } => {}
+            OperatorRequest::Teardown { .. }
+            | OperatorRequest::UpdateSchedule { .. }
+            | OperatorRequest::StartMaintenance { .. }
+            | OperatorRequest::StopMaintenance { .. } => {}
         }
     }
 

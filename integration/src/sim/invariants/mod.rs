@@ -6,15 +6,19 @@
 //! | `offers.rs` | an offer is used once, and nothing runs that was not taken out of an offer |
 //! | `states.rs` | tasks move legally, and what has ended stays ended |
 //! | `updates.rs` | every update reaches its framework at least once, and a task's updates in order |
+//! | `ends.rs` | a task has ended as its executor said, where the agent has told that one that it holds it |
 //! | `views.rs` | once all is calm, framework, master, agent and processes agree |
 //! | `leads.rs` | one leader a term |
 //! | `ledger.rs` | registries agree, by the index that is applied and their bytes |
 //! | `kept.rs` | what was acknowledged is in the registry of every later leader |
+//! | `drains.rs` | nothing new runs on an agent that is emptied, and it is empty in the end |
 //! | `masters.rs` | once all is calm, one master leads, and all others have its registry |
 //!
 //! That nobody heeds a master that was deposed is seen where it would be heeded: by the hosts of agents and frameworks, and in
 //! `offers.rs`. The checkers judge by what is sent and delivered where they can, so that they do not share a machine's errors.
 
+mod drains;
+mod ends;
 mod kept;
 mod leads;
 mod ledger;
@@ -30,6 +34,8 @@ use libactor::sim::Seen;
 
 use super::{Cluster, Message};
 
+pub use drains::Drains;
+pub use ends::Ends;
 pub use kept::Kept;
 pub use leads::Leads;
 pub use ledger::Ledger;

@@ -1,6 +1,7 @@
 //! Every update reaches its framework at least once, and a task's updates in order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use libactor::sim::Seen;
 use libactor::{Pid, Time};
@@ -20,6 +21,8 @@ pub struct Updates {
     unheard: Vec<(FrameworkId, TaskId)>,
     /// Which updates those are.
     settled: BTreeSet<Uuid>,
+    /// Frameworks whose updates outlive their agents' processes.
+    checkpoint: BTreeSet<FrameworkId>,
 }
 
 #[derive(Debug, Default)]
@@ -36,7 +39,7 @@ struct Stream {
 struct Sent {
     uuid: Uuid,
     framework_id: FrameworkId,
-    /// Whose life must still go on for it to be owed; none once it has ended.
+    /// Whose life must still go on for it to be owed; none once it has ended, where that does not outlive it.
     agent: Option<Pid>,
 }
 
@@ -51,7 +54,17 @@ impl Invariant for Updates {
                     stream.sent.push(Sent { uuid, framework_id, agent: Some((*from).clone()) });
                 }
             }
+            // It is another agent from now on.
+            Seen::Sent { from, message: Message::Agent(AgentCall::Register { .. }), .. } => {
+                self.agent_ended(from.address(), true);
+            }
             Seen::Sent { message, .. } => {
+                if let Message::AgentEvent(
+                    AgentEvent::RunTask { framework, .. } | AgentEvent::RunTaskGroup { framework, .. },
+                ) = message
+                {
+                    self.checkpoint.extend(framework.id.clone().filter(|_| framework.checkpoint));
+                }
                 if let Some(SchedulerCall { call: Call::Acknowledge { task_id, uuid, .. }, .. }) =
                     message.scheduler_call()
                 {
@@ -78,13 +91,7 @@ impl Invariant for Updates {
             }
             // What a master has called ended is not in the registry: the next one may hear of it again.
             Seen::Started { pid } if pid.name() == "master" => self.unheard.clear(),
-            Seen::Ended { process } => {
-                for sent in self.streams.values_mut().flat_map(|stream| &mut stream.sent) {
-                    if sent.agent.as_ref().is_some_and(|agent| agent.address() == *process) {
-                        sent.agent = None;
-                    }
-                }
-            }
+            Seen::Ended { process } => self.agent_ended(*process, false),
             _ => {}
         }
     }
@@ -112,7 +119,23 @@ impl Invariant for Updates {
 impl Updates {
     /// Nothing yet.
     pub fn new(heeds: Heeds) -> Self {
-        Self { heeds, streams: BTreeMap::new(), unheard: Vec::new(), settled: BTreeSet::new() }
+        Self {
+            heeds,
+            streams: BTreeMap::new(),
+            unheard: Vec::new(),
+            settled: BTreeSet::new(),
+            checkpoint: BTreeSet::new(),
+        }
+    }
+
+    /// An agent's process has ended, or the agent with all that it had kept.
+    fn agent_ended(&mut self, process: SocketAddr, for_good: bool) {
+        for sent in self.streams.values_mut().flat_map(|stream| &mut stream.sent) {
+            let lost = for_good || !self.checkpoint.contains(&sent.framework_id);
+            if lost && sent.agent.as_ref().is_some_and(|agent| agent.address() == process) {
+                sent.agent = None;
+            }
+        }
     }
 
     fn delivered(&mut self, task_id: &TaskId, uuid: Uuid) {

@@ -123,7 +123,8 @@ fn event_of(master: &Master, change: &Change) -> Option<Event> {
         | Change::TaskMoved(..)
         | Change::Executor(..)
         | Change::Offer(..)
-        | Change::Weights => return None,
+        | Change::Weights
+        | Change::Maintenance => return None,
     })
 }
 

@@ -56,6 +56,7 @@ impl Mirror {
                 .collect(),
             completed_frameworks: Arc::new(completed.collect()),
             weights: Arc::new(master.weights().clone()),
+            maintenance: Arc::new(master.maintenance().clone()),
             loads: Arc::default(),
         };
         let mut totals = Totals::default();
@@ -115,6 +116,9 @@ impl Mirror {
         self.sync_agents(master, &touched);
         if touched.weights {
             self.snapshot.weights = Arc::new(master.weights().clone());
+        }
+        if touched.maintenance {
+            self.snapshot.maintenance = Arc::new(master.maintenance().clone());
         }
     }
 

@@ -30,7 +30,8 @@ fn seen(snapshot: &Snapshot) -> String {
     text.push_str("completed\n");
     snapshot.completed_frameworks.iter().for_each(|view| framework(&mut text, view));
     snapshot.agents.values().for_each(|agent| writeln!(text, "{agent:?}").unwrap());
-    let rest = (&snapshot.recovered_agents, snapshot.unreachable_agents, &snapshot.weights);
+    let rest =
+        (&snapshot.recovered_agents, snapshot.unreachable_agents, &snapshot.weights, &snapshot.maintenance);
     writeln!(text, "{rest:?}").unwrap();
     text
 }

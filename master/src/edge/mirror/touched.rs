@@ -17,6 +17,7 @@ pub(super) struct Touched {
     pub(super) executors: Vec<(FrameworkId, AgentId)>,
     pub(super) offers: Vec<(FrameworkId, OfferId)>,
     pub(super) weights: bool,
+    pub(super) maintenance: bool,
 }
 
 impl Touched {
@@ -50,6 +51,7 @@ impl Touched {
                 self.agents.push(agent_id.clone());
             }
             Change::Weights => self.weights = true,
+            Change::Maintenance => self.maintenance = true,
         }
     }
 
@@ -63,7 +65,7 @@ impl Touched {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0 && !self.completed_frameworks && !self.elsewhere && !self.weights
+        self.len() == 0 && !self.completed_frameworks && !self.elsewhere && !self.weights && !self.maintenance
     }
 
     /// Each name once, in order.

@@ -6,8 +6,7 @@ use libactor::http::{HttpResponse, StatusCode};
 use protocol::AgentId;
 use protocol::wire::v1::master::{Call, call::Type};
 use protocol::wire::v1::quota::QuotaConfig;
-use protocol::wire::v1::{MachineId, value};
-use protocol::wire::{self, Format};
+use protocol::wire::v1::value;
 
 use super::super::Api;
 use super::super::answers::{bad_request, not_implemented, unavailable};
@@ -24,10 +23,6 @@ pub(super) async fn answer(api: &Api, call: &Call) -> HttpResponse {
         | Type::DestroyVolumes
         | Type::GrowVolume
         | Type::ShrinkVolume => on_agent(api, agent_of(call), NO_SUCH_AGENT, name).await,
-        Type::StartMaintenance => {
-            machines(&call.start_maintenance.clone().unwrap_or_default().machines, name)
-        }
-        Type::StopMaintenance => machines(&call.stop_maintenance.clone().unwrap_or_default().machines, name),
         Type::UpdateQuota => {
             let configs = call.update_quota.clone().unwrap_or_default().quota_configs;
             match configs.iter().find_map(refused_quota) {
@@ -58,20 +53,6 @@ fn agent_of(call: &Call) -> AgentId {
 pub(crate) async fn on_agent(api: &Api, id: AgentId, unknown: &str, name: &str) -> HttpResponse {
     let Some(snapshot) = api.view.ask().await else { return unavailable() };
     if snapshot.agents.get(&id).is_some() { not_implemented(name) } else { bad_request(unknown.to_owned()) }
-}
-
-/// Brings machines down or up: there is no schedule that any could be part of.
-pub(crate) fn machines(machines: &[MachineId], name: &str) -> HttpResponse {
-    let Some(first) = machines.first() else { return bad_request("List of machines is empty".to_owned()) };
-    let empty = |text: &Option<String>| text.as_deref().is_none_or(str::is_empty);
-    if let Some(unnamed) = machines.iter().find(|one| empty(&one.hostname) && empty(&one.ip)) {
-        let _ = unnamed;
-        return bad_request("Both 'hostname' and 'ip' for a machine are empty".to_owned());
-    }
-    match String::from_utf8(wire::encode(Format::Json, first)) {
-        Ok(machine) => bad_request(format!("Machine '{machine}' is not part of a maintenance schedule")),
-        Err(_) => not_implemented(name),
-    }
 }
 
 /// What is wrong with a quota, whoever sets it.

@@ -23,6 +23,7 @@ use protocol::wire::{self, Format, negotiate};
 
 use super::answers::{bad_request, refuse, unavailable};
 use super::asks;
+use super::maintenance;
 use super::pages::{Filter, Page};
 use super::weights;
 use super::{Api, LARGE_BODIES};
@@ -99,6 +100,17 @@ async fn answer(api: &Arc<Api>, call: Call, format: Format) -> HttpResponse {
             Ok(request) => ask(api, request).await,
             Err(reason) => bad_request(reason),
         },
+        Type::GetMaintenanceSchedule => maintenance::get_schedule(api, format).await,
+        Type::GetMaintenanceStatus => maintenance::get_status(api, format).await,
+        Type::UpdateMaintenanceSchedule => {
+            maintenance::update(api, call.update_maintenance_schedule.unwrap_or_default().schedule).await
+        }
+        Type::StartMaintenance => {
+            maintenance::start(api, &call.start_maintenance.unwrap_or_default().machines).await
+        }
+        Type::StopMaintenance => {
+            maintenance::stop(api, &call.stop_maintenance.unwrap_or_default().machines).await
+        }
         Type::DeactivateAgent => {
             let id = call.deactivate_agent.unwrap_or_default().agent_id;
             ask(api, OperatorRequest::DeactivateAgent { agent_id: id.value.into() }).await
@@ -114,11 +126,6 @@ async fn answer(api: &Arc<Api>, call: Call, format: Format) -> HttpResponse {
         | Type::DestroyVolumes
         | Type::GrowVolume
         | Type::ShrinkVolume
-        | Type::GetMaintenanceStatus
-        | Type::GetMaintenanceSchedule
-        | Type::UpdateMaintenanceSchedule
-        | Type::StartMaintenance
-        | Type::StopMaintenance
         | Type::GetQuota
         | Type::UpdateQuota
         | Type::SetQuota

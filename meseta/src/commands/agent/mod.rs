@@ -1,7 +1,9 @@
 //! `meseta agent`.
 
+mod cgroups;
 mod containers;
 mod flags;
+mod gpu;
 mod recovery;
 
 use std::process::ExitCode;
@@ -9,6 +11,7 @@ use std::process::ExitCode;
 use std::path::Path;
 
 use agent::checkpoint::Keeping;
+use agent::containerizer::isolation::gpu::GpuSettings;
 use agent::containerizer::{ProcessConfig, ProcessContainerizer};
 use agent::core::AgentConfig;
 use agent::edge::probe;
@@ -51,10 +54,14 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         let keeping = recovery::open(&flags, work_dir.path())?;
         let node = recovery::bind(listen, ACTOR, &keeping).await?;
         daemon::adjust_log_over_http(&node, level);
-        let config = settings(&flags, &node, work_dir.path())?;
+        let mut containers = containers::settings(&flags, work_dir.path())?;
+        containers.settings.cgroups = cgroups::settings(&flags)?;
+        let gpus = &mut containers.settings.gpu;
+        *gpus = gpu::find(&flags, &containers.isolation)?;
+        let config = settings(&flags, &node, work_dir.path(), gpus)?;
+        gpus.total = config.info.resources.clone();
         daemon::log_flags(&flags);
         tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
-        let containers = containers::settings(&flags, work_dir.path())?;
         let handle = start(&node, config, containers, keeping, masters, Shown::of(&flags, "agent"))?;
         let ended = loop {
             tokio::select! {
@@ -100,10 +107,10 @@ pub fn start(
     Ok(agent::shell::start(node, start)?)
 }
 
-fn settings(flags: &Flags, node: &Node, work_dir: &Path) -> Result<AgentConfig, Failure> {
+fn settings(flags: &Flags, node: &Node, work_dir: &Path, gpus: &GpuSettings) -> Result<AgentConfig, Failure> {
     let role = Role::from(flags.text("default_role").unwrap_or(Role::DEFAULT));
     protocol::validate::role(&role).map_err(|invalid| flags.refuse("default_role", invalid.to_string()))?;
-    let resources = probe::resources(flags.text("resources").unwrap_or_default(), &role, work_dir)?;
+    let resources = probe::resources(flags.text("resources").unwrap_or_default(), &role, work_dir, gpus)?;
     let info = AgentInfo {
         hostname: daemon::hostname(flags),
         port: node.address().port(),

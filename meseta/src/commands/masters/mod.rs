@@ -132,7 +132,11 @@ async fn status(masters: &mut Masters, json: bool) -> Result<ExitCode, Failure> 
     }
 }
 
-fn addresses(flags: &Flags, name: &'static str) -> Result<Vec<String>, FlagError> {
+/// The addresses that a flag has: one or more, separated by commas.
+///
+/// # Errors
+/// What was expected instead.
+pub fn addresses(flags: &Flags, name: &'static str) -> Result<Vec<String>, FlagError> {
     let refuse = || flags.refuse(name, "expected host:port, or several separated by commas");
     let parts = flags.needed(name)?.split(',').map(str::trim).filter(|part| !part.is_empty());
     let read = |part: &str| member::address(part.strip_prefix("master@").unwrap_or(part)).ok_or_else(refuse);

@@ -172,9 +172,8 @@ impl Isolator for MemoryIsolator {
     }
 
     fn broken(&self, container_id: &ContainerId) -> Option<Limitation> {
-        let said = self.shared.lock().get(container_id).map(|held| held.limitation.clone());
-        // One that is not watched was not held either.
-        said?.or_else(|| self.shared.killed(container_id).then(|| self.shared.limitation(container_id)))
+        let said = self.shared.lock().get(container_id).and_then(|held| held.limitation.clone());
+        said.or_else(|| self.shared.killed(container_id).then(|| self.shared.limitation(container_id)))
     }
 
     fn usage(&self, container_id: &ContainerId, usage: &mut Usage) {

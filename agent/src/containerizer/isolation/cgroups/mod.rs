@@ -165,6 +165,7 @@ impl Drop for Group {
         // It stays while a container is in it. The launcher removes its own.
         if self.tree.is_none() {
             let _ = fs::remove_dir(&self.base);
+            self.base.parent().map(fs::remove_dir);
         }
     }
 }

@@ -76,15 +76,11 @@ pub(super) fn limitation(usage: &Usage, peak: Option<u64>, largest: &[(String, u
     let mb = |bytes: u64| format!("{} MB", bytes.div_ceil(MB));
     let may = limit.map_or_else(|| "no limit of its own".to_owned(), mb);
     let mut message = format!("Memory limit exceeded: requested: {may}; maximum used: {}", mb(used));
-    if let (Some(anon), Some(file)) = (usage.mem_anon_bytes, usage.mem_file_bytes) {
+    let one = |(name, pid, bytes): &(String, u32, u64)| format!("{name} ({pid}) {}", mb(*bytes));
+    let named: Vec<String> = largest.iter().filter(|(_, _, bytes)| *bytes > 0).map(one).collect();
+    // What is charged now says nothing any more where all have been killed.
+    if let (Some(anon), Some(file), false) = (usage.mem_anon_bytes, usage.mem_file_bytes, named.is_empty()) {
         message += &format!("; of processes: {}, of cached files: {}", mb(anon), mb(file));
-    }
-    let named: Vec<String> = largest
-        .iter()
-        .filter(|(_, _, bytes)| *bytes > 0)
-        .map(|(name, pid, bytes)| format!("{name} ({pid}) {}", mb(*bytes)))
-        .collect();
-    if !named.is_empty() {
         message += &format!("; the largest processes: {}", named.join(", "));
     }
     let resources = Resources::from_iter([Resource::scalar("mem", Scalar::from_units(used.div_ceil(MB)))]);

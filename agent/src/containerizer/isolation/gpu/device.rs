@@ -226,3 +226,12 @@ pub struct Devices {
     /// What each two are worth together, by their places in `all`.
     pub worth: Vec<Vec<u32>>,
 }
+
+impl Devices {
+    /// One more, of which it is not known how near it is to the others.
+    pub(super) fn add(&mut self, device: Device) {
+        self.all.push(device);
+        self.worth.iter_mut().for_each(|row| row.push(0));
+        self.worth.push(vec![0; self.all.len()]);
+    }
+}

@@ -1,58 +1,37 @@
-//! GPUs as devices with one owner: found through the driver's library, kept apart, watched.
+//! GPUs as devices with one owner: found through the driver's library, kept apart, watched. The isolator `gpu/nvidia`.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `choose` | which devices are near to one another |
 //! | [`device`] | GPUs as plain data |
 //! | [`driver`] | the door to the library of NVIDIA's driver |
-//! | `pool` | who owns which device |
+//! | [`settings`] | which GPUs an agent has |
+//! | `pool`, `choose` | who owns which device; which are near to one another |
+//! | `nodes` | the device files of a device |
+//! | `isolator` | what a container goes through |
+//! | `health`, `guard` | whether a GPU is well; what follows |
+//!
+//! A container without GPUs sees none: `NVIDIA_VISIBLE_DEVICES` is `void` and `CUDA_VISIBLE_DEVICES` empty, and
+//! `cgroups/devices` refuses their files. What an executor finds in its environment is what its container began with; the
+//! files that it may open follow its tasks. Libraries of the driver are the host's, as all its files are; a container with
+//! a root of its own needs them mounted (`LaunchPlan::mounts`).
 
 mod choose;
 pub mod device;
 pub mod driver;
+mod guard;
+mod health;
+mod isolator;
+mod nodes;
 mod pool;
-
-use std::path::PathBuf;
-use std::time::Duration;
-
-use protocol::Resources;
+pub mod settings;
 
 pub use device::{Device, Devices, Inventory};
 pub use driver::{Driver, DriverError, GpuUsage};
+pub(super) use isolator::make;
+pub use settings::{GpuError, GpuSettings};
 
-/// The GPUs of this machine, as they were found at the start, and how to ask for them.
-#[derive(Clone, Debug)]
-pub struct GpuSettings {
-    /// Those that containers may own; empty: GPUs are not isolated.
-    pub devices: Devices,
-    /// All that the agent offers while every GPU is well.
-    pub total: Resources,
-    /// Where device files lie: `/dev`.
-    pub dev: PathBuf,
-    /// Where the kernel tells of devices: `/proc`.
-    pub proc: PathBuf,
-    /// How often the GPUs are asked how they are.
-    pub poll: Duration,
-}
-
-impl Default for GpuSettings {
-    fn default() -> Self {
-        Self {
-            devices: Devices::default(),
-            total: Resources::default(),
-            dev: "/dev".into(),
-            proc: "/proc".into(),
-            poll: Duration::from_secs(10),
-        }
-    }
-}
-
-impl GpuSettings {
-    /// Whether there are GPUs that containers may own.
-    pub fn any(&self) -> bool {
-        !self.devices.all.is_empty()
-    }
-}
+/// As in `--isolation`.
+pub(super) const NAME: &str = "gpu/nvidia";
 
 #[cfg(test)]
 mod tests;

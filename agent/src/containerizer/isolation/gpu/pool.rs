@@ -64,6 +64,7 @@ impl Pool {
     }
 
     /// How many have an owner.
+    #[cfg(test)]
     pub(super) fn owned(&self) -> usize {
         self.owners.len()
     }
@@ -108,19 +109,22 @@ impl Pool {
     /// A container that an earlier life has given these: they are its own again.
     ///
     /// # Errors
-    /// One is not there, or has another owner; nothing has changed.
+    /// One is not there, or has another owner; it owns the others until it is released.
     pub(super) fn claim(&mut self, container_id: &ContainerId, uuids: &[String]) -> Result<(), PoolError> {
-        for uuid in uuids {
-            if !self.devices.all.iter().any(|device| device.uuid == *uuid) {
-                return Err(PoolError::Gone { uuid: uuid.clone() });
-            }
-            if let Some(owner) = self.owners.get(uuid).filter(|owner| *owner != container_id) {
-                return Err(PoolError::Owned { uuid: uuid.clone(), owner: owner.clone() });
-            }
-        }
         self.release(container_id);
-        self.owners.extend(uuids.iter().map(|uuid| (uuid.clone(), container_id.clone())));
-        Ok(())
+        let mut first = Ok(());
+        for uuid in uuids {
+            let problem = if !self.devices.all.iter().any(|device| device.uuid == *uuid) {
+                PoolError::Gone { uuid: uuid.clone() }
+            } else if let Some(owner) = self.owners.get(uuid).filter(|owner| *owner != container_id) {
+                PoolError::Owned { uuid: uuid.clone(), owner: owner.clone() }
+            } else {
+                self.owners.insert(uuid.clone(), container_id.clone());
+                continue;
+            };
+            first = first.and(Err(problem));
+        }
+        first
     }
 
     /// A container owns nothing any more.
@@ -142,8 +146,13 @@ impl Pool {
         self.ill.remove(uuid);
     }
 
-    /// The devices are others now: those that are gone, with their owners. A gone device has no owner any more.
-    pub(super) fn replace(&mut self, devices: Devices) -> Vec<(Device, Option<ContainerId>)> {
+    /// The devices are others now: those that are gone, with their owners. A gone device has no owner any more. An ill one
+    /// whose GPU is not there at the moment stays.
+    pub(super) fn replace(&mut self, mut devices: Devices) -> Vec<(Device, Option<ContainerId>)> {
+        let ill = self.devices.all.iter().filter(|device| self.ill.contains_key(&device.uuid));
+        let away =
+            ill.filter(|device| !devices.all.iter().any(|other| other.gpu_uuid() == device.gpu_uuid()));
+        away.cloned().collect::<Vec<_>>().into_iter().for_each(|device| devices.add(device));
         let there: BTreeSet<&str> = devices.all.iter().map(|device| device.uuid.as_str()).collect();
         let gone = self.devices.all.iter().filter(|device| !there.contains(device.uuid.as_str()));
         let gone: Vec<_> =
@@ -195,8 +204,8 @@ mod tests {
         let [zero, one, two] = ["GPU-0", "GPU-1", "GPU-2"].map(str::to_owned);
         assert_eq!(pool.claim(&a, &[zero.clone(), one.clone()]), Ok(()));
         assert_eq!(pool.claim(&b, &[one.clone()]), Err(PoolError::Owned { uuid: one, owner: a.clone() }));
-        assert_eq!(pool.claim(&a, &[zero, two.clone()]), Err(PoolError::Gone { uuid: two }));
-        assert_eq!(pool.of(&a).len(), 2, "nothing has changed");
+        assert_eq!(pool.claim(&a, &[two.clone(), zero]), Err(PoolError::Gone { uuid: two }));
+        assert_eq!(uuids(&pool.of(&a)), ["GPU-0"], "it runs, until it is ended");
     }
 
     #[test]

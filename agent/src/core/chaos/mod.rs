@@ -1,17 +1,24 @@
 //! Random worlds around the machine: whatever comes, its invariants hold; once the world behaves, everything ends.
+//!
+//! The agent's process ends now and then, and with it what was not durable. Executors of the framework that checkpoints live
+//! on. What an executor was told to be held is told as the executor said it; a task comes to one executor, once.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod crash;
+mod executors;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use libactor::detect::Leader;
 use libactor::{Machine, Pid, Random, Time};
-use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorCallKind, ExecutorEvent};
+use protocol::messages::{AgentCall, AgentEvent, ExecutorEvent};
 use protocol::{
     AgentInfo, CommandInfo, ContainerId, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Reason,
-    Source, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
+    TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
 };
 
-use super::{Agent, AgentConfig, Ask, ContainerEnd, Input, Output};
+use super::checkpoint::{Batch, Records};
+use super::{Agent, AgentConfig, Ask, Input, Output};
 
 const SEEDS: u64 = 300;
 const STEPS: usize = 300;
@@ -27,10 +34,25 @@ struct Container {
     stream: Option<Pid>,
     /// Tasks that were handed over, and the state last reported.
     tasks: BTreeMap<TaskId, TaskState>,
+    /// Updates that the agent has not acknowledged.
+    unacknowledged: Vec<TaskStatus>,
 }
 
 struct World {
+    seed: u64,
     agent: Agent,
+    /// What is durable, and what is not yet.
+    records: Records,
+    batches: VecDeque<Batch>,
+    /// Whether what is to be durable is so at once.
+    fast: bool,
+    /// Containers that were named and are not found yet.
+    lost: Option<Vec<ContainerId>>,
+    crashes: usize,
+    /// How tasks ended by the word of an executor that was told that the agent holds it.
+    ends: BTreeMap<(FrameworkId, TaskId), TaskState>,
+    /// Which container a task was handed over to.
+    handed: BTreeMap<(FrameworkId, TaskId), ContainerId>,
     now: Time,
     random: Random,
     master: Pid,
@@ -61,7 +83,15 @@ impl World {
             id: None,
         };
         Self {
-            agent: Agent::new(AgentConfig::new(pid, info, "0"), seed, Time::default()),
+            seed,
+            agent: Agent::begun(AgentConfig::new(pid, info, "0"), seed),
+            records: Records::default(),
+            batches: VecDeque::new(),
+            fast: true,
+            lost: None,
+            crashes: 0,
+            ends: BTreeMap::new(),
+            handed: BTreeMap::new(),
             now: Time::default(),
             random: Random::new(seed),
             master: "master@10.0.0.1:5050".parse().unwrap(),
@@ -83,6 +113,9 @@ impl World {
         self.agent.handle(self.now, input, &mut out);
         self.agent.check();
         self.carry_out(out);
+        if self.fast || self.random.chance(600) {
+            self.write();
+        }
     }
 
     fn master(&mut self, event: AgentEvent) {
@@ -95,6 +128,7 @@ impl World {
         self.agent.tick(self.now, &mut out);
         self.agent.check();
         self.carry_out(out);
+        self.write();
     }
 
     fn carry_out(&mut self, out: Vec<Output>) {
@@ -105,6 +139,9 @@ impl World {
                     let state = update.status.state;
                     if let Some(before) = self.heard.get(&key) {
                         assert!(*before == state || before.may_become(state), "{before} -> {state}");
+                    }
+                    if let Some(end) = self.ends.get(&key).filter(|_| state.is_terminal()) {
+                        assert_eq!(*end, state, "seed {}: {} has ended as it ended", self.seed, key.1);
                     }
                     self.heard.insert(key.clone(), state);
                     self.reasons.extend(update.status.reason);
@@ -120,6 +157,7 @@ impl World {
                         http: self.random.chance(500),
                         stream: None,
                         tasks: BTreeMap::new(),
+                        unacknowledged: Vec::new(),
                     };
                     assert!(self.containers.insert(spec.container_id, container).is_none());
                 }
@@ -127,8 +165,13 @@ impl World {
                     self.handed_over(&to, vec![task]);
                 }
                 Output::ToExecutor { to, event: ExecutorEvent::LaunchGroup(tasks) } => {
-                    assert!(tasks.len() > 1, "a group stays together");
+                    // Executors of this world may lose a part of what they were told.
+                    let again = |task: &TaskInfo| self.handed.keys().any(|key| key.1 == task.task_id);
+                    assert!(tasks.len() > 1 || tasks.iter().all(again), "a group stays together");
                     self.handed_over(&to, tasks);
+                }
+                Output::ToExecutor { to, event: ExecutorEvent::Acknowledged { task_id, uuid } } => {
+                    self.held_by_agent(&to, &task_id, uuid);
                 }
                 Output::Unlink { pid } => {
                     for container in
@@ -140,21 +183,11 @@ impl World {
                 Output::Answer { ask, answer } => {
                     assert_eq!(self.answer.replace((ask, answer.is_ok())), None, "one answer");
                 }
-                Output::Checkpoint(_) | Output::Recover { .. } | Output::Update { .. } => {}
+                Output::Checkpoint(batch) => self.batches.push_back(batch),
+                Output::Recover { containers, .. } => self.lost = Some(containers),
                 Output::Terminate { .. } => self.terminated = true,
                 _ => {}
             }
-        }
-    }
-
-    fn handed_over(&mut self, to: &Pid, tasks: Vec<TaskInfo>) {
-        let is_it =
-            |container: &&mut Container| container.pid == *to || container.stream.as_ref() == Some(to);
-        let found = self.containers.values_mut().find(is_it);
-        let container = found.expect("a task is given to a living executor");
-        for task in tasks {
-            let before = container.tasks.insert(task.task_id, TaskState::Staging);
-            assert_eq!(before, None, "a task is handed over once");
         }
     }
 
@@ -198,121 +231,6 @@ impl World {
         self.master(AgentEvent::RunTask { framework, task, launch_executor: true });
     }
 
-    fn some_container(&mut self) -> Option<ContainerId> {
-        let count = self.containers.len() as u64;
-        let at = if count == 0 { return None } else { self.random.below(count) as usize };
-        self.containers.keys().nth(at).cloned()
-    }
-
-    fn call(&mut self, id: &ContainerId, call: ExecutorCallKind) {
-        let container = &self.containers[id];
-        let call = ExecutorCall {
-            framework_id: container.framework_id.clone(),
-            executor_id: container.executor_id.clone(),
-            container_id: id.clone(),
-            call,
-        };
-        self.feed(Input::Executor { from: container.pid.clone(), call });
-    }
-
-    /// Calls over HTTP; says whether it was taken.
-    fn call_http(&mut self, id: &ContainerId, stream: Option<Pid>, call: ExecutorCallKind) -> bool {
-        let container = &self.containers[id];
-        self.next_ask += 1;
-        let ask = Ask(self.next_ask);
-        let (framework_id, executor_id) = (container.framework_id.clone(), container.executor_id.clone());
-        self.feed(Input::Call { ask, framework_id, executor_id, stream, call });
-        let (answered, taken) = self.answer.take().expect("every call is answered");
-        assert_eq!(answered, ask);
-        taken
-    }
-
-    fn subscribe(&mut self, id: &ContainerId) {
-        let updates = Vec::new();
-        if !self.containers[id].http {
-            return self.call(id, ExecutorCallKind::Subscribe { tasks: Vec::new(), updates });
-        }
-        self.next_pid += 1;
-        let stream = Pid::stream(&format!("s{}", self.next_pid), "10.0.0.9:5051".parse().unwrap());
-        let container = self.containers.get_mut(id).unwrap();
-        let unspoken = container.tasks.iter().filter(|(_, state)| **state == TaskState::Staging);
-        let task = |id: &TaskId| {
-            TaskInfo::command(id.clone(), "S".into(), Default::default(), CommandInfo::shell(""))
-        };
-        let tasks = unspoken.map(|(id, _)| task(id)).collect();
-        let before = container.stream.replace(stream.clone());
-        if !self.call_http(id, Some(stream), ExecutorCallKind::Subscribe { tasks, updates }) {
-            self.containers.get_mut(id).unwrap().stream = before;
-        }
-    }
-
-    /// Its connection breaks; of what was last told some never came.
-    fn disconnect(&mut self, id: &ContainerId) {
-        let forgets = self.random.chance(300);
-        let container = self.containers.get_mut(id).unwrap();
-        if !container.http {
-            let pid = container.pid.clone();
-            return self.feed(Input::Exited { pid });
-        }
-        if forgets {
-            container.tasks.retain(|_, state| *state != TaskState::Staging);
-        }
-        if let Some(pid) = container.stream.take() {
-            self.feed(Input::Exited { pid });
-        }
-    }
-
-    fn step_container(&mut self) {
-        let Some(id) = self.some_container() else { return };
-        if !self.containers[&id].launched {
-            let fails = self.random.chance(200);
-            let result = if fails { Err("no".to_string()) } else { Ok(1) };
-            if fails {
-                self.containers.remove(&id);
-            } else {
-                self.containers.get_mut(&id).unwrap().launched = true;
-            }
-            return self.feed(Input::Launched { container_id: id, result });
-        }
-        match self.random.below(10) {
-            0..3 => self.subscribe(&id),
-            3..8 => self.update(&id),
-            8 => self.disconnect(&id),
-            _ => self.exit(&id),
-        }
-    }
-
-    fn exit(&mut self, id: &ContainerId) {
-        self.containers.remove(id);
-        self.feed(Input::ContainerExited { container_id: id.clone(), end: ContainerEnd::with_status(1) });
-    }
-
-    fn update(&mut self, id: &ContainerId) {
-        use TaskState::*;
-        let tasks: Vec<TaskId> = self.containers[id].tasks.keys().cloned().collect();
-        if tasks.is_empty() {
-            return;
-        }
-        let task_id = tasks[self.random.below(tasks.len() as u64) as usize].clone();
-        let state = [Starting, Running, Killing, Finished, Killed, Unknown][self.random.below(6) as usize];
-        let mut status = TaskStatus::new(task_id.clone(), state, Source::Executor);
-        if self.random.chance(700) {
-            status.uuid = Some(Uuid::from_random(self.random.next_u128()));
-        }
-        // Some lose their way.
-        match self.containers[id].http != self.random.chance(50) {
-            true => {
-                let has_uuid = status.uuid.is_some();
-                let taken = self.call_http(id, None, ExecutorCallKind::Update(status));
-                assert!(has_uuid || !taken);
-                if taken {
-                    self.containers.get_mut(id).unwrap().tasks.insert(task_id, state);
-                }
-            }
-            false => self.call(id, ExecutorCallKind::Update(status)),
-        }
-    }
-
     fn acknowledge(&mut self) {
         let count = self.unacknowledged.len() as u64;
         if count == 0 {
@@ -326,6 +244,7 @@ impl World {
         if outstanding && self.heard.get(&key).is_some_and(|state| state.is_terminal()) {
             // Over: who asks again hears that it is unknown.
             self.heard.remove(&key);
+            self.ends.remove(&key);
             self.asked.remove(&key);
         }
         self.master(AgentEvent::Acknowledge { framework_id, task_id, uuid });
@@ -366,10 +285,14 @@ impl World {
             }
             92 => {
                 self.heard.retain(|key, _| key.0 != framework_id);
+                self.ends.retain(|key, _| key.0 != framework_id);
                 self.asked.retain(|key| key.0 != framework_id);
                 self.master(AgentEvent::ShutdownFramework { framework_id });
             }
             93 => self.feed(Input::Exited { pid: self.master.clone() }),
+            94 => self.write(),
+            95 => self.crash(),
+            96 => self.find(),
             _ => {
                 let millis = self.random.below(20_000);
                 self.advance(Duration::from_millis(millis));
@@ -379,6 +302,9 @@ impl World {
 
     /// From now on containers exit, the master answers and frameworks acknowledge.
     fn settle(&mut self) {
+        self.fast = true;
+        self.write();
+        self.find();
         self.feed(Input::MasterDetected { master: Some(Leader { pid: self.master.clone(), epoch: 1 }) });
         self.register();
         while let Some(id) = self.containers.keys().next().cloned() {
@@ -396,7 +322,8 @@ impl World {
             while !self.unacknowledged.is_empty() {
                 self.acknowledge();
             }
-            if self.agent.pending_updates() == 0 {
+            let unheard = self.asked.iter().any(|key| !self.heard.contains_key(key));
+            if self.agent.pending_updates() == 0 && !unheard {
                 return;
             }
         }
@@ -407,9 +334,11 @@ impl World {
 #[test]
 fn whatever_comes_the_invariants_hold_and_all_ends() {
     let mut reasons = BTreeSet::new();
+    let mut crashes = 0;
     for seed in 0..SEEDS {
         let mut world = World::new(seed);
         world.feed(Input::MasterDetected { master: Some(Leader { pid: world.master.clone(), epoch: 1 }) });
+        world.fast = seed % 3 == 0;
         for _ in 0..STEPS {
             world.step();
         }
@@ -418,10 +347,14 @@ fn whatever_comes_the_invariants_hold_and_all_ends() {
         let open = world.heard.iter().find(|(_, state)| !state.is_terminal());
         assert_eq!(open, None, "seed {seed}: every task that was heard of has ended");
         assert!(!world.terminated, "seed {seed}");
+        world.check_records();
         world.feed(Input::Leave);
         assert!(world.terminated, "seed {seed}: an agent with nothing leaves at once");
+        assert!(world.records.0.is_empty(), "seed {seed}: one that has left keeps nothing");
         reasons.append(&mut world.reasons);
+        crashes += world.crashes;
     }
+    assert!(crashes > 2 * SEEDS as usize, "only {crashes} crashes");
     for reason in [
         Reason::AgentRestarted,
         Reason::ExecutorReregistrationTimeout,

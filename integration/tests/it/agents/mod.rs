@@ -1,0 +1,7 @@
+//! An agent as a process, killed at any moment: its tasks go on, and all that was said of them arrives.
+
+mod drill;
+mod restarts;
+mod site;
+mod steps;
+mod work;
