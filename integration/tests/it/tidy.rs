@@ -43,7 +43,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("use tar::", &["agent/src/fetcher/process/unpack/tar.rs"]),
     ("use zip::", &["agent/src/fetcher/process/unpack/zip.rs"]),
     ("ureq::", &["agent/src/fetcher/process/download.rs"]),
-    ("use ring::", &["agent/src/fetcher/process/mod.rs"]),
+    ("use ring::digest", &["agent/src/fetcher/process/mod.rs"]),
     ("raft::", &["master/src/replication"]),
     ("protobuf::", &["master/src/replication/convert.rs"]),
     ("slog::", &["master/src/replication/drain.rs"]),
