@@ -8,7 +8,7 @@ use std::time::Duration;
 use libactor::Clock;
 use protocol::messages::MasterInfo;
 use scheduler_driver::protocol::{
-    Capability, CommandInfo, Filters, FrameworkId, FrameworkInfo, Offer, Operation, TaskId, TaskInfo,
+    Capability, CommandInfo, Filters, FrameworkId, FrameworkInfo, Offer, Operation, Reason, TaskId, TaskInfo,
     TaskState, TaskStatus, Uuid,
 };
 use scheduler_driver::{Scheduler, SchedulerDriver};
@@ -198,6 +198,10 @@ impl Scheduler for Worker {
             // Without a uuid: reconciliation says again what is known, or the master tells of a loss.
             None => !status.state.is_terminal() || heard.is_over(),
         };
+        // Of a task that never came to it, each life of the agent says so, until it is acknowledged.
+        let again =
+            |last: &TaskStatus| last.state == status.state && status.reason == Some(Reason::Reconciliation);
+        let known = known || heard.statuses.last().is_some_and(again);
         let wrong = match heard.statuses.last() {
             Some(last) if !known && last.state.is_terminal() => Some("after its end"),
             Some(last) if !known && rank(status.state) <= rank(last.state) => Some("out of order"),
