@@ -4,6 +4,7 @@
 
 mod agent_drill;
 mod agents;
+mod checks;
 mod clients;
 mod cluster;
 mod daemons;

@@ -208,7 +208,7 @@ impl Walk {
                 continue;
             }
             self.looked += 1;
-            if self.looked % SLICE == 0 && !pace.rest(REST) {
+            if self.looked.is_multiple_of(SLICE) && !pace.rest(REST) {
                 return Err(io::Error::other("the agent ends"));
             }
             let Ok(about) = fstatat(&*directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) else { continue };

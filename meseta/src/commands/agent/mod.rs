@@ -59,6 +59,7 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         containers.settings.cgroups = cgroups::settings(&flags)?;
         let gpus = &mut containers.settings.gpu;
         *gpus = gpu::find(&flags, &containers.isolation)?;
+        gpus.remember(&containers.runtime_dir)?;
         let config = settings(&flags, &node, work_dir.path(), gpus)?;
         gpus.total = config.info.resources.clone();
         daemon::log_flags(&flags);
