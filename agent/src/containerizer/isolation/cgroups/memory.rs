@@ -126,7 +126,10 @@ async fn watch(shared: Arc<Shared>, container_id: ContainerId, mut file: OomFile
             break;
         }
     }
-    let limitation = shared.limitation(&container_id);
+    let (other, one) = (shared.clone(), container_id.clone());
+    let said = tokio::task::spawn_blocking(move || other.limitation(&one)).await;
+    // The runtime ends where it fails.
+    let Ok(limitation) = said else { return };
     match shared.lock().get_mut(&container_id) {
         Some(held) => held.limitation = Some(limitation.clone()),
         None => return,

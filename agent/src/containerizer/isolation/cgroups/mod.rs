@@ -110,7 +110,9 @@ impl Group {
         let own = mount.join(&around.cgroup);
         let tree = around.tree.clone().filter(|tree| version == Version::V2 && tree.starts_with(mount));
         let base = tree.clone().unwrap_or(own);
-        if version == Version::V1 {
+        // The directory of an agent that has no container just now may be empty too: it makes it again. One of CPU sets would
+        // lack what was written there.
+        if version == Version::V1 && controller != Controller::Cpuset {
             tidy(&base);
         }
         driver::create(&base)?;

@@ -75,7 +75,10 @@ pub(super) fn limitation(usage: &Usage, peak: Option<u64>, largest: &[(String, u
     let used = peak.or(usage.mem_total_bytes).or(limit).unwrap_or_default();
     let mb = |bytes: u64| format!("{} MB", bytes.div_ceil(MB));
     let may = limit.map_or_else(|| "no limit of its own".to_owned(), mb);
-    let mut message = format!("Memory limit exceeded: requested: {may}; maximum used: {}", mb(used));
+    // The kernel counts those as well that it kills since all of the machine's memory is used.
+    let within = limit.zip(peak).is_some_and(|(limit, peak)| peak < limit / 10 * 9);
+    let what = if within { "The machine ran out of memory" } else { "Memory limit exceeded" };
+    let mut message = format!("{what}: requested: {may}; maximum used: {}", mb(used));
     let one = |(name, pid, bytes): &(String, u32, u64)| format!("{name} ({pid}) {}", mb(*bytes));
     let named: Vec<String> = largest.iter().filter(|(_, _, bytes)| *bytes > 0).map(one).collect();
     // What is charged now says nothing any more where all have been killed.
@@ -107,6 +110,8 @@ mod tests {
              the largest processes: hog (7) 59 MB"
         );
         assert_eq!(limitation.resources, "mem:64".parse().unwrap());
+        let other = super::limitation(&usage, Some(10 * MB), &[]);
+        assert_eq!(other.message, "The machine ran out of memory: requested: 64 MB; maximum used: 10 MB");
     }
 
     #[test]
