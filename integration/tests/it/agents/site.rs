@@ -58,7 +58,7 @@ impl Site {
         notes
     }
 
-    fn work_dir(&self) -> PathBuf {
+    pub(crate) fn work_dir(&self) -> PathBuf {
         self.root.path().join("agent")
     }
 
