@@ -203,7 +203,10 @@ mod tests {
         let [a, b] = ["a", "b"].map(ContainerId::from);
         let [zero, one, two] = ["GPU-0", "GPU-1", "GPU-2"].map(str::to_owned);
         assert_eq!(pool.claim(&a, &[zero.clone(), one.clone()]), Ok(()));
-        assert_eq!(pool.claim(&b, &[one.clone()]), Err(PoolError::Owned { uuid: one, owner: a.clone() }));
+        assert_eq!(
+            pool.claim(&b, std::slice::from_ref(&one)),
+            Err(PoolError::Owned { uuid: one, owner: a.clone() })
+        );
         assert_eq!(pool.claim(&a, &[two.clone(), zero]), Err(PoolError::Gone { uuid: two }));
         assert_eq!(uuids(&pool.of(&a)), ["GPU-0"], "it runs, until it is ended");
     }
