@@ -30,9 +30,7 @@ enum Step {
     Teardown(u8),
     Gone(u8),
     Weigh(u8, u16),
-    Drain(u8, bool),
-    Deactivate(u8),
-    Reactivate(u8),
+    Wish(u8, &'static str, &'static str),
     Maintain(u8),
     Wait(u8),
 }
@@ -64,9 +62,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => few().prop_map(Step::Teardown),
         1 => few().prop_map(Step::Gone),
         1 => (few(), 0_u16..5000).prop_map(|(role, weight)| Step::Weigh(role, weight)),
-        2 => (few(), prop::bool::weighted(0.3)).prop_map(|(who, gone)| Step::Drain(who, gone)),
-        1 => few().prop_map(Step::Deactivate),
-        3 => few().prop_map(Step::Reactivate),
+        1 => few().prop_map(|who| Step::Wish(who, "drain", "")),
+        1 => few().prop_map(|who| Step::Wish(who, "drain", " gone")),
+        1 => few().prop_map(|who| Step::Wish(who, "deactivate", "")),
+        3 => few().prop_map(|who| Step::Wish(who, "reactivate", "")),
         2 => few().prop_map(Step::Maintain),
         4 => (0_u8..20).prop_map(Step::Wait),
     ];
@@ -260,9 +259,7 @@ impl Play {
                 let role = ["*", "r", "z"][usize::from(role)];
                 self.feed(&format!("operator weights {role}={weight}"));
             }
-            Step::Drain(who, gone) => self.wish(who, "drain", if gone { " gone" } else { "" }),
-            Step::Deactivate(who) => self.wish(who, "deactivate", ""),
-            Step::Reactivate(who) => self.wish(who, "reactivate", ""),
+            Step::Wish(who, what, how) => self.wish(who, what, how),
             Step::Maintain(how) => {
                 let how = ["schedule", "down", "up"][usize::from(how)];
                 self.feed(&format!("operator {how} h1"));
