@@ -31,7 +31,7 @@ enum Step {
     Gone(u8),
     Weigh(u8, u16),
     Wish(u8, &'static str, &'static str),
-    Maintain(u8),
+    Maintain(&'static str),
     Wait(u8),
 }
 
@@ -66,7 +66,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => few().prop_map(|who| Step::Wish(who, "drain", " gone")),
         1 => few().prop_map(|who| Step::Wish(who, "deactivate", "")),
         3 => few().prop_map(|who| Step::Wish(who, "reactivate", "")),
-        2 => few().prop_map(Step::Maintain),
+        1 => Just(Step::Maintain("schedule")),
+        1 => Just(Step::Maintain("down")),
+        1 => Just(Step::Maintain("up")),
         4 => (0_u8..20).prop_map(Step::Wait),
     ];
     prop::collection::vec(step, 1..60)
@@ -260,10 +262,7 @@ impl Play {
                 self.feed(&format!("operator weights {role}={weight}"));
             }
             Step::Wish(who, what, how) => self.wish(who, what, how),
-            Step::Maintain(how) => {
-                let how = ["schedule", "down", "up"][usize::from(how)];
-                self.feed(&format!("operator {how} h1"));
-            }
+            Step::Maintain(how) => drop(self.feed(&format!("operator {how} h1"))),
             Step::Wait(seconds) => drop(self.feed(&format!("+{seconds}s"))),
         }
     }
