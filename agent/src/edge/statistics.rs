@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use super::limits::MEASURING;
 use super::snapshot::{Run, Snapshot};
 use super::v0::seconds;
+use crate::containerizer::isolation::gpu::GpuUsage;
 use crate::containerizer::usage::{DeviceIo, Pids, Pressure};
 use crate::containerizer::{Meter, Usage};
 
@@ -167,6 +168,9 @@ pub(crate) struct Shown<'a> {
     /// Ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pressure: Option<Pressure>,
+    /// Ours.
+    #[serde(skip_serializing_if = "<[GpuUsage]>::is_empty")]
+    gpus: &'a [GpuUsage],
 }
 
 impl<'a> Container<'a> {
@@ -183,6 +187,7 @@ impl<'a> Container<'a> {
             status: None,
             pids: self.usage.pids,
             pressure: self.usage.pressure,
+            gpus: &self.usage.gpus,
         }
     }
 

@@ -228,7 +228,7 @@ async fn a_task_reads_what_its_user_may_read() {
 
 #[tokio::test]
 async fn one_download_serves_all_who_ask_for_it() {
-    let (go, gate) = mpsc::channel::<()>();
+    let (go, gate) = mpsc::sync_channel::<()>(1);
     let gate = Mutex::new(gate);
     let slow: Answer = Arc::new(move |stream| {
         gate.lock().unwrap().recv().unwrap();
@@ -280,7 +280,7 @@ async fn what_does_not_fit_the_cache_is_fetched_past_it() {
 
 #[tokio::test]
 async fn nothing_is_waited_for_without_end() {
-    let (closed, end) = mpsc::channel();
+    let (closed, end) = mpsc::sync_channel(8);
     let closed = Mutex::new(closed);
     let silent: Answer = Arc::new(move |stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello").unwrap();

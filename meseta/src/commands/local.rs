@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use agent::checkpoint::Forgetful;
 use agent::containerizer::ProcessConfig;
+use agent::containerizer::isolation::gpu::GpuSettings;
 use agent::core::AgentConfig;
 use agent::edge::probe;
 use agent::shell::AgentHandle;
@@ -216,8 +217,10 @@ impl LocalCluster {
         let work_dir = directory.join(format!("agent-{index}"));
         std::fs::create_dir_all(&work_dir)?;
         let node = Listen { port: 0, advertise_port: None, ..listen }.bind(super::agent::ACTOR).await?;
-        let probed =
-            probe::resources(flags.text("resources").unwrap_or_default(), &Role::default(), &work_dir)?;
+        // Several agents on one machine can't own its GPUs.
+        let gpus = GpuSettings::default();
+        let text = flags.text("resources").unwrap_or_default();
+        let probed = probe::resources(text, &Role::default(), &work_dir, &gpus)?;
         let resources =
             if flags.text("resources").is_some() { probed } else { share(&probed, index, agents) };
         let info = AgentInfo {

@@ -3,6 +3,7 @@
 //! Each refusal is a sentence that says what to change; it goes to frameworks as the message of a TASK_ERROR or of
 //! an Error event. Source: Mesos `src/common/validation.cpp`, `src/master/validation.cpp`.
 
+mod container;
 #[cfg(test)]
 mod tests;
 mod unsupported;

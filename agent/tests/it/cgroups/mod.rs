@@ -6,9 +6,9 @@ mod world;
 use std::path::Path;
 use std::time::Duration;
 
-use agent::containerizer::Containerizer;
 use agent::containerizer::isolation::DeviceRule;
 use agent::containerizer::isolation::cgroups::{CgroupSettings, IoLimit};
+use agent::containerizer::{Containerizer, Usage};
 use agent::core::{ContainerEnd, Found};
 use protocol::Reason;
 
@@ -35,12 +35,13 @@ async fn limits_are_there_and_change() {
     assert_eq!((pids.limit, pids.refused), (Some(77), 0));
     assert!(pids.current >= 1 && usage.mem_total_bytes.unwrap() > 0, "{usage:?}");
     world.containerizer.update(&container.0, &"cpus:1.5;mem:96".parse().unwrap());
-    let usage = world.until(&container, |usage| usage.cpus_limit == Some(1.5)).await;
-    assert_eq!((usage.mem_limit_bytes, usage.mem_soft_limit_bytes), (Some(96 * MB), Some(96 * MB)));
+    let limits = |usage: &Usage| (usage.cpus_limit, usage.mem_limit_bytes, usage.mem_soft_limit_bytes);
+    let more = (Some(1.5), Some(96 * MB), Some(96 * MB));
+    world.until(&container, |usage| limits(usage) == more).await;
     // Less than the least is the least.
     world.containerizer.update(&container.0, &"cpus:0.001;mem:1".parse().unwrap());
-    let usage = world.until(&container, |usage| usage.cpus_limit == Some(0.01)).await;
-    assert_eq!(usage.mem_limit_bytes, Some(32 * MB));
+    let least = (Some(0.01), Some(32 * MB), Some(32 * MB));
+    world.until(&container, |usage| limits(usage) == least).await;
     world.destroy(&container.0).await;
     world.end();
 }
@@ -69,7 +70,7 @@ async fn burners_share_a_cpu_by_what_they_asked_for() {
     let Some(mut world) = World::new(isolation, one_cpu) else { return };
     let small = world.start("small", "cpus:0.5;mem:32", BURN).await;
     let large = world.start("large", "cpus:2;mem:32", BURN).await;
-    let time = |usage: agent::containerizer::Usage| (usage.cpus_user + usage.cpus_system).as_secs_f64();
+    let time = |usage: Usage| (usage.cpus_user + usage.cpus_system).as_secs_f64();
     let before = (time(world.usage(&small)), time(world.usage(&large)));
     let enough = before.1 + 1.5;
     let after = time(world.until(&large, |usage| time(usage.clone()) >= enough).await);

@@ -38,7 +38,7 @@ impl Heard {
 
 #[derive(Default)]
 struct Inner {
-    waiting: VecDeque<(String, String)>,
+    waiting: VecDeque<(String, String, String)>,
     tasks: BTreeMap<TaskId, Heard>,
     wrong: Vec<String>,
     subscribed: bool,
@@ -60,7 +60,7 @@ impl Work {
         let framework = FrameworkInfo {
             failover_timeout: Duration::from_secs(3600),
             checkpoint,
-            capabilities: [Capability::PartitionAware].into(),
+            capabilities: [Capability::PartitionAware, Capability::GpuResources].into(),
             ..FrameworkInfo::new(name)
         };
         let scheduler = Worker { shared: shared.clone(), site: site.name.clone() };
@@ -71,11 +71,16 @@ impl Work {
 
     /// Launches a task as soon as there is an offer: it notes that it runs, and does what the script says.
     pub(crate) fn launch(&self, id: &str, script: &str) {
+        self.launch_with(id, "cpus:0.1;mem:32", script);
+    }
+
+    /// Launches a task with these resources.
+    pub(crate) fn launch_with(&self, id: &str, resources: &str, script: &str) {
         let noted = self.notes.join(id);
         let script = format!("echo runs >> {}; {script}", noted.display());
         let mut inner = self.lock();
         inner.tasks.insert(id.into(), Heard::default());
-        inner.waiting.push_back((id.to_owned(), script));
+        inner.waiting.push_back((id.to_owned(), resources.to_owned(), script));
         drop(inner);
         self.driver.revive_offers([]);
     }
@@ -160,10 +165,10 @@ struct Worker {
 impl Worker {
     fn next_tasks(&self, offer: &Offer) -> Vec<TaskInfo> {
         let mut inner = self.shared.0.lock().unwrap();
-        let task = |(id, script): (String, String)| {
+        let task = |(id, resources, script): (String, String, String)| {
             let mut command = CommandInfo::shell(&script);
             command.environment.0.push((MARK.to_owned(), self.site.clone()));
-            let resources = "cpus:0.1;mem:32".parse().expect("resources");
+            let resources = resources.parse().expect("resources");
             TaskInfo::command(id, offer.agent_id.clone(), resources, command)
         };
         inner.waiting.drain(..).map(task).collect()

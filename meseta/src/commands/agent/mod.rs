@@ -3,13 +3,16 @@
 mod cgroups;
 mod containers;
 mod flags;
+mod gpu;
 mod recovery;
+mod sandbox;
 
 use std::process::ExitCode;
 
 use std::path::Path;
 
 use agent::checkpoint::Keeping;
+use agent::containerizer::isolation::gpu::GpuSettings;
 use agent::containerizer::{ProcessConfig, ProcessContainerizer};
 use agent::core::AgentConfig;
 use agent::edge::probe;
@@ -52,11 +55,16 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         let keeping = recovery::open(&flags, work_dir.path())?;
         let node = recovery::bind(listen, ACTOR, &keeping).await?;
         daemon::adjust_log_over_http(&node, level);
-        let config = settings(&flags, &node, work_dir.path())?;
-        daemon::log_flags(&flags);
-        tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
         let mut containers = containers::settings(&flags, work_dir.path())?;
         containers.settings.cgroups = cgroups::settings(&flags)?;
+        let gpus = &mut containers.settings.gpu;
+        *gpus = gpu::find(&flags, &containers.isolation)?;
+        gpus.remember(&containers.runtime_dir)?;
+        let config = settings(&flags, &node, work_dir.path(), gpus)?;
+        gpus.total = config.info.resources.clone();
+        daemon::log_flags(&flags);
+        tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
+        sandbox::contents(&flags, &config.info.resources, &mut containers)?;
         let handle = start(&node, config, containers, keeping, masters, Shown::of(&flags, "agent"))?;
         let ended = loop {
             tokio::select! {
@@ -92,20 +100,32 @@ pub fn start(
     shown: Shown,
 ) -> Result<AgentHandle, Failure> {
     let work_dir = containers.work_dir.clone();
+    let sandbox_gc = containers.sandbox_gc;
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
     let master = agent::shell::detect(node, masters)?;
     let seed = daemon::seed()?;
     let Shown { flags, log_file } = shown;
     let version = about::version();
-    let start =
-        Start { config, seed, containerizer, events, keeping, master, work_dir, flags, version, log_file };
+    let start = Start {
+        config,
+        seed,
+        containerizer,
+        events,
+        keeping,
+        master,
+        work_dir,
+        sandbox_gc,
+        flags,
+        version,
+        log_file,
+    };
     Ok(agent::shell::start(node, start)?)
 }
 
-fn settings(flags: &Flags, node: &Node, work_dir: &Path) -> Result<AgentConfig, Failure> {
+fn settings(flags: &Flags, node: &Node, work_dir: &Path, gpus: &GpuSettings) -> Result<AgentConfig, Failure> {
     let role = Role::from(flags.text("default_role").unwrap_or(Role::DEFAULT));
     protocol::validate::role(&role).map_err(|invalid| flags.refuse("default_role", invalid.to_string()))?;
-    let resources = probe::resources(flags.text("resources").unwrap_or_default(), &role, work_dir)?;
+    let resources = probe::resources(flags.text("resources").unwrap_or_default(), &role, work_dir, gpus)?;
     let info = AgentInfo {
         hostname: daemon::hostname(flags),
         port: node.address().port(),

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use libactor::{Clock, Time};
 use protocol::ContainerId;
 
 use super::device::Device;
@@ -15,17 +16,19 @@ use super::health::{Charts, Verdict};
 use super::isolator::Shared;
 
 /// Begins. With the end of what is returned the guard ends.
-pub(super) fn start(shared: &Arc<Shared>, driver: Driver) -> io::Result<SyncSender<()>> {
+pub(super) fn start(shared: &Arc<Shared>) -> io::Result<SyncSender<()>> {
     let (stop, stopped) = sync_channel(0);
-    let offered = shared.pool().well();
+    // Those that are gone are taken back as soon as it runs.
+    let offered = shared.pool().all().len();
     let guard = Guard {
         offered,
         gpus: gpus(shared),
         charts: Charts::default(),
         poll: shared.settings.poll,
-        due: Instant::now(),
+        due: Time::default(),
+        clock: Clock::real(),
         shared: Arc::downgrade(shared),
-        driver,
+        driver: shared.settings.driver.clone(),
         stopped,
         anew: false,
     };
@@ -44,13 +47,15 @@ fn gpus(shared: &Shared) -> Vec<String> {
 
 struct Guard {
     shared: Weak<Shared>,
-    driver: Driver,
+    /// Absent: there was one in an earlier life.
+    driver: Option<Driver>,
     stopped: Receiver<()>,
     gpus: Vec<String>,
     charts: Charts,
     poll: Duration,
+    clock: Clock,
     /// When the GPUs are asked again.
-    due: Instant,
+    due: Time,
     /// How many were offered last.
     offered: usize,
     /// Whether events must be asked for again: of one that was made anew the driver tells nothing unasked.
@@ -65,12 +70,12 @@ impl Guard {
         }
         let mut said = false;
         loop {
-            let driver = self.driver.clone();
+            let Some(driver) = self.driver.clone() else { return };
             let gpus = self.gpus.clone();
             let guard = std::cell::RefCell::new(&mut self);
             let watched = driver.watch(
                 &gpus,
-                || guard.borrow().due.saturating_duration_since(Instant::now()),
+                || guard.borrow().pause(),
                 |event| {
                     let mut guard = guard.borrow_mut();
                     guard.step(event)?;
@@ -91,8 +96,7 @@ impl Guard {
             }
             // What it watches over is not the same any more.
             let at_once = watched.is_ok();
-            let pause =
-                if at_once { Duration::ZERO } else { self.due.saturating_duration_since(Instant::now()) };
+            let pause = if at_once { Duration::ZERO } else { self.pause() };
             match self.stopped.recv_timeout(pause) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
@@ -101,6 +105,11 @@ impl Guard {
                 return;
             }
         }
+    }
+
+    /// How long until the GPUs are asked again.
+    fn pause(&self) -> Duration {
+        self.due.since(self.clock.now())
     }
 
     /// One event, and what is due.
@@ -114,9 +123,9 @@ impl Guard {
             let verdict = self.charts.event(event);
             self.carry_out(&shared, verdict);
         }
-        if self.due <= Instant::now() {
+        if self.pause().is_zero() {
             self.ask(&shared);
-            self.due = Instant::now() + self.poll;
+            self.due = self.clock.now() + self.poll;
         }
         let well = shared.pool().well();
         if well != std::mem::replace(&mut self.offered, well) {
@@ -127,7 +136,8 @@ impl Guard {
     }
 
     fn ask(&mut self, shared: &Shared) {
-        match self.driver.vitals(self.gpus.clone()) {
+        let Some(driver) = &self.driver else { return };
+        match driver.vitals(self.gpus.clone()) {
             Ok(all) => {
                 for (gpu, vitals) in self.gpus.clone().into_iter().zip(all) {
                     if let Some(verdict) = self.charts.vitals(&gpu, vitals) {
@@ -157,12 +167,15 @@ impl Guard {
             }
             Verdict::Well { gpu } => {
                 self.anew = true;
+                // Instances of an earlier division do not come back.
+                let there =
+                    self.driver.as_ref().and_then(|driver| driver.inventory().ok()).unwrap_or_default();
+                let there = there.devices(|device| device.gpu_uuid() == gpu).all;
                 let mut pool = shared.pool();
-                let of_gpu = pool.all().iter().filter(|device| device.gpu_uuid() == gpu);
-                let ill = of_gpu.filter(|device| pool.illness(&device.uuid).is_some());
-                for device in ill.cloned().collect::<Vec<_>>() {
-                    tracing::info!("{device} is well again");
-                    pool.healed(&device.uuid);
+                for device in there {
+                    if pool.healed(&device.uuid) {
+                        tracing::info!("{device} is well again");
+                    }
                 }
             }
             Verdict::LookAgain => self.look_again(shared),
@@ -171,7 +184,8 @@ impl Guard {
 
     /// GPUs have been divided anew.
     fn look_again(&mut self, shared: &Shared) {
-        let inventory = match self.driver.inventory() {
+        let Some(driver) = &self.driver else { return };
+        let inventory = match driver.inventory() {
             Ok(inventory) => inventory,
             Err(error) => {
                 tracing::warn!("GPUs were divided anew; what there is now is not known: {error}");

@@ -141,9 +141,9 @@ impl Pool {
         self.owners.get(uuid).cloned()
     }
 
-    /// A device is well again.
-    pub(super) fn healed(&mut self, uuid: &str) {
-        self.ill.remove(uuid);
+    /// A device is well again; whether it was ill.
+    pub(super) fn healed(&mut self, uuid: &str) -> bool {
+        self.ill.remove(uuid).is_some()
     }
 
     /// The devices are others now: those that are gone, with their owners. A gone device has no owner any more. An ill one
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!((pool.well(), pool.illness("GPU-0")), (0, Some("hot")));
         pool.release(&a);
         assert_eq!(pool.assign(&a, 1), Err(PoolError::TooFew { wanted: 1, free: 0 }));
-        pool.healed("GPU-1");
+        assert!(pool.healed("GPU-1"));
         assert_eq!(uuids(&pool.assign(&a, 1).unwrap()), ["GPU-1"]);
     }
 
@@ -256,7 +256,7 @@ mod tests {
                         promised.remove(&container);
                     }
                     4 => drop(pool.fell_ill(&uuid, "ill")),
-                    _ => pool.healed(&uuid),
+                    _ => _ = pool.healed(&uuid),
                 }
                 let mut seen = BTreeSet::new();
                 for (container, count) in &promised {

@@ -17,6 +17,8 @@ const POLL: Duration = Duration::from_secs(10);
 pub struct GpuSettings {
     /// Those that containers may own; empty: GPUs are not isolated.
     pub devices: Devices,
+    /// The UUIDs of those among them that are gone since an earlier life of the agent: see [`GpuSettings::remember`].
+    pub gone: Vec<String>,
     /// Why there are none, for people.
     pub why_none: String,
     /// All that the agent offers while every GPU is well.
@@ -71,7 +73,7 @@ fn is(name: &str, device: &Device) -> bool {
 
 impl Default for GpuSettings {
     fn default() -> Self {
-        Self::none("nobody has looked for GPUs")
+        Self::none("this agent does not look for them")
     }
 }
 
@@ -80,6 +82,7 @@ impl GpuSettings {
     pub fn none(why: impl Into<String>) -> Self {
         Self {
             devices: Devices::default(),
+            gone: Vec::new(),
             why_none: why.into(),
             total: Resources::default(),
             driver: None,
@@ -119,8 +122,11 @@ impl GpuSettings {
         !self.devices.all.is_empty()
     }
 
-    /// What is offered with so many of them.
+    /// What is offered with so many of them; an agent that offers none does not begin to.
     pub fn offering(&self, count: usize) -> Resources {
+        if self.total.gpus() == Scalar::ZERO {
+            return self.total.clone();
+        }
         with_gpus(&self.total, count as u64)
     }
 }

@@ -3,5 +3,6 @@
 mod containers;
 mod driver;
 mod fake;
+mod files;
 mod illness;
 mod machine;
