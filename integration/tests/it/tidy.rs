@@ -172,12 +172,6 @@ fn cores_do_not_reach_out() {
     report(&problems);
 }
 
-/// Whether a line has a name that is not the end of a longer one: `unix::` does not name `nix::`.
-fn names(line: &str, name: &str) -> bool {
-    let within = |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-    line.match_indices(name).any(|(at, _)| !within(&line[..at]))
-}
-
 #[test]
 fn each_outside_crate_has_one_door() {
     let mut problems = Vec::new();
