@@ -25,6 +25,7 @@ use super::daemon::Shown;
 use super::{Command, Failure, daemon};
 use crate::about;
 use crate::flags::{Arguments, FlagError, Flags, Surroundings};
+use crate::memory::let_go_of_the_start;
 use crate::runtime;
 use crate::work_dir::WorkDir;
 
@@ -63,6 +64,7 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         let config = settings(&flags, &node, work_dir.path(), gpus)?;
         gpus.total = config.info.resources.clone();
         daemon::log_flags(&flags);
+        tokio::task::spawn_local(let_go_of_the_start(node.clock().clone()));
         tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
         sandbox::contents(&flags, &config.info.resources, &mut containers)?;
         let handle = start(&node, config, containers, keeping, masters, Shown::of(&flags, "agent"))?;
