@@ -158,7 +158,8 @@ pub(crate) fn start_agent(directory: &Path, address: &str) -> Meseta {
     let words =
         ["agent", &work_dir, &master, "--ip=127.0.0.1", "--port=0", "--resources=cpus:4;mem:1024;disk:1024"];
     let mut agent = Meseta::start(&words);
-    agent.wait_for("registered agent_id=");
+    // Or: again.
+    agent.wait_for("core::registration: registered");
     agent
 }
 
