@@ -63,7 +63,7 @@ impl CpusetIsolator {
     fn choose(&self, held: &BTreeMap<ContainerId, Option<Cpus>>, resources: &Resources) -> Option<Cpus> {
         let millis = resources.cpus().millis();
         let count = usize::try_from(millis / 1000).ok()?;
-        if !self.pin || millis % 1000 != 0 || count == 0 {
+        if !self.pin || !millis.is_multiple_of(1000) || count == 0 {
             return None;
         }
         let free = self.free(held);
@@ -134,10 +134,7 @@ impl Isolator for CpusetIsolator {
         let free = self.free(&held);
         let wanted = known.resources.cpus().millis();
         let own = parse(&present).filter(|cpus| {
-            self.pin
-                && cpus.len() as u64 * 1000 == u64::try_from(wanted).unwrap_or(0)
-                && cpus.is_subset(&free)
-                && cpus.len() < free.len()
+            self.pin && cpus.len() as u64 * 1000 == wanted && cpus.is_subset(&free) && cpus.len() < free.len()
         });
         held.insert(known.container_id.clone(), own);
         self.write(&held, Some(known.container_id)).map_err(told)
