@@ -30,6 +30,10 @@
 //! let pid = "slave(1)@10.0.0.7:5051".parse()?;
 //! let mut agent = Agent::new(AgentConfig::new(pid, info, "0.1.0"), 42, Time::default());
 //! let mut asked = Vec::new();
+//! // It has forgotten nothing, for it is new; what runs here without its knowledge is ended.
+//! agent.handle(Time::default(), Input::Begin, &mut asked);
+//! assert!(matches!(asked.pop(), Some(Output::Recover { .. })));
+//! agent.handle(Time::default(), Input::Recovered { containers: Default::default() }, &mut asked);
 //! let master = Some(Leader { pid: "master@10.0.0.1:5050".parse()?, epoch: 1 });
 //! agent.handle(Time::default(), Input::MasterDetected { master }, &mut asked);
 //! assert!(matches!(asked[0], Output::Link { .. }));

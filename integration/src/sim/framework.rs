@@ -44,6 +44,8 @@ pub struct Known {
     pub state: TaskState,
     /// Since when.
     pub since: Time,
+    /// All states that it was told.
+    pub told: BTreeSet<TaskState>,
 }
 
 /// What makes one framework differ from another.
@@ -257,6 +259,7 @@ impl FrameworkHost {
         }
         let mut memory = self.setup.memory.borrow_mut();
         let Some(known) = memory.tasks.get_mut(&status.task_id) else { return };
+        known.told.insert(status.state);
         // What came to an end by its agent's word stays there: later words are about a task that is forgotten.
         if !known.state.is_terminal() || !status.state.is_terminal() {
             known.state = status.state;

@@ -59,7 +59,13 @@ impl FrameworkHost {
         let framework_id = self.session.framework().id.clone().expect("offers come to the subscribed");
         memory.tasks.insert(
             task_id.clone(),
-            Known { agent_id: agent_id.clone(), framework_id, state: TaskState::Staging, since: now },
+            Known {
+                agent_id: agent_id.clone(),
+                framework_id,
+                state: TaskState::Staging,
+                since: now,
+                told: Default::default(),
+            },
         );
         let agent_id = agent_id.clone();
         if custom {

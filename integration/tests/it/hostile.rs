@@ -21,9 +21,25 @@ const BURN: &str = "while :; do :; done";
 pub(crate) struct Attacked {
     pub(crate) scheduler: Scheduler,
     pub(crate) agent: SocketAddr,
+    /// Offers that nothing was launched with yet.
+    offers: Vec<Value>,
     clock: Clock,
     _agent: Daemon,
     _master: Daemon,
+    _root: Root,
+}
+
+/// The directories above those of the agent, removed behind it.
+struct Root(String);
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        for mount in mounts.lines().filter(|line| line.contains(" cgroup")) {
+            let place = mount.split(' ').nth(1).unwrap_or_default();
+            let _ = std::fs::remove_dir(Path::new(place).join(&self.0));
+        }
+    }
 }
 
 impl Attacked {
@@ -37,7 +53,9 @@ impl Attacked {
         let mut master = Daemon::start(&["master", &folder("master"), "--ip=127.0.0.1", "--port=0"]);
         let address = master.address();
         let asked = format!("--master={address}");
-        let root = format!("--cgroups_root=meseta-hostile-{}", std::process::id());
+        let name = directory.file_name().expect("it has a name").to_string_lossy();
+        let name = format!("meseta-hostile-{}", name.trim_start_matches('.'));
+        let root = format!("--cgroups_root={name}");
         let resources = "--resources=cpus:8;mem:2048;disk:4096;ports:[31000-32000]";
         let folder = folder("agent");
         let mut words = vec!["agent", &folder, &asked, "--ip=127.0.0.1", "--port=0", resources, &root];
@@ -48,12 +66,20 @@ impl Attacked {
         let framework = json!({ "user": "root", "name": "hostile", "roles": ["web"],
             "capabilities": [{ "type": "MULTI_ROLE" }] });
         let scheduler = Scheduler::subscribe(address, framework);
-        Some(Self { scheduler, agent: own, clock: Clock::real(), _agent: agent, _master: master })
+        Some(Self {
+            scheduler,
+            agent: own,
+            offers: Vec::new(),
+            clock: Clock::real(),
+            _agent: agent,
+            _master: master,
+            _root: Root(name),
+        })
     }
 
     /// Launches a task and waits until it runs; the agent's id.
     pub(crate) fn run(&mut self, id: &str, cpus: f64, mem: u64, command: &str) -> Value {
-        let offer = self.scheduler.offers().remove(0);
+        let offer = self.offer(cpus, mem as f64);
         let amount =
             |name: &str, value: f64| json!({ "name": name, "type": "SCALAR", "scalar": { "value": value } });
         let task = json!({ "name": id, "task_id": { "value": id }, "agent_id": offer["agent_id"],
@@ -61,13 +87,13 @@ impl Attacked {
         self.scheduler.accepted(json!({ "type": "ACCEPT", "accept": { "offer_ids": [offer["id"]],
             "filters": { "refuse_seconds": 0.0 },
             "operations": [{ "type": "LAUNCH", "launch": { "task_infos": [task] } }] } }));
-        self.scheduler.until(id, "TASK_RUNNING");
+        self.wait(id, "TASK_RUNNING");
         offer["agent_id"].clone()
     }
 
     /// Launches a task with a command and resources of its own besides a little.
     pub(crate) fn task(&mut self, id: &str, command: Value, resources: Value) {
-        let offer = self.scheduler.offers().remove(0);
+        let offer = self.offer(0.1, 64.0);
         let amount =
             |name: &str, value: f64| json!({ "name": name, "type": "SCALAR", "scalar": { "value": value } });
         let mut all = vec![amount("cpus", 0.1), amount("mem", 64.0)];
@@ -79,11 +105,47 @@ impl Attacked {
             "operations": [{ "type": "LAUNCH", "launch": { "task_infos": [task] } }] } }));
     }
 
+    /// An offer of so much: what tasks leave behind is offered in parts.
+    fn offer(&mut self, cpus: f64, mem: f64) -> Value {
+        let amount = |offer: &Value, name: &str| {
+            let resources = offer["resources"].as_array().into_iter().flatten();
+            let named = resources.filter(|resource| resource["name"] == name);
+            named.filter_map(|resource| resource["scalar"]["value"].as_f64()).sum::<f64>()
+        };
+        loop {
+            let enough = |offer: &Value| amount(offer, "cpus") >= cpus && amount(offer, "mem") >= mem;
+            if let Some(index) = self.offers.iter().position(enough) {
+                return self.offers.swap_remove(index);
+            }
+            self.offers.extend(self.scheduler.offers());
+        }
+    }
+
+    /// Waits until a task is in a state; offers that come meanwhile are kept.
+    pub(crate) fn wait(&mut self, id: &str, state: &str) -> Value {
+        loop {
+            let wanted = |event: &Value| {
+                event["type"] == "OFFERS" || event["update"]["status"]["task_id"]["value"] == id
+            };
+            let event = self.scheduler.events.find(wanted).expect("the master speaks");
+            if let Some(offers) = event["offers"]["offers"].as_array() {
+                self.offers.extend(offers.iter().cloned());
+                continue;
+            }
+            let status = &event["update"]["status"];
+            self.scheduler.acknowledge(status);
+            if status["state"] == state {
+                return status.clone();
+            }
+            assert!(status["state"] != "TASK_ERROR", "{status}");
+        }
+    }
+
     /// Kills a task and waits for its end.
     pub(crate) fn kill(&mut self, id: &str, agent_id: &Value) {
         let kill = json!({ "task_id": { "value": id }, "agent_id": agent_id });
         self.scheduler.accepted(json!({ "type": "KILL", "kill": kill }));
-        self.scheduler.until(id, "TASK_KILLED");
+        self.wait(id, "TASK_KILLED");
     }
 
     /// What the agent says of a task's container.
@@ -147,7 +209,7 @@ fn burners_hogs_and_bombs_are_contained_and_the_neighbour_keeps_its_share() {
 
     // More memory than it asked for.
     world.run("hog", 1.0, 64, "exec tail /dev/zero");
-    let ended = world.scheduler.until("hog", "TASK_FAILED");
+    let ended = world.wait("hog", "TASK_FAILED");
     println!("{}", ended["message"]);
     assert_eq!(ended["reason"], "REASON_CONTAINER_LIMITATION_MEMORY", "{ended}");
     assert!(ended["message"].as_str().unwrap_or_default().contains("Memory limit exceeded"), "{ended}");
