@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::checkpoint::{Durable, Keeping, Store};
 use crate::containerizer::{ContainerEvent, Containerizer};
-use crate::core::{Agent, AgentConfig, Incompatible, Input, Output};
+use crate::core::{Agent, AgentConfig, Found, Incompatible, Input, Output};
 use crate::edge::asks::Asks;
 use crate::edge::limits::MAX_WAITING;
 use crate::edge::metrics::AgentMetrics;
@@ -25,6 +25,7 @@ use crate::edge::snapshot::Snapshot;
 use crate::edge::statistics::Statistics;
 use crate::edge::streams::Streams;
 use crate::edge::view::{Feeder, View};
+use crate::sandbox_gc::{Collector, SandboxGcSettings};
 use crate::steps;
 
 /// The log's virtual path among the served files. Source: Mesos.
@@ -49,6 +50,8 @@ pub struct Start<C> {
     pub master: watch::Receiver<Option<Leader>>,
     /// `--work_dir`: makes sandbox paths absolute.
     pub work_dir: PathBuf,
+    /// What becomes of sandboxes.
+    pub sandbox_gc: SandboxGcSettings,
     /// What `/flags` shows: the flags by name, as text.
     pub flags: BTreeMap<String, String>,
     /// What `/version` shows.
@@ -153,7 +156,11 @@ pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHand
         asks: Asks::new(feeder.clone()),
         streams: Arc::new(Streams::new(feeder.clone(), node.address(), node.http_limits().stream())),
     });
+    let sandbox_gc = Arc::new(Collector::new(start.sandbox_gc, start.work_dir.clone(), node.clock().clone()));
+    sandbox_gc.show(node.metrics());
+    start.containerizer.show(node.metrics());
     let edge = AgentEdge {
+        sandbox_gc,
         containerizer: start.containerizer,
         store,
         sources: Some(Sources { events: start.events, durable, master: start.master, recovery }),
@@ -200,6 +207,7 @@ struct RecoveryTime {
 
 struct AgentEdge<C> {
     containerizer: C,
+    sandbox_gc: Arc<Collector>,
     store: Box<dyn Store>,
     sources: Option<Sources>,
     metrics: AgentMetrics,
@@ -248,6 +256,7 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
         let reports = Reports {
             shell: shell.clone(),
             sandboxes: self.sandboxes.clone(),
+            sandbox_gc: self.sandbox_gc.clone(),
             destroy_errors: self.destroy_errors.clone(),
             recovery,
         };
@@ -281,6 +290,7 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
             Output::Launch(spec) => {
                 steps::reached("launch-asked");
                 self.sandboxes.launch(&spec);
+                self.sandbox_gc.begin(&spec.container_id, &spec.sandbox);
                 self.containerizer.launch(*spec);
             }
             Output::Forget { framework_id, executor_id, sandbox, last, .. } => {
@@ -292,6 +302,7 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
             }
             Output::Recover { containers, rebooted } => {
                 steps::reached("recovery-asked");
+                self.sandbox_gc.recovered(&containers);
                 self.containerizer.recover(containers, rebooted);
             }
             Output::Checkpoint(batch) => self.store.write(batch),
@@ -353,6 +364,7 @@ fn step_of(event: &ExecutorEvent) -> Option<&'static str> {
 struct Reports {
     shell: ShellHandle<Input>,
     sandboxes: Arc<Sandboxes>,
+    sandbox_gc: Arc<Collector>,
     destroy_errors: Counter,
     recovery: RecoveryTime,
 }
@@ -375,17 +387,23 @@ impl Reports {
                 let (sandboxes, of) = (self.sandboxes.clone(), container_id.clone());
                 // The file system is asked; where that fails the sandbox is not served, which is said.
                 let _ = tokio::task::spawn_blocking(move || sandboxes.attach(&of)).await;
+                if result.is_err() {
+                    self.sandbox_gc.end(&container_id);
+                }
                 Input::Launched { container_id, result }
             }
             ContainerEvent::Exited { container_id, end } => {
                 steps::reached("container-exited");
                 self.destroy_errors.add(u64::from(end.message.is_some()));
+                self.sandbox_gc.end(&container_id);
                 Input::ContainerExited { container_id, end }
             }
             ContainerEvent::Recovered { containers } => {
                 steps::reached("recovered");
                 let RecoveryTime { began, clock, shown } = &self.recovery;
                 shown.set(clock.now().since(*began).as_secs_f64());
+                let ended = containers.iter().filter(|(_, found)| matches!(found, Found::Ended(_)));
+                ended.for_each(|(container_id, _)| self.sandbox_gc.end(container_id));
                 Input::Recovered { containers }
             }
             ContainerEvent::Resources { total } => Input::Resources { total },

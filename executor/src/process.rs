@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::unistd::{Pid, User, geteuid, getpgrp};
+use nix::unistd::{Pid, User, geteuid, getpgid, getpgrp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -119,9 +119,25 @@ pub(crate) fn become_subreaper() -> Result<(), Errno> {
     nix::sys::prctl::set_child_subreaper(true)
 }
 
-/// Sends TERM to a process group; one that is gone is no error.
-pub(crate) fn terminate_group(group: i32) {
-    signal_group(group, Signal::SIGTERM);
+/// Asks a task to end: TERM to the process group of its first process, and to what descends from it and has left the group.
+/// Only what the kernel lists as children is found: looking at every process of the machine would make many kills slow.
+pub(crate) fn terminate(first: i32, scope: &Scope) {
+    let mut open = match scope {
+        Scope::Own => children("self"),
+        Scope::Marked(_) => children(&first.to_string()),
+    };
+    let mut away = BTreeSet::new();
+    let mut seen = BTreeSet::from([first]);
+    while let Some(pid) = open.pop() {
+        if seen.insert(pid) && getpgid(Some(Pid::from_raw(pid))).is_ok_and(|group| group.as_raw() != first) {
+            away.insert(pid);
+        }
+        open.extend(children(&pid.to_string()).into_iter().filter(|pid| !seen.contains(pid)));
+    }
+    signal_group(first, Signal::SIGTERM);
+    for pid in away {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    }
 }
 
 /// Sends KILL to a process group; one that is gone is no error.
@@ -159,16 +175,16 @@ pub(crate) async fn kill_rest(first: i32, scope: &Scope) {
 /// Kills what this process has adopted of a scope, and what that has started.
 pub(crate) async fn kill_adopted(scope: &Scope) {
     let Scope::Marked(mark) = scope else { return };
-    for pid in children() {
+    for pid in children("self") {
         if has_mark(pid, mark) {
             kill_tree(pid, scope).await;
         }
     }
 }
 
-/// The children of this process, as far as the kernel lists them.
-fn children() -> Vec<i32> {
-    let Ok(threads) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+/// The children of a process, as far as the kernel lists them.
+fn children(pid: &str) -> Vec<i32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let lists =
         threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     lists
@@ -180,7 +196,10 @@ fn children() -> Vec<i32> {
 pub(crate) fn kill_self() -> ! {
     let own = std::process::id().cast_signed();
     for _ in 0..MAX_POLLS {
-        let doomed = below(&snapshot(), own);
+        let entries = snapshot();
+        let mut doomed = below(&entries, own);
+        // Nobody reaps here.
+        doomed.retain(|pid| entries.get(pid).is_some_and(|entry| !entry.zombie));
         if doomed.is_empty() {
             break;
         }

@@ -11,6 +11,7 @@ mod bench;
 mod commands;
 mod flags;
 mod logging;
+mod memory;
 mod run;
 mod runtime;
 mod work_dir;

@@ -26,7 +26,7 @@ use protocol::ContainerId;
 /// How often sizes are looked at: for all files together, and more for each of them. Ours.
 const LOOK: Duration = Duration::from_millis(100);
 const LOOK_PER_FILE: Duration = Duration::from_micros(500);
-/// How soon after a file was found to be too large it is looked at again.
+/// How soon after a file was found to be too large, or to grow fast, it is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How much is copied at once, bytes.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -117,6 +117,7 @@ impl Shared {
 
     fn watch(&self) {
         let mut hot = false;
+        let mut before: BTreeMap<PathBuf, i64> = BTreeMap::new();
         loop {
             let mut state = self.lock();
             while !state.ended && state.sandboxes.is_empty() && state.over.is_empty() {
@@ -134,21 +135,32 @@ impl Shared {
             sandboxes.extend(state.sandboxes.values().cloned());
             drop(state);
             hot = false;
+            let mut sizes = BTreeMap::new();
             for sandbox in sandboxes {
-                hot |= self.look(&sandbox);
+                let seen = sandbox.clone();
+                sizes.extend(
+                    ["stdout", "stderr"].iter().filter_map(|name| before.remove_entry(&seen.join(name))),
+                );
+                hot |= self.look(&sandbox, &mut sizes);
             }
+            before = sizes;
         }
     }
 
-    /// Whether one of its files was too large.
-    fn look(&self, sandbox: &Path) -> bool {
+    /// Whether one of its files is too large, or may soon be.
+    fn look(&self, sandbox: &Path, sizes: &mut BTreeMap<PathBuf, i64>) -> bool {
         let settings = &self.settings;
         let mut any = false;
         for (name, most) in [("stdout", settings.stdout_bytes), ("stderr", settings.stderr_bytes)] {
             let most = most.max(MIN_BYTES);
             let path = sandbox.join(name);
             // One that is not there has not been made yet, or is the task's to remove.
-            if lstat(&path).is_ok_and(|about| about.st_size > i64::try_from(most).unwrap_or(i64::MAX)) {
+            let Ok(about) = lstat(&path) else { continue };
+            let most_size = i64::try_from(most).unwrap_or(i64::MAX);
+            let before = sizes.insert(path.clone(), about.st_size).unwrap_or_default();
+            // One that grows fast is looked at soon, before it is too large.
+            any |= about.st_size - before > most_size / 16;
+            if about.st_size > most_size {
                 any = true;
                 if let Err(error) = bound(sandbox, name, most, settings.older) {
                     tracing::debug!(path = %path.display(), %error, "a container's output can't be bounded");

@@ -43,6 +43,7 @@ pub use usage::{Meter, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use libactor::Metrics;
 use protocol::{ContainerId, Resources};
 
 use crate::core::{ContainerEnd, ContainerSpec, Found};
@@ -92,6 +93,10 @@ pub trait Containerizer: 'static {
     }
     /// Kills the whole tree of a container.
     fn destroy(&mut self, container_id: &ContainerId);
+    /// Shows what it counts, under Mesos's names.
+    fn show(&self, metrics: &Metrics) {
+        let _ = metrics;
+    }
     /// What tells how much containers use; `None`: nobody can.
     fn meter(&self) -> Option<Arc<dyn Meter>> {
         None

@@ -6,12 +6,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use libactor::Metrics;
 use protocol::wire::v1::ContainerStatus;
 use protocol::{ContainerId, Resources};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::asked::Handle;
 use super::isolation::{Chosen, DeviceAccess, IsolationSettings, Surroundings};
+use super::logger::{Logger, LoggerSettings};
 use super::records::Records;
 use super::recover::recover;
 use super::supervise::supervise;
@@ -20,6 +22,8 @@ use super::usage::{Meter, Usage};
 use super::zygote::Zygote;
 use super::{ContainerEvent, Containerizer};
 use crate::core::{ContainerSpec, Limitation};
+use crate::fetcher::{Fetcher, FetcherSettings};
+use crate::sandbox_gc::SandboxGcSettings;
 
 /// Most sandboxes made and processes started at one moment; the others wait for their turn. Ours: starting is work for
 /// the kernel, more threads than this only wait for one another.
@@ -46,6 +50,12 @@ pub struct ProcessConfig {
     pub isolation: String,
     /// Settings of the isolators.
     pub settings: IsolationSettings,
+    /// What fetches into sandboxes.
+    pub fetcher: FetcherSettings,
+    /// What bounds the output.
+    pub logger: LoggerSettings,
+    /// What becomes of sandboxes when their containers are over: for the agent's shell.
+    pub sandbox_gc: SandboxGcSettings,
 }
 
 impl ProcessConfig {
@@ -63,6 +73,9 @@ impl ProcessConfig {
             cgroups_root: "meseta".to_owned(),
             isolation: "auto".to_owned(),
             settings: IsolationSettings::default(),
+            fetcher: FetcherSettings::default(),
+            logger: LoggerSettings::default(),
+            sandbox_gc: SandboxGcSettings::default(),
         })
     }
 }
@@ -79,6 +92,8 @@ pub(super) struct Shared {
     pub(super) chosen: Chosen,
     pub(super) records: Records,
     pub(super) zygote: Zygote,
+    pub(super) fetcher: Fetcher,
+    pub(super) logger: Logger,
     /// For those that are being started.
     pub(super) starting: Semaphore,
     /// Those that live.
@@ -152,7 +167,11 @@ impl ProcessContainerizer {
         let starting = Semaphore::new(MAX_STARTING);
         let zygote = Zygote::new(config.launcher.clone());
         let handles = Mutex::default();
-        let shared = Arc::new(Shared { config, tree, chosen, records, zygote, starting, handles, events });
+        let fetcher = Fetcher::new(config.fetcher.clone(), &config.work_dir)?;
+        let logger = Logger::new(config.logger)?;
+        let shared =
+            Shared { config, tree, chosen, records, zygote, fetcher, logger, starting, handles, events };
+        let shared = Arc::new(shared);
         tokio::spawn(end_the_broken(Arc::downgrade(&shared), breaches));
         tokio::spawn(tell_of_offered(shared.events.downgrade(), totals));
         Ok((Self { shared }, receiver))
@@ -196,6 +215,10 @@ impl Containerizer for ProcessContainerizer {
         if let Some(handle) = self.shared.handle(container_id) {
             handle.kill();
         }
+    }
+
+    fn show(&self, metrics: &Metrics) {
+        self.shared.fetcher.show(metrics);
     }
 
     fn meter(&self) -> Option<Arc<dyn Meter>> {

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::asked::Handle;
+use super::isolation::disk;
 use super::isolation::kinds::States;
 use super::isolation::{Container, IsolationError, demands};
 use super::launch::{DEFAULT_PATH, GO, LaunchSpec, READY};
@@ -21,6 +22,7 @@ use super::supervise::{end, on_a_thread};
 use super::zygote::ZygoteError;
 use super::{identity, leftovers};
 use crate::core::ContainerSpec;
+use crate::fetcher::{FetchError, FetchRequest};
 use crate::steps;
 
 /// Longest sentence of a launcher that fails, bytes.
@@ -45,8 +47,8 @@ pub(super) enum StartError {
     Watch(io::Error),
     #[error("can't keep what is known of the container: {0}")]
     Record(io::Error),
-    #[error("fetching into the sandbox is not supported: the executor names {0} URIs")]
-    Fetch(usize),
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     #[error("{0}")]
     Said(String),
     #[error("killed while it was being launched")]
@@ -79,10 +81,7 @@ async fn bring_up(
     handle: &Handle,
     running: &mut Option<Running>,
 ) -> Result<(), StartError> {
-    let uris = spec.executor.command.uris.len();
-    if uris > 0 {
-        return Err(StartError::Fetch(uris));
-    }
+    fetch(shared, &spec, handle).await?;
     let permit = shared.starting.acquire().await.expect("the semaphore is never closed");
     let other = shared.clone();
     let Made { record, description, stream } = on_a_thread(move || make(&other, spec)).await?;
@@ -91,6 +90,23 @@ async fn bring_up(
     let stream = UnixStream::from_std(stream).map_err(StartError::Speak)?;
     tokio::select! {
         outcome = converse(shared, &running.record, stream, &description) => outcome,
+        () = handle.over() => Err(StartError::Killed),
+    }
+}
+
+/// What the command's URIs name is brought into the sandbox: it may take long, and waits for no other launch.
+async fn fetch(shared: &Arc<Shared>, spec: &ContainerSpec, handle: &Handle) -> Result<(), StartError> {
+    let uris = &spec.executor.command.uris;
+    if uris.is_empty() {
+        return Ok(());
+    }
+    let (other, relative) = (shared.clone(), spec.sandbox.clone());
+    let sandbox = on_a_thread(move || sandbox::make(&other.config.work_dir, &relative)).await?;
+    let enforced = shared.config.settings.disk.enforce;
+    let disk_limit = enforced.then(|| disk::limit(&spec.resources)).flatten();
+    let request = FetchRequest { uris, sandbox: &sandbox, user: spec.user.as_deref(), disk_limit };
+    tokio::select! {
+        fetched = shared.fetcher.fetch(request) => Ok(fetched?),
         () = handle.over() => Err(StartError::Killed),
     }
 }

@@ -39,9 +39,11 @@ pub(super) async fn attend(
     handle: Arc<Handle>,
 ) {
     let pid = running.pid();
+    shared.logger.watch(&container_id, &running.record.sandbox);
     let status = run(&shared, &container_id, &mut running, &handle).await;
     let (broken, problems) = end(&shared, &container_id, Some(pid)).await;
     shared.leave(&container_id);
+    shared.logger.leave(&container_id);
     let limitation = handle.take().limitation.or(broken);
     let message = (!problems.is_empty()).then(|| problems.join("; "));
     let end = ContainerEnd { status, message, limitation };

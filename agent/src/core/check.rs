@@ -8,11 +8,14 @@ use super::state::{Agent, ExecutorState, Timer};
 
 impl Agent {
     pub(super) fn check_invariants(&self) {
+        self.gate.check();
+        if self.over {
+            return;
+        }
         self.check_executors();
         self.check_tasks();
         self.check_streams();
         self.check_history();
-        self.gate.check();
         self.check_recovery();
         let registration = &self.registration;
         assert_eq!(registration.phase == Phase::Recovering, self.recovery.is_some());

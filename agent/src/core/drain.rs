@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use libactor::Time;
-use protocol::{FrameworkId, KillPolicy, TaskId};
+use protocol::{ContainerId, FrameworkId, KillPolicy, TaskId};
 
 use super::Output;
 use super::state::Agent;
@@ -41,6 +41,23 @@ impl Agent {
             if task.is_some_and(|task| !task.state.is_terminal()) {
                 self.kill_task(now, framework_id, task_id, None, out);
             }
+        }
+    }
+
+    /// An executor is away: the kill of its tasks is told when it is back, whether or not it has heard it before.
+    pub(super) fn drain_when_back(&mut self, container_id: &ContainerId) {
+        let Some((framework_id, executor_id)) = self.containers.get(container_id).cloned() else { return };
+        if self.drain.is_none() {
+            return;
+        }
+        let tasks = self.frameworks[&framework_id].tasks.values();
+        let live = tasks.filter(|task| task.executor_id == executor_id && !task.state.is_terminal());
+        let kills = live
+            .filter(|task| !self.frameworks[&framework_id].executors[&executor_id].has_queued(&task.task_id));
+        let kills: Vec<_> =
+            kills.map(|task| (task.task_id.clone(), self.kill_policy(task.kill_policy, None))).collect();
+        if let Some(executor) = self.executor_mut(container_id) {
+            executor.kills.extend(kills);
         }
     }
 

@@ -241,6 +241,7 @@ impl Agent {
             out.push(Output::ToMaster { to, call: AgentCall::Unregister });
         }
         self.forget_all();
+        self.over = true;
         out.push(Output::Terminate { message: leaving.message, failed: leaving.failed });
     }
 

@@ -73,6 +73,7 @@ impl Agent {
             framework.tasks.insert(task.task_id.clone(), record);
         }
         self.keep_work(&framework_id, &work);
+        self.drained_for = None;
         match self.executor(&framework_id, &executor_id).map(|executor| executor.container_id.clone()) {
             Some(container_id) => self.give(&container_id, work, out),
             None => self.launch_first(now, &framework_id, work, out),

@@ -95,6 +95,7 @@ impl Agent {
             ended_meanwhile: Default::default(),
             history: Default::default(),
             leaving: None,
+            over: false,
             counters: Counters::default(),
             gate: Default::default(),
             recovery: Some(Default::default()),
@@ -218,6 +219,9 @@ impl Machine for Agent {
         if let Input::Checkpointed { number } = input {
             return self.gate.durable(number, out);
         }
+        if self.over {
+            return; // Its end waits for the disk.
+        }
         let mut said = Vec::new();
         self.takes(now, input, &mut said);
         self.end_turn(said, out);
@@ -230,6 +234,9 @@ impl Machine for Agent {
     fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
         let mut said = Vec::new();
         while let Some(timer) = self.timers.pop(now) {
+            if self.over {
+                continue;
+            }
             self.due(now, timer, &mut said);
         }
         self.end_turn(said, out);

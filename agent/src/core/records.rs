@@ -24,7 +24,7 @@ impl Agent {
     }
 
     pub(super) fn keep_drain(&mut self) {
-        match self.drain.clone() {
+        match self.drain {
             Some(max_grace_period) => self.gate.put(Record::Drain(DrainRecord { max_grace_period })),
             None => self.gate.remove(Key::Drain),
         }

@@ -152,10 +152,13 @@ impl Agent {
         for update in &updates {
             task.state = update.status.state;
             remember(&mut task, &update.status);
-            if update.acknowledged {
-                task.status_update_state = Some(update.status.state);
-                task.status_update_uuid = update.status.uuid;
-            }
+        }
+        // The outstanding one may have been forwarded: what is told of the task meanwhile must not fall behind it.
+        let outstanding = updates.iter().position(|update| !update.acknowledged);
+        let told = outstanding.or(updates.len().checked_sub(1)).map(|at| &updates[at].status);
+        if let Some(told) = told {
+            task.status_update_state = Some(told.state);
+            task.status_update_uuid = told.uuid;
         }
         let open = updates.iter().any(|update| !update.acknowledged);
         if task.state.is_terminal() && !open {

@@ -40,6 +40,8 @@ pub struct Agent {
     pub(super) ended_meanwhile: BTreeMap<(FrameworkId, ExecutorId), i32>,
     pub(super) history: History,
     pub(super) leaving: Option<Leaving>,
+    /// It has left: nothing counts any more.
+    pub(super) over: bool,
     pub(super) counters: Counters,
     /// What is kept, and what waits for it to be durable.
     pub(super) gate: Gate,

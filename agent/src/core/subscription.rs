@@ -168,6 +168,8 @@ impl Agent {
             tracing::info!(%container_id, wait = %Span(wait), "the executor is gone: it may come back");
             executor.state = ExecutorState::Away;
             executor.patience = wait;
+            // Of what it was told last it may have read nothing.
+            self.drain_when_back(&container_id);
             return self.timers.set(Timer::ExecutorReturn(container_id), now + wait);
         }
         // Its process ends too, as a rule; one that does not is of no use any more.

@@ -44,12 +44,12 @@ pub(crate) struct AgentMetrics {
 /// Shows how long this machine's processes wait for what they need, where its kernel tells. Ours.
 fn publish_pressure(node: &Metrics) {
     type Part = fn(&Pressure) -> Option<Waiting>;
-    type Value = fn(Waiting) -> f64;
+    type Share = fn(Waiting) -> f64;
     let parts: [(&str, Part); 3] =
         [("cpu", |all| all.cpu), ("memory", |all| all.memory), ("io", |all| all.io)];
     let Some(present) = Pressure::of_machine() else { return };
     for (name, part) in parts.into_iter().filter(|(_, part)| part(&present).is_some()) {
-        let shown: [(&str, Value); 2] =
+        let shown: [(&str, Share); 2] =
             [("some_percent", |waiting| waiting.some_avg10), ("full_percent", |waiting| waiting.full_avg10)];
         for (kind, value) in shown {
             // Files of the kernel: reading them does not wait.

@@ -105,7 +105,7 @@ pub fn resources(
 
 /// GPUs that are said must be there.
 fn agree(said: Scalar, found: usize, gpus: &GpuSettings) -> Result<(), ProbeError> {
-    if said.millis() % 1000 != 0 {
+    if !said.millis().is_multiple_of(1000) {
         return Err(ProbeError::Fraction(said));
     }
     let said = said.millis() / 1000;

@@ -54,6 +54,8 @@ pub struct Collector(Arc<Shared>);
 struct Shared {
     work_dir: PathBuf,
     clock: Clock,
+    /// The part of the disk that is used.
+    usage: fn(&Path) -> Millionths,
     settings: SandboxGcSettings,
     policy: Mutex<Policy>,
     /// Whether there may be sandboxes that nobody knows.
@@ -68,10 +70,20 @@ struct Shared {
 impl Collector {
     /// Nothing is collected before [`Collector::recovered`] has said what runs.
     pub fn new(settings: SandboxGcSettings, work_dir: PathBuf, clock: Clock) -> Self {
+        Self::with_usage(settings, work_dir, clock, usage)
+    }
+
+    fn with_usage(
+        settings: SandboxGcSettings,
+        work_dir: PathBuf,
+        clock: Clock,
+        usage: fn(&Path) -> Millionths,
+    ) -> Self {
         let policy = Policy::new(settings.delay, settings.headroom_millionths);
         Self(Arc::new(Shared {
             work_dir,
             clock,
+            usage,
             settings,
             max_age_secs: AtomicU64::new(policy.max_age(0).as_secs()),
             policy: Mutex::new(policy),
@@ -165,7 +177,7 @@ fn look(shared: &Shared) {
     }
     let mut failed = BTreeSet::new();
     while !shared.ended() {
-        let usage = usage(&shared.work_dir);
+        let usage = (shared.usage)(&shared.work_dir);
         let now = shared.clock.now();
         let policy = shared.policy();
         shared.max_age_secs.store(policy.max_age(usage).as_secs(), Ordering::Relaxed);
@@ -290,10 +302,9 @@ mod tests {
         }
 
         fn collector(directory: &tempfile::TempDir, clock: &Clock) -> Collector {
-            // The disk of a test may be full or empty: so long a delay that both come to days at least.
-            let settings =
-                SandboxGcSettings { delay: 100_000 * HOUR, headroom_millionths: 0, interval: HOUR };
-            Collector::new(settings, directory.path().to_owned(), clock.clone())
+            let settings = SandboxGcSettings { delay: 20 * HOUR, headroom_millionths: 0, interval: HOUR };
+            // Half of the disk is used: what is over is kept for ten hours.
+            Collector::with_usage(settings, directory.path().to_owned(), clock.clone(), |_| 500_000)
         }
 
         fn run(&self, executor: &str, run: &str) -> PathBuf {
@@ -333,22 +344,19 @@ mod tests {
         place.run("old", "a");
         place.run("old", "b");
         let long_ago = place.clock.now();
-        place.clock.advance(50_000 * HOUR);
+        place.clock.advance(5 * HOUR);
         let running = place.run("new", "c");
         touch(&place.directory.path().join(&running), long_ago);
         place.collector.begin(&"c".into(), &running);
         let recovered = place.run("new", "d");
         touch(&place.directory.path().join(&recovered), long_ago);
         place.collector.recovered(&["d".into()]);
-        place.until(|| place.shows("gc/path_removals_pending") == 2.0).await;
-        place.clock.advance(60_000 * HOUR);
         place.until(|| place.shows("gc/path_removals_succeeded") == 2.0).await;
         place.until(|| !place.is_there("old")).await;
         assert!(place.is_there("new/runs/c/stdout") && place.is_there("new/runs/d"));
         place.collector.end(&"c".into());
         place.collector.end(&"d".into());
         assert_eq!(place.shows("gc/path_removals_pending"), 2.0);
-        place.clock.advance(110_000 * HOUR);
         place.until(|| !place.directory.path().join("slaves/S").exists()).await;
         assert_eq!(
             (place.shows("gc/path_removals_succeeded"), place.shows("gc/path_removals_failed")),
@@ -361,7 +369,7 @@ mod tests {
         let place = Place::new();
         let run = place.run("e", "a");
         let sandbox = place.directory.path().join(&run);
-        place.clock.advance(90_000 * HOUR);
+        place.clock.advance(9 * HOUR);
         place.collector.begin(&"a".into(), &run);
         place.collector.end(&"a".into());
         let ended = UNIX_EPOCH + Duration::from_nanos(place.clock.now().as_nanos());

@@ -228,7 +228,7 @@ async fn a_task_reads_what_its_user_may_read() {
 
 #[tokio::test]
 async fn one_download_serves_all_who_ask_for_it() {
-    let (go, gate) = mpsc::channel::<()>();
+    let (go, gate) = mpsc::sync_channel::<()>(1);
     let gate = Mutex::new(gate);
     let slow: Answer = Arc::new(move |stream| {
         gate.lock().unwrap().recv().unwrap();
@@ -280,7 +280,7 @@ async fn what_does_not_fit_the_cache_is_fetched_past_it() {
 
 #[tokio::test]
 async fn nothing_is_waited_for_without_end() {
-    let (closed, end) = mpsc::channel();
+    let (closed, end) = mpsc::sync_channel(8);
     let closed = Mutex::new(closed);
     let silent: Answer = Arc::new(move |stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello").unwrap();
@@ -361,4 +361,68 @@ async fn uris_share_what_one_container_may_use() {
     let error = place.fetcher.fetch(request).await.unwrap_err().to_string();
     assert!(error.contains("half'") && error.contains("400 bytes"), "{error}");
     assert!(Path::new(&path).exists() && sandbox.join("half").exists() && !sandbox.join("second").exists());
+}
+
+/// One answer over TLS, to whoever trusts the certificate; the text of that.
+fn serve_tls() -> (SocketAddr, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config =
+        rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
+            // One that does not trust this ends in the middle.
+            let _ = stream.read(&mut [0; 4096]).and_then(|_| {
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")?;
+                stream.conn.send_close_notify();
+                stream.flush()
+            });
+        }
+    });
+    (address, made.cert.pem())
+}
+
+/// A place whose fetcher's process has one more variable.
+fn place_with(name: &str, value: &str) -> Place {
+    let variable = format!("{name}={value}");
+    Place::new(|settings| {
+        let own = settings.program[0].clone();
+        settings.program = vec!["env".into(), variable.into(), own];
+    })
+}
+
+#[tokio::test]
+async fn servers_are_known_by_their_certificates() {
+    let (address, certificate) = serve_tls();
+    let directory = tempfile::tempdir().unwrap();
+    let trusted = directory.path().join("trusted.pem");
+    fs::write(&trusted, certificate).unwrap();
+    let value = format!("https://localhost:{}/hello", address.port());
+    let place = place_with("SSL_CERT_FILE", trusted.to_str().unwrap());
+    place.fetch(uri(&value)).await.unwrap();
+    assert_eq!(place.read("hello"), "hello");
+    Place::new(|_| {}).refused(uri(&value), "certificate").await;
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_where_there_is_one() {
+    let tunnel: Answer = Arc::new(|stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let head: Vec<String> = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        assert!(head[0].starts_with("GET /hello "), "{head:?}");
+        page(b"hello")(stream);
+    });
+    let server = Server::start(vec![("nowhere.invalid:80", tunnel)]);
+    let place = place_with("ALL_PROXY", &format!("http://{}", server.address));
+    place.fetch(uri("http://nowhere.invalid/hello")).await.unwrap();
+    assert_eq!((place.read("hello"), server.asked()), ("hello".into(), 1));
 }

@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
 
 use agent::containerizer::{
     ContainerEvent, Containerizer, LauncherKind, ProcessConfig, ProcessContainerizer,
@@ -332,10 +331,10 @@ fn what_ended_while_the_agent_was_away_is_told_and_what_nobody_names_is_ended() 
 fn wait_for_end(pid: &str) {
     for _ in 0..3_000 {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        match stat.rsplit_once(") ") {
-            Some((_, rest)) if !rest.starts_with(['Z', 'X']) => std::thread::sleep(Duration::from_millis(10)),
-            _ => return,
+        if stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X'])) {
+            return;
         }
+        assert!(Command::new("sleep").arg("0.01").status().unwrap().success());
     }
     panic!("{pid} does not end");
 }

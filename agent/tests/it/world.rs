@@ -147,6 +147,7 @@ impl World {
                 containerizer: Made { asked: asks, events: containers.clone() },
                 events,
                 keeping: Forgetful::open(),
+                sandbox_gc: Default::default(),
                 master: watch::channel(Some(Leader { pid: master.pid().clone(), epoch: 1 })).1,
                 work_dir: work_dir.path().into(),
                 flags: BTreeMap::from([("work_dir".to_string(), "/work".to_string())]),

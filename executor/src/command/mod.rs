@@ -12,7 +12,7 @@
 //! | after `max_completion_time` | TASK_FAILED, REASON_MAX_COMPLETION_TIME_REACHED | as above |
 //! | never starts | TASK_FAILED, REASON_COMMAND_EXECUTOR_FAILED | what the system says |
 //!
-//! A kill sends TERM to the task's process group and KILL to its whole tree when the grace is over. Whatever the end, nothing of
+//! A kill sends TERM to the task's processes and KILL to its whole tree when the grace is over. Whatever the end, nothing of
 //! the tree lives when the terminal state is reported: also not what has forked twice and left its session.
 //!
 //! Between TASK_RUNNING and the end, more TASK_RUNNING say what its health check (`healthy`) and its check (`check_status`) have

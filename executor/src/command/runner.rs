@@ -299,7 +299,7 @@ impl Runner {
         }
         let since = self.clock.now();
         running.ending = Some(Ending { cause, since, escalation: Some(since + grace) });
-        process::terminate_group(running.process.pid);
+        process::terminate(running.process.pid, &self.scope);
     }
 
     /// As [`end`](Self::end), counting from now: the time that is left is that of the executor.

@@ -1,5 +1,5 @@
 //! Executors against agents that the tests play.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod orphans;
 

@@ -72,13 +72,16 @@ fn the_first_process_of_a_namespace_ends_all_others() {
         run(async {
             let mut agent = Agent::start().await;
             if let Some(mut executor) = as_first_process(&agent, options) {
-                let pid = agent
-                    .launch(
-                        "trap '' TERM; (setsid sh -c 'trap \"\" TERM; sleep 1000' &); sleep 1000; sleep 1000",
-                    )
-                    .await;
+                let sandbox = tempfile::tempdir().unwrap();
+                let ready = sandbox.path().join("ready");
+                let runaway = format!("trap \"\" TERM; echo > {}; sleep 1000", ready.display());
+                let text = format!("trap '' TERM; (setsid sh -c '{runaway}' &); sleep 1000; sleep 1000");
+                let pid = agent.launch(&text).await;
                 for state in [TaskState::Starting, TaskState::Running] {
                     assert_eq!(agent.update().await.state, state);
+                }
+                while !ready.exists() {
+                    tokio::task::yield_now().await;
                 }
                 let kill_policy = Some(KillPolicy { grace_period: Some(Duration::from_millis(50)) });
                 agent.tell(&pid, ExecutorEvent::Kill { task_id: "t".into(), kill_policy });

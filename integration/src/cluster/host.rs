@@ -282,6 +282,7 @@ impl Host {
             containerizer,
             events,
             keeping: Forgetful::open(),
+            sandbox_gc: Default::default(),
             master,
             work_dir,
             flags: Default::default(),

@@ -183,7 +183,9 @@ impl AgentHost {
             true => Found::Running(1),
             false => Found::Ended(ContainerEnd::default()),
         };
-        let containers = named.into_iter().map(|id| (id.clone(), what(&id))).collect();
+        let containers: BTreeMap<_, _> = named.into_iter().map(|id| (id.clone(), what(&id))).collect();
+        let running = containers.values().filter(|found| matches!(found, Found::Running(_)));
+        self.setup.disk.finds(running.count());
         self.feed(now, Input::Recovered { containers }, cx);
     }
 

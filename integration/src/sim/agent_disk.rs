@@ -18,12 +18,23 @@ struct Kept {
     records: Records,
     /// Processes that the containerizer has started and not seen end.
     processes: BTreeMap<ContainerId, Pid>,
+    /// How many containers later lives have found running.
+    found: u64,
 }
 
 impl AgentDisk {
     /// What is durable.
     pub fn records(&self) -> Records {
         self.0.borrow().records.clone()
+    }
+
+    /// How many containers later lives of the agent have found running.
+    pub fn found(&self) -> u64 {
+        self.0.borrow().found
+    }
+
+    pub(super) fn finds(&self, containers: usize) {
+        self.0.borrow_mut().found += containers as u64;
     }
 
     pub(super) fn started(&self, container_id: &ContainerId, process: &Pid) {

@@ -14,6 +14,7 @@ use protocol::{AgentInfo, Capability, FrameworkId, FrameworkInfo, Role, TaskId};
 
 use super::Message;
 use super::agent::{AgentHost, AgentSetup, Terminated};
+use super::agent_disk::AgentDisk;
 use super::executor::ExecutorHost;
 use super::finder::Masters;
 use super::fleet::Fleet;
@@ -58,6 +59,7 @@ pub struct Cluster {
     world: World<Message>,
     fleet: Fleet,
     agents: Vec<Pid>,
+    disks: Vec<AgentDisk>,
     frameworks: Vec<(Pid, Rc<RefCell<Memory>>)>,
     terminated: Terminated,
     heeds: Heeds,
@@ -81,6 +83,7 @@ impl Cluster {
             world,
             fleet: Fleet::new(random.next_u64(), start + START, start + START + FAULTS),
             agents: Vec::new(),
+            disks: Vec::new(),
             frameworks: Vec::new(),
             terminated: Terminated::default(),
             heeds: heeds.clone(),
@@ -145,13 +148,15 @@ impl Cluster {
         };
         let mut config = AgentConfig::new(pid.clone(), info, "simulated");
         config.recovery_timeout = Duration::from_secs(60);
+        let disk = AgentDisk::default();
+        self.disks.push(disk.clone());
         let setup = AgentSetup {
             config,
             masters: Masters::Among(self.fleet.masters()),
             launch_fails_thousandths: random.below(60),
             slowest_launch: Duration::from_secs(3),
             terminated: self.terminated.clone(),
-            disk: Default::default(),
+            disk,
             slowest_disk: Duration::from_millis(1 + random.below(600)),
         };
         self.world.add(&pid, Box::new(move |life| Box::new(AgentHost::new(setup.clone(), life))));
@@ -307,6 +312,7 @@ impl Cluster {
         let mut happened = self.fleet.happened();
         let changes = self.world.host(&operator::address()).map_or(0, Operator::done);
         happened.insert("changes of members done", changes);
+        happened.insert("containers found again", self.disks.iter().map(AgentDisk::found).sum());
         happened
     }
 

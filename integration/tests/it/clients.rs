@@ -31,6 +31,11 @@ fn pymesos_asks_about_a_task_and_kills_it() {
 }
 
 #[test]
+fn pymesos_sees_a_task_fall_ill() {
+    run("pymesos_health.py", &[SECONDS]);
+}
+
+#[test]
 fn pymesos_has_an_executor_of_its_own() {
     run("pymesos_executor.py", &[SECONDS]);
 }

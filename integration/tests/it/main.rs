@@ -4,9 +4,11 @@
 
 mod agent_drill;
 mod agents;
+mod checks;
 mod clients;
 mod cluster;
 mod daemons;
+mod fetching;
 mod frameworks;
 mod hostile;
 mod http;

@@ -30,10 +30,8 @@ enum Step {
     Teardown(u8),
     Gone(u8),
     Weigh(u8, u16),
-    Drain(u8, bool),
-    Deactivate(u8),
-    Reactivate(u8),
-    Maintain(u8),
+    Wish(u8, &'static str, &'static str),
+    Maintain(&'static str),
     Wait(u8),
 }
 
@@ -64,10 +62,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => few().prop_map(Step::Teardown),
         1 => few().prop_map(Step::Gone),
         1 => (few(), 0_u16..5000).prop_map(|(role, weight)| Step::Weigh(role, weight)),
-        2 => (few(), prop::bool::weighted(0.3)).prop_map(|(who, gone)| Step::Drain(who, gone)),
-        1 => few().prop_map(Step::Deactivate),
-        3 => few().prop_map(Step::Reactivate),
-        2 => few().prop_map(Step::Maintain),
+        1 => few().prop_map(|who| Step::Wish(who, "drain", "")),
+        1 => few().prop_map(|who| Step::Wish(who, "drain", " gone")),
+        1 => few().prop_map(|who| Step::Wish(who, "deactivate", "")),
+        3 => few().prop_map(|who| Step::Wish(who, "reactivate", "")),
+        1 => Just(Step::Maintain("schedule")),
+        1 => Just(Step::Maintain("down")),
+        1 => Just(Step::Maintain("up")),
         4 => (0_u8..20).prop_map(Step::Wait),
     ];
     prop::collection::vec(step, 1..60)
@@ -260,13 +261,8 @@ impl Play {
                 let role = ["*", "r", "z"][usize::from(role)];
                 self.feed(&format!("operator weights {role}={weight}"));
             }
-            Step::Drain(who, gone) => self.wish(who, "drain", if gone { " gone" } else { "" }),
-            Step::Deactivate(who) => self.wish(who, "deactivate", ""),
-            Step::Reactivate(who) => self.wish(who, "reactivate", ""),
-            Step::Maintain(how) => {
-                let how = ["schedule", "down", "up"][usize::from(how)];
-                self.feed(&format!("operator {how} h1"));
-            }
+            Step::Wish(who, what, how) => self.wish(who, what, how),
+            Step::Maintain(how) => drop(self.feed(&format!("operator {how} h1"))),
             Step::Wait(seconds) => drop(self.feed(&format!("+{seconds}s"))),
         }
     }

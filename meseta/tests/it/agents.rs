@@ -29,7 +29,8 @@ fn start_agent(directory: &Path, address: &str, name: &str) -> Meseta {
     ];
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut agent = Meseta::start(&words);
-    agent.wait_for("registered agent_id=");
+    // Or: again.
+    agent.wait_for("core::registration: registered");
     agent
 }
 

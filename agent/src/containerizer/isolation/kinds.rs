@@ -13,9 +13,11 @@ use super::cgroups::cpuset::CpusetIsolator;
 use super::cgroups::devices::DevicesIsolator;
 use super::cgroups::memory::MemoryIsolator;
 use super::cgroups::pids::PidsIsolator;
+use super::disk::DiskIsolator;
 use super::filesystem::FilesystemIsolator;
 use super::gpu;
 use super::namespaces::{IpcNamespace, PidNamespace};
+use super::ports::PortsIsolator;
 use super::posix::PosixIsolator;
 use super::privileges::{CapabilitiesIsolator, NoNewPrivileges};
 use super::rlimits::RlimitsIsolator;
@@ -54,6 +56,8 @@ const KINDS: &[Kind] = &[
     kind("posix/rlimits", &[], always, RlimitsIsolator::make),
     kind("linux/capabilities", &[], always, CapabilitiesIsolator::make),
     kind("linux/nnp", &[], never, NoNewPrivileges::make),
+    kind("disk/du", &["posix/disk"], always, DiskIsolator::make),
+    kind("network/ports", &[], always, PortsIsolator::make),
 ];
 
 const fn kind(

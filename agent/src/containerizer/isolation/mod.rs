@@ -12,6 +12,9 @@
 //! | [`filesystem`] | volumes, a private `/tmp` |
 //! | [`rlimits`] | limits of processes |
 //! | [`privileges`] | capabilities |
+//! | [`disk`] | what a sandbox takes |
+//! | [`ports`] | where containers listen |
+//! | `watcher` | threads that look again and again |
 //! | `demands` | what is asked for and not given |
 //!
 //! A container goes through its isolators so: [`prepare`](Isolator::prepare) of each in their order, the launcher carries
@@ -24,14 +27,19 @@
 pub mod cgroups;
 pub(super) mod demands;
 pub mod devices;
+pub mod disk;
 pub mod filesystem;
 pub mod gpu;
 pub mod kinds;
 pub mod namespaces;
 pub mod plan;
+pub mod ports;
 pub mod posix;
 pub mod privileges;
 pub mod rlimits;
+#[cfg(test)]
+mod testing;
+mod watcher;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -180,4 +188,8 @@ pub struct IsolationSettings {
     pub filesystem: filesystem::FilesystemSettings,
     /// Capabilities.
     pub capabilities: privileges::CapabilitySettings,
+    /// What sandboxes may take.
+    pub disk: disk::DiskSettings,
+    /// Where containers may listen.
+    pub ports: ports::PortsSettings,
 }

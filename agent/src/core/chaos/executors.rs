@@ -171,6 +171,10 @@ impl World {
             status.uuid = Some(Uuid::from_random(self.random.next_u128()));
         }
         let ended = self.containers[id].tasks[&task_id].is_terminal();
+        let waits = self.containers[id].unacknowledged.iter().any(|status| status.task_id == task_id);
+        if ended && waits {
+            return; // It does not contradict what the agent may not have heard.
+        }
         let container = self.containers.get_mut(id).unwrap();
         if container.state_is_news(&task_id, state) && !ended && status.uuid.is_some() {
             container.tasks.insert(task_id, state);

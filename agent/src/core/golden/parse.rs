@@ -27,20 +27,6 @@ pub(super) fn command(world: &mut World, line: &str) {
         }
         ["exited", name] => world.feed(Input::Exited { pid: pid(name) }),
         ["leave"] => world.feed(Input::Leave),
-        ["hold"] => world.holds = true,
-        ["release"] => {
-            world.holds = false;
-            let newest = world.batches.last().map(|batch| batch.number);
-            newest.into_iter().for_each(|number| world.durable(number, None));
-        }
-        ["durable", number] => world.durable(number.parse().unwrap(), None),
-        ["crash"] => world.batches.clear(),
-        ["recover", changed @ ..] => world.recover(changed_config(changed)),
-        ["found", containers @ ..] => {
-            let found = containers.iter().map(|word| word.split_once('=').unwrap());
-            let containers = found.map(|(name, what)| (container_id(world, name), found_as(what))).collect();
-            world.feed(Input::Recovered { containers });
-        }
         ["resources", total] => world.feed(Input::Resources { total: total.parse().unwrap() }),
         ["limited", container, reason, resources, rest @ ..] => {
             let limitation = Limitation {
@@ -93,7 +79,28 @@ pub(super) fn command(world: &mut World, line: &str) {
             };
             world.feed(Input::Executor { from: pid(from), call });
         }
-        _ => panic!("not understood: {line}"),
+        words => life(world, words),
+    }
+}
+
+/// What becomes of the agent's process and its disk.
+fn life(world: &mut World, words: &[&str]) {
+    match words {
+        ["hold"] => world.holds = true,
+        ["release"] => {
+            world.holds = false;
+            let newest = world.batches.last().map(|batch| batch.number);
+            newest.into_iter().for_each(|number| world.durable(number, None));
+        }
+        ["durable", number] => world.durable(number.parse().unwrap(), None),
+        ["crash"] => world.batches.clear(),
+        ["recover", changed @ ..] => world.recover(changed_config(changed)),
+        ["found", containers @ ..] => {
+            let found = containers.iter().map(|word| word.split_once('=').unwrap());
+            let containers = found.map(|(name, what)| (container_id(world, name), found_as(what))).collect();
+            world.feed(Input::Recovered { containers });
+        }
+        _ => panic!("not understood: {words:?}"),
     }
 }
 
@@ -141,30 +148,7 @@ fn event(world: &World, words: &[&str]) -> AgentEvent {
         },
         ["ping"] => AgentEvent::Ping { connected: true },
         ["ping", "disconnected"] => AgentEvent::Ping { connected: false },
-        ["run", framework_id, task, kind @ ("executor" | "running-executor" | "bad-executor"), id] => {
-            let task = executor_task(task, executor(kind, id));
-            let launch_executor = *kind != "running-executor";
-            AgentEvent::RunTask { framework: framework(framework_id), task, launch_executor }
-        }
-        ["run-group", framework_id, kind, id, tasks @ ..] => {
-            let executor = executor(kind, id);
-            AgentEvent::RunTaskGroup {
-                framework: framework(framework_id),
-                tasks: tasks.iter().map(|task| executor_task(task, executor.clone())).collect(),
-                executor,
-                launch_executor: *kind != "running-executor",
-            }
-        }
-        ["run", framework_id, task, "nothing"] => {
-            let mut task = command_task(task, "true");
-            task.command = None;
-            AgentEvent::RunTask { framework: framework(framework_id), task, launch_executor: true }
-        }
-        ["run", framework_id, task, "command", rest @ ..] => AgentEvent::RunTask {
-            framework: framework(framework_id),
-            task: command_task(task, &rest.join(" ")),
-            launch_executor: true,
-        },
+        ["run" | "run-group", ..] => work(words),
         ["kill", framework, task, rest @ ..] => AgentEvent::KillTask {
             framework_id: (*framework).into(),
             task_id: (*task).into(),
@@ -193,6 +177,36 @@ fn event(world: &World, words: &[&str]) -> AgentEvent {
             AgentEvent::ShutdownFramework { framework_id: (*framework).into() }
         }
         ["shutdown", rest @ ..] => AgentEvent::Shutdown { message: rest.join(" ") },
+        _ => panic!("not understood: {words:?}"),
+    }
+}
+
+fn work(words: &[&str]) -> AgentEvent {
+    match words {
+        ["run", framework_id, task, kind @ ("executor" | "running-executor" | "bad-executor"), id] => {
+            let task = executor_task(task, executor(kind, id));
+            let launch_executor = *kind != "running-executor";
+            AgentEvent::RunTask { framework: framework(framework_id), task, launch_executor }
+        }
+        ["run-group", framework_id, kind, id, tasks @ ..] => {
+            let executor = executor(kind, id);
+            AgentEvent::RunTaskGroup {
+                framework: framework(framework_id),
+                tasks: tasks.iter().map(|task| executor_task(task, executor.clone())).collect(),
+                executor,
+                launch_executor: *kind != "running-executor",
+            }
+        }
+        ["run", framework_id, task, "nothing"] => {
+            let mut task = command_task(task, "true");
+            task.command = None;
+            AgentEvent::RunTask { framework: framework(framework_id), task, launch_executor: true }
+        }
+        ["run", framework_id, task, "command", rest @ ..] => AgentEvent::RunTask {
+            framework: framework(framework_id),
+            task: command_task(task, &rest.join(" ")),
+            launch_executor: true,
+        },
         _ => panic!("not understood: {words:?}"),
     }
 }

@@ -37,11 +37,11 @@ impl Stubborn {
     }
 
     /// Moves time to just before, and sees that nothing happens; then on, and sees the end.
-    async fn is_killed_after(mut self, seconds: u32) {
+    async fn dies_after(mut self, seconds: u32) {
         self.clock.advance(SECOND * seconds - Duration::from_millis(1));
         self.sees_nothing().await;
         self.clock.advance(Duration::from_millis(1));
-        self.is_killed().await;
+        self.dies().await;
     }
 
     /// What is due happens before the second of two callbacks is taken.
@@ -53,7 +53,7 @@ impl Stubborn {
         assert!(lives(&self.pid));
     }
 
-    async fn is_killed(self) {
+    async fn dies(self) {
         let (status, _) = self.bench.ended().await;
         assert_eq!((status.state, status.exit_status), (TaskState::Killed, Some(137)));
         assert!(!lives(&self.pid));
@@ -64,14 +64,14 @@ impl Stubborn {
 async fn the_grace_is_three_seconds_if_nobody_says_otherwise() {
     let mut task = Stubborn::run(None, SECOND).await;
     task.kill(None, true).await;
-    task.is_killed_after(3).await;
+    task.dies_after(3).await;
 }
 
 #[tokio::test]
 async fn a_task_may_have_a_grace_of_its_own() {
     let mut task = Stubborn::run(Some(SECOND * 10), SECOND).await;
     task.kill(None, true).await;
-    task.is_killed_after(10).await;
+    task.dies_after(10).await;
 }
 
 #[tokio::test]
@@ -79,12 +79,12 @@ async fn a_kill_may_have_another_grace() {
     for (seconds, own) in [(1, 10), (20, 10)] {
         let mut task = Stubborn::run(Some(SECOND * own), SECOND).await;
         task.kill_within(seconds, true).await;
-        task.is_killed_after(seconds).await;
+        task.dies_after(seconds).await;
     }
     // A policy that says nothing of the grace leaves the task's own.
     let mut task = Stubborn::run(Some(SECOND * 10), SECOND).await;
     task.kill(Some(KillPolicy { grace_period: None }), true).await;
-    task.is_killed_after(10).await;
+    task.dies_after(10).await;
 }
 
 #[tokio::test]
@@ -93,14 +93,14 @@ async fn a_second_kill_shortens_the_grace_which_counts_from_the_first() {
     task.kill_within(20, true).await;
     task.clock.advance(SECOND * 2);
     task.kill_within(5, false).await;
-    task.is_killed_after(3).await;
+    task.dies_after(3).await;
 
     // What it shortens it to may be over.
     let mut task = Stubborn::run(None, SECOND).await;
     task.kill_within(20, true).await;
     task.clock.advance(SECOND * 10);
     task.kill_within(5, false).await;
-    task.is_killed().await;
+    task.dies().await;
 }
 
 #[tokio::test]
@@ -112,14 +112,14 @@ async fn a_second_kill_does_not_lengthen_the_grace() {
     task.kill_within(20, false).await;
     task.kill(None, false).await;
     // The default of three seconds was over long ago.
-    task.is_killed().await;
+    task.dies().await;
 
     let mut task = Stubborn::run(Some(SECOND * 20), SECOND).await;
     task.kill(None, true).await;
     task.clock.advance(SECOND * 5);
     task.kill_within(30, false).await;
     task.kill(None, false).await;
-    task.is_killed_after(15).await;
+    task.dies_after(15).await;
 }
 
 #[tokio::test]
@@ -129,14 +129,14 @@ async fn a_shutdown_leaves_time_to_report_the_end() {
     task.bench.call(Callback::Shutdown).await;
     assert_eq!(task.bench.update().await.state, TaskState::Killing);
     task.clock.advance(SECOND * 8);
-    task.is_killed().await;
+    task.dies().await;
 
     // A task that wants less gets less.
     let mut task = Stubborn::run(Some(SECOND * 2), SECOND * 10).await;
     task.bench.call(Callback::Shutdown).await;
     assert_eq!(task.bench.update().await.state, TaskState::Killing);
     task.clock.advance(SECOND * 2);
-    task.is_killed().await;
+    task.dies().await;
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn a_shutdown_hurries_a_kill_that_is_under_way() {
     task.sees_nothing().await;
     task.bench.call(Callback::Shutdown).await;
     task.clock.advance(SECOND * 8);
-    task.is_killed().await;
+    task.dies().await;
 }
 
 #[tokio::test]
@@ -180,5 +180,22 @@ async fn a_kill_of_another_task_kills_nothing() {
     task.clock.advance(SECOND * 100);
     task.sees_nothing().await;
     task.kill_within(0, true).await;
-    task.is_killed().await;
+    task.dies().await;
+}
+
+#[tokio::test]
+async fn what_has_left_the_group_is_asked_too() {
+    let text = "trap 'wait $child; exit 5' TERM; \
+                setsid sh -c 'trap \"exit 0\" TERM; echo > ready; while :; do sleep 0.01; done' & \
+                child=$!; wait";
+    let bench = Bench::timed(Scope::Marked, Clock::manual(Clock::real().now()), SECOND).with_pipe();
+    let mut bench = bench.launched(shell(text)).await;
+    bench.running().await;
+    bench.ready().await;
+    // The clock stands: nothing is killed.
+    bench.kill(None).await;
+    assert_eq!(bench.update().await.state, TaskState::Killing);
+    bench.returned().await;
+    let (status, _) = bench.ended().await;
+    assert_eq!((status.state, status.exit_status), (TaskState::Killed, Some(5)));
 }

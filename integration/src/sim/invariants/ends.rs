@@ -72,9 +72,7 @@ impl Invariant for Ends {
                 }
                 // It forgets the task.
                 AgentEvent::Acknowledge { task_id, uuid, .. } => {
-                    if self.held.get(task_id).is_some_and(|(_, held, _)| held == uuid) {
-                        self.held.remove(task_id);
-                    }
+                    self.held.retain(|id, (_, held, _)| id != task_id || held != uuid);
                 }
                 _ => {}
             },

@@ -15,11 +15,17 @@ const KILLS: usize = 6;
 /// Tasks of a framework that are under way at a time.
 const TASKS: usize = 4;
 
-/// What a task does, and how it must end if it has begun.
-fn kind(random: &mut Random, go: &str) -> (String, TaskState) {
+/// Tasks of a framework that run on until all is over: the first ones.
+const LONG: usize = 1;
+
+/// What a framework's task of this number does, and how it must end if it has begun.
+fn kind(number: usize, random: &mut Random, go: &str) -> (String, TaskState) {
     let moment = random.below(40) as f64 / 100.0;
     match random.below(8) {
-        0 => (format!("while [ ! -e {go} ]; do sleep 0.1; done; exit 0"), TaskState::Finished),
+        _ if number < LONG => {
+            (format!("while [ ! -e {go} ]; do sleep 0.1; done; exit 0"), TaskState::Finished)
+        }
+        0 => (format!("sleep {}; exit 0", 3.0 + moment), TaskState::Finished),
         1 => (format!("sleep {moment}; exit 3"), TaskState::Failed),
         2 => (format!("sleep {moment}; kill -9 $$"), TaskState::Failed),
         3 => ("exit 0".to_owned(), TaskState::Finished),
@@ -40,8 +46,9 @@ impl Team {
     fn fill(&mut self) {
         for (number, work) in self.works.iter().enumerate() {
             while work.open() < TASKS {
-                let id = format!("t-{number}-{}", self.expected[number].len());
-                let (script, end) = kind(&mut self.random, &self.go);
+                let count = self.expected[number].len();
+                let id = format!("t-{number}-{count}");
+                let (script, end) = kind(count, &mut self.random, &self.go);
                 work.launch(&id, &script);
                 self.expected[number].insert(id, end);
             }

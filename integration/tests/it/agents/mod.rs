@@ -1,6 +1,7 @@
 //! An agent as a process, killed at any moment: its tasks go on, and all that was said of them arrives.
 
 mod drill;
+mod gpus;
 mod restarts;
 mod site;
 mod steps;

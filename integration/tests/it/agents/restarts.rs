@@ -1,15 +1,20 @@
 //! What an agent finds when it comes back.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
 
+use libactor::Clock;
 use nix::sys::signal::Signal;
 use protocol::{Reason, TaskState};
 
 use super::site::{Site, pause};
 use super::work::Work;
+use crate::http::PATIENCE;
 
 /// A task that ends when it is told to.
-fn until(site: &Site, name: &str, code: u8) -> (std::path::PathBuf, String) {
+fn until(site: &Site, name: &str, code: u8) -> (PathBuf, String) {
     let go = site.notes().join(format!("go-{name}"));
     let script = format!("while [ ! -e {} ]; do sleep 0.05; done; exit {code}", go.display());
     (go, script)
@@ -188,4 +193,78 @@ fn an_agent_that_leaves_takes_its_tasks_along() {
     let heard = work.wait_over("taken");
     assert_ne!(heard.states().last(), Some(&TaskState::Finished));
     site.is_clean();
+}
+
+#[test]
+fn executors_whose_agent_does_not_come_back_end_by_themselves() {
+    let mut site = Site::start();
+    site.kill_agent();
+    site.start_agent(&["--recovery_timeout=1secs"], &[]);
+    let work = Work::start(&site, "alone", true);
+    work.launch("alone", "exec sleep 100000");
+    work.wait_running("alone");
+    site.kill_agent();
+    let clock = Clock::real();
+    let begin = clock.now();
+    while !site.processes().is_empty() {
+        assert!(clock.now().since(begin) < PATIENCE, "they live on: {:#?}", site.processes());
+        pause();
+    }
+    site.start_agent(&[], &[]);
+    work.wait_over("alone");
+    assert_eq!(work.wrong(), [""; 0]);
+    site.is_clean();
+}
+
+/// A small file system in the place of a directory, until the end of the scope.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(place: PathBuf) -> Option<Self> {
+        fs::create_dir_all(&place).unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(&place).status();
+        mounted.is_ok_and(|status| status.success()).then_some(Self(place))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // What is left of it is seen by the test that left it.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_ends_the_agent_with_a_sentence_and_its_tasks_go_on() {
+    let mut site = Site::start();
+    site.agent().signal(Signal::SIGUSR1);
+    assert_eq!(site.agent_ends().code, Some(0));
+    let checkpoint = site.work_dir().join("checkpoint");
+    fs::remove_dir_all(&checkpoint).unwrap();
+    let Some(small) = Small::mount(checkpoint.clone()) else {
+        println!("SKIPPED: nothing can be mounted");
+        return;
+    };
+    site.start_agent(&[], &[]);
+    let work = Work::start(&site, "full", true);
+    let (go, script) = until(&site, "full", 0);
+    work.launch("goes-on", &script);
+    work.wait_running("goes-on");
+    let mut filler = File::create(checkpoint.join("filler")).unwrap();
+    while filler.write_all(&[1; 4096]).is_ok() {}
+    work.launch("too-much", "exit 0");
+    let ended = site.agent_ends();
+    assert_eq!(ended.code, Some(1), "{:#?}", ended.seen);
+    let last = ended.seen.last().cloned().unwrap_or_default();
+    assert!(last.contains("No space left on device") && last.contains("start the agent again"), "{last}");
+    drop(filler);
+    fs::remove_file(checkpoint.join("filler")).unwrap();
+    site.start_agent(&[], &[]);
+    fs::write(go, "").unwrap();
+    let heard = work.wait_over("goes-on");
+    assert_eq!(heard.states(), [TaskState::Starting, TaskState::Running, TaskState::Finished], "{heard:#?}");
+    work.wait_over("too-much");
+    assert!(work.runs("too-much") <= 1 && work.wrong().is_empty(), "{:#?}", work.wrong());
+    drop(small);
 }

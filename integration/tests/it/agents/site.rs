@@ -28,6 +28,11 @@ pub(crate) struct Site {
 impl Site {
     /// Starts a master, and an agent.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a master, and an agent with these flags.
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
         static SITES: AtomicU32 = AtomicU32::new(0);
         let number = SITES.fetch_add(1, Ordering::Relaxed);
         let root = tempfile::tempdir().unwrap();
@@ -42,7 +47,7 @@ impl Site {
         let address = master.address();
         let name = format!("meseta-site-{}-{number}", std::process::id());
         let mut site = Self { address, name, root, agent: None, _master: master };
-        site.start_agent(&[], &[]);
+        site.start_agent(flags, &[]);
         site
     }
 
@@ -53,7 +58,7 @@ impl Site {
         notes
     }
 
-    fn work_dir(&self) -> PathBuf {
+    pub(crate) fn work_dir(&self) -> PathBuf {
         self.root.path().join("agent")
     }
 

@@ -28,8 +28,12 @@ fn ran_once_and_finished(work: &Work, id: &str, heard: &Heard) {
     assert_eq!(work.runs(id), 1, "{id}: {heard:#?}");
 }
 
-/// Launches a task for an agent that does not outlive it, starts the agent again, and tells what became of the task. `None`: its
-/// offer was one of an earlier life of the agent, and not valid any more.
+/// Attempts at one step: now and then the agent comes to it by what is left of the attempt before, and the task to an agent
+/// that is away.
+const ATTEMPTS: usize = 4;
+
+/// Launches a task for an agent that does not outlive it, starts the agent again, and tells what became of the task. `None`: it
+/// never came to the agent.
 fn dies(site: &mut Site, work: &Work, step: &str, id: &str) -> Option<Heard> {
     site.is_clean();
     site.agent().signal(Signal::SIGTERM);
@@ -52,7 +56,7 @@ fn dies(site: &mut Site, work: &Work, step: &str, id: &str) -> Option<Heard> {
     let ended = site.agent_ends();
     assert_eq!(ended.signal, Some(Signal::SIGKILL as i32), "{step}: {:#?}", ended.seen);
     site.start_agent(&[], &[]);
-    Some(work.wait_over(id)).filter(|heard| !of_no_offer(heard))
+    Some(work.wait_over(id)).filter(|_| EARLY.contains(&step) || work.runs(id) > 0)
 }
 
 #[test]
@@ -63,9 +67,10 @@ fn a_task_runs_once_at_whichever_step_of_its_launch_the_agent_dies() {
     let mut site = Site::start();
     let work = Work::start(&site, "steps", true);
     for step in agent::steps::ALL.iter().filter(|step| !STARTS.contains(step)) {
-        let ids = (0..).map(|attempt| format!("{step}-{attempt}"));
+        let ids = (0..ATTEMPTS).map(|attempt| format!("{step}-{attempt}"));
         let mut attempts = ids.map(|id| (dies(&mut site, &work, step, &id), id));
-        let (heard, id) = attempts.find_map(|(heard, id)| Some((heard?, id))).expect("attempts do not end");
+        let begun = attempts.find_map(|(heard, id)| Some((heard?, id)));
+        let (heard, id) = begun.unwrap_or_else(|| panic!("{step}: no task came through"));
         if EARLY.contains(step) && work.runs(&id) == 0 {
             let states = heard.states();
             assert!(

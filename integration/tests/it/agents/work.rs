@@ -8,7 +8,7 @@ use std::time::Duration;
 use libactor::Clock;
 use protocol::messages::MasterInfo;
 use scheduler_driver::protocol::{
-    Capability, CommandInfo, Filters, FrameworkId, FrameworkInfo, Offer, Operation, TaskId, TaskInfo,
+    Capability, CommandInfo, Filters, FrameworkId, FrameworkInfo, Offer, Operation, Reason, TaskId, TaskInfo,
     TaskState, TaskStatus, Uuid,
 };
 use scheduler_driver::{Scheduler, SchedulerDriver};
@@ -38,7 +38,7 @@ impl Heard {
 
 #[derive(Default)]
 struct Inner {
-    waiting: VecDeque<(String, String)>,
+    waiting: VecDeque<(String, String, String)>,
     tasks: BTreeMap<TaskId, Heard>,
     wrong: Vec<String>,
     subscribed: bool,
@@ -60,7 +60,7 @@ impl Work {
         let framework = FrameworkInfo {
             failover_timeout: Duration::from_secs(3600),
             checkpoint,
-            capabilities: [Capability::PartitionAware].into(),
+            capabilities: [Capability::PartitionAware, Capability::GpuResources].into(),
             ..FrameworkInfo::new(name)
         };
         let scheduler = Worker { shared: shared.clone(), site: site.name.clone() };
@@ -71,11 +71,16 @@ impl Work {
 
     /// Launches a task as soon as there is an offer: it notes that it runs, and does what the script says.
     pub(crate) fn launch(&self, id: &str, script: &str) {
+        self.launch_with(id, "cpus:0.1;mem:32", script);
+    }
+
+    /// Launches a task with these resources.
+    pub(crate) fn launch_with(&self, id: &str, resources: &str, script: &str) {
         let noted = self.notes.join(id);
         let script = format!("echo runs >> {}; {script}", noted.display());
         let mut inner = self.lock();
         inner.tasks.insert(id.into(), Heard::default());
-        inner.waiting.push_back((id.to_owned(), script));
+        inner.waiting.push_back((id.to_owned(), resources.to_owned(), script));
         drop(inner);
         self.driver.revive_offers([]);
     }
@@ -160,10 +165,10 @@ struct Worker {
 impl Worker {
     fn next_tasks(&self, offer: &Offer) -> Vec<TaskInfo> {
         let mut inner = self.shared.0.lock().unwrap();
-        let task = |(id, script): (String, String)| {
+        let task = |(id, resources, script): (String, String, String)| {
             let mut command = CommandInfo::shell(&script);
             command.environment.0.push((MARK.to_owned(), self.site.clone()));
-            let resources = "cpus:0.1;mem:32".parse().expect("resources");
+            let resources = resources.parse().expect("resources");
             TaskInfo::command(id, offer.agent_id.clone(), resources, command)
         };
         inner.waiting.drain(..).map(task).collect()
@@ -193,6 +198,10 @@ impl Scheduler for Worker {
             // Without a uuid: reconciliation says again what is known, or the master tells of a loss.
             None => !status.state.is_terminal() || heard.is_over(),
         };
+        // Of a task that never came to it, each life of the agent says so, until it is acknowledged.
+        let again =
+            |last: &TaskStatus| last.state == status.state && status.reason == Some(Reason::Reconciliation);
+        let known = known || heard.statuses.last().is_some_and(again);
         let wrong = match heard.statuses.last() {
             Some(last) if !known && last.state.is_terminal() => Some("after its end"),
             Some(last) if !known && rank(status.state) <= rank(last.state) => Some("out of order"),

@@ -92,14 +92,12 @@ async fn answer(api: &Arc<Api>, call: Call, format: Format) -> HttpResponse {
             let id = call.teardown.unwrap_or_default().framework_id;
             ask(api, OperatorRequest::Teardown { framework_id: id.value.into() }).await
         }
-        Type::MarkAgentGone => {
-            let id = call.mark_agent_gone.unwrap_or_default().agent_id;
-            ask(api, OperatorRequest::MarkAgentGone { agent_id: id.value.into() }).await
+        Type::MarkAgentGone | Type::DrainAgent | Type::DeactivateAgent | Type::ReactivateAgent => {
+            match of_agent(call) {
+                Ok(request) => ask(api, request).await,
+                Err(reason) => bad_request(reason),
+            }
         }
-        Type::DrainAgent => match drain(call.drain_agent.unwrap_or_default()) {
-            Ok(request) => ask(api, request).await,
-            Err(reason) => bad_request(reason),
-        },
         Type::GetMaintenanceSchedule => maintenance::get_schedule(api, format).await,
         Type::GetMaintenanceStatus => maintenance::get_status(api, format).await,
         Type::UpdateMaintenanceSchedule => {
@@ -110,14 +108,6 @@ async fn answer(api: &Arc<Api>, call: Call, format: Format) -> HttpResponse {
         }
         Type::StopMaintenance => {
             maintenance::stop(api, &call.stop_maintenance.unwrap_or_default().machines).await
-        }
-        Type::DeactivateAgent => {
-            let id = call.deactivate_agent.unwrap_or_default().agent_id;
-            ask(api, OperatorRequest::DeactivateAgent { agent_id: id.value.into() }).await
-        }
-        Type::ReactivateAgent => {
-            let id = call.reactivate_agent.unwrap_or_default().agent_id;
-            ask(api, OperatorRequest::ReactivateAgent { agent_id: id.value.into() }).await
         }
         Type::Unknown
         | Type::ReserveResources
@@ -131,6 +121,25 @@ async fn answer(api: &Arc<Api>, call: Call, format: Format) -> HttpResponse {
         | Type::SetQuota
         | Type::RemoveQuota => missing::answer(api, &call).await,
     }
+}
+
+/// What is to become of an agent.
+fn of_agent(call: Call) -> Result<OperatorRequest, String> {
+    Ok(match call.r#type() {
+        Type::DrainAgent => return drain(call.drain_agent.unwrap_or_default()),
+        Type::DeactivateAgent => {
+            let id = call.deactivate_agent.unwrap_or_default().agent_id;
+            OperatorRequest::DeactivateAgent { agent_id: id.value.into() }
+        }
+        Type::ReactivateAgent => {
+            let id = call.reactivate_agent.unwrap_or_default().agent_id;
+            OperatorRequest::ReactivateAgent { agent_id: id.value.into() }
+        }
+        _ => {
+            let id = call.mark_agent_gone.unwrap_or_default().agent_id;
+            OperatorRequest::MarkAgentGone { agent_id: id.value.into() }
+        }
+    })
 }
 
 /// How an agent is to be emptied.

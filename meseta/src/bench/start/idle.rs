@@ -24,7 +24,7 @@ pub(super) type Measured = Vec<(String, f64, &'static str)>;
 /// A master, and an agent that is registered with it, each with the processes that it has started for itself.
 pub(super) fn measure(program: &Path, effort: Effort) -> Result<Measured, Box<dyn Error>> {
     let seconds = match effort {
-        Effort::Quick => 5,
+        Effort::Quick => 8,
         Effort::Full => 30,
     };
     let directory = std::env::temp_dir().join(format!("meseta-bench-{}", std::process::id()));

@@ -5,6 +5,7 @@ mod containers;
 mod flags;
 mod gpu;
 mod recovery;
+mod sandbox;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ use super::daemon::Shown;
 use super::{Command, Failure, daemon};
 use crate::about;
 use crate::flags::{Arguments, FlagError, Flags, Surroundings};
+use crate::memory::let_go_of_the_start;
 use crate::runtime;
 use crate::work_dir::WorkDir;
 
@@ -58,10 +60,13 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
         containers.settings.cgroups = cgroups::settings(&flags)?;
         let gpus = &mut containers.settings.gpu;
         *gpus = gpu::find(&flags, &containers.isolation)?;
+        gpus.remember(&containers.runtime_dir)?;
         let config = settings(&flags, &node, work_dir.path(), gpus)?;
         gpus.total = config.info.resources.clone();
         daemon::log_flags(&flags);
+        tokio::task::spawn_local(let_go_of_the_start(node.clock().clone()));
         tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
+        sandbox::contents(&flags, &config.info.resources, &mut containers)?;
         let handle = start(&node, config, containers, keeping, masters, Shown::of(&flags, "agent"))?;
         let ended = loop {
             tokio::select! {
@@ -97,13 +102,25 @@ pub fn start(
     shown: Shown,
 ) -> Result<AgentHandle, Failure> {
     let work_dir = containers.work_dir.clone();
+    let sandbox_gc = containers.sandbox_gc;
     let (containerizer, events) = ProcessContainerizer::new(containers)?;
     let master = agent::shell::detect(node, masters)?;
     let seed = daemon::seed()?;
     let Shown { flags, log_file } = shown;
     let version = about::version();
-    let start =
-        Start { config, seed, containerizer, events, keeping, master, work_dir, flags, version, log_file };
+    let start = Start {
+        config,
+        seed,
+        containerizer,
+        events,
+        keeping,
+        master,
+        work_dir,
+        sandbox_gc,
+        flags,
+        version,
+        log_file,
+    };
     Ok(agent::shell::start(node, start)?)
 }
 

@@ -30,6 +30,7 @@ use self::flags::FLAGS;
 use self::member::{Begin, Plan, listed};
 use super::{Command, Failure, daemon};
 use crate::flags::{Arguments, Flags, Surroundings};
+use crate::memory::let_go_of_the_start;
 use crate::runtime;
 use crate::work_dir::WorkDir;
 
@@ -64,6 +65,7 @@ fn run_master(words: &[String]) -> Result<ExitCode, Failure> {
         let own = node.address().to_string();
         let begun = begin::open(&flags, &plan, work_dir.path(), &own)?;
         daemon::log_flags(&flags);
+        tokio::task::spawn_local(let_go_of_the_start(node.clock().clone()));
         advice::warn(&flags, &plan, begun.first);
         log_start(&plan, &begun, &node.pid(master::NAME));
         let Recovered { identity, snapshot, .. } = &begun.recovered;

@@ -16,9 +16,10 @@ use super::health::{Charts, Verdict};
 use super::isolator::Shared;
 
 /// Begins. With the end of what is returned the guard ends.
-pub(super) fn start(shared: &Arc<Shared>, driver: Driver) -> io::Result<SyncSender<()>> {
+pub(super) fn start(shared: &Arc<Shared>) -> io::Result<SyncSender<()>> {
     let (stop, stopped) = sync_channel(0);
-    let offered = shared.pool().well();
+    // Those that are gone are taken back as soon as it runs.
+    let offered = shared.pool().all().len();
     let guard = Guard {
         offered,
         gpus: gpus(shared),
@@ -27,7 +28,7 @@ pub(super) fn start(shared: &Arc<Shared>, driver: Driver) -> io::Result<SyncSend
         due: Time::default(),
         clock: Clock::real(),
         shared: Arc::downgrade(shared),
-        driver,
+        driver: shared.settings.driver.clone(),
         stopped,
         anew: false,
     };
@@ -46,7 +47,8 @@ fn gpus(shared: &Shared) -> Vec<String> {
 
 struct Guard {
     shared: Weak<Shared>,
-    driver: Driver,
+    /// Absent: there was one in an earlier life.
+    driver: Option<Driver>,
     stopped: Receiver<()>,
     gpus: Vec<String>,
     charts: Charts,
@@ -68,7 +70,7 @@ impl Guard {
         }
         let mut said = false;
         loop {
-            let driver = self.driver.clone();
+            let Some(driver) = self.driver.clone() else { return };
             let gpus = self.gpus.clone();
             let guard = std::cell::RefCell::new(&mut self);
             let watched = driver.watch(
@@ -134,7 +136,8 @@ impl Guard {
     }
 
     fn ask(&mut self, shared: &Shared) {
-        match self.driver.vitals(self.gpus.clone()) {
+        let Some(driver) = &self.driver else { return };
+        match driver.vitals(self.gpus.clone()) {
             Ok(all) => {
                 for (gpu, vitals) in self.gpus.clone().into_iter().zip(all) {
                     if let Some(verdict) = self.charts.vitals(&gpu, vitals) {
@@ -164,12 +167,15 @@ impl Guard {
             }
             Verdict::Well { gpu } => {
                 self.anew = true;
+                // Instances of an earlier division do not come back.
+                let there =
+                    self.driver.as_ref().and_then(|driver| driver.inventory().ok()).unwrap_or_default();
+                let there = there.devices(|device| device.gpu_uuid() == gpu).all;
                 let mut pool = shared.pool();
-                let of_gpu = pool.all().iter().filter(|device| device.gpu_uuid() == gpu);
-                let ill = of_gpu.filter(|device| pool.illness(&device.uuid).is_some());
-                for device in ill.cloned().collect::<Vec<_>>() {
-                    tracing::info!("{device} is well again");
-                    pool.healed(&device.uuid);
+                for device in there {
+                    if pool.healed(&device.uuid) {
+                        tracing::info!("{device} is well again");
+                    }
                 }
             }
             Verdict::LookAgain => self.look_again(shared),
@@ -178,7 +184,8 @@ impl Guard {
 
     /// GPUs have been divided anew.
     fn look_again(&mut self, shared: &Shared) {
-        let inventory = match self.driver.inventory() {
+        let Some(driver) = &self.driver else { return };
+        let inventory = match driver.inventory() {
             Ok(inventory) => inventory,
             Err(error) => {
                 tracing::warn!("GPUs were divided anew; what there is now is not known: {error}");

@@ -47,16 +47,21 @@ pub(super) struct Shared {
 /// Makes it, or says why it can't work here.
 pub(in super::super) fn make(around: &Surroundings) -> Result<Arc<dyn Isolator>, String> {
     let settings = around.settings.gpu.clone();
-    let Some(driver) = settings.driver.clone().filter(|_| settings.any()) else {
+    if !settings.any() {
         return Err(format!("no GPUs: {}", settings.why_none));
-    };
+    }
     if !around.devices.enforced() {
         tracing::warn!(
             "GPUs are assigned to containers, and nothing keeps a container from the others: add cgroups/devices to --isolation"
         );
     }
+    let mut pool = Pool::new(settings.devices.clone());
+    for uuid in &settings.gone {
+        // Nobody owns anything yet.
+        pool.fell_ill(uuid, "it was gone when the agent began");
+    }
     let shared = Arc::new(Shared {
-        pool: Mutex::new(Pool::new(settings.devices.clone())),
+        pool: Mutex::new(pool),
         limits: Mutex::default(),
         access: around.devices.clone(),
         changed: around.runtime_dir.join("gpus"),
@@ -64,7 +69,7 @@ pub(in super::super) fn make(around: &Surroundings) -> Result<Arc<dyn Isolator>,
         offered: around.offered.clone(),
         settings,
     });
-    let stop = guard::start(&shared, driver).map_err(|error| format!("can't watch over GPUs: {error}"))?;
+    let stop = guard::start(&shared).map_err(|error| format!("can't watch over GPUs: {error}"))?;
     Ok(Arc::new(GpuIsolator { shared, _stop: stop }))
 }
 
@@ -172,8 +177,12 @@ impl Isolator for GpuIsolator {
         let mut pool = self.shared.pool();
         let claimed = pool.claim(known.container_id, &uuids);
         let devices = pool.of(known.container_id);
+        let ill =
+            devices.iter().find_map(|device| Some(format!("{device}: {}", pool.illness(&device.uuid)?)));
         drop(pool);
-        claimed.map_err(|error| IsolationError(format!("the container's GPU is lost: {error}")))?;
+        let lost = |why| IsolationError(format!("the container's GPU is lost: {why}"));
+        claimed.map_err(|error| lost(error.to_string()))?;
+        ill.map_or(Ok(()), |ill| Err(lost(ill)))?;
         // What it began with is still open to it; the last change may have been cut off.
         match self.shared.changed(known.container_id).exists() {
             true => self.shared.open(known.container_id, &devices),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`device`] | GPUs as plain data |
 //! | [`driver`] | the door to the library of NVIDIA's driver |
-//! | [`settings`] | which GPUs an agent has |
+//! | [`settings`], `known` | which GPUs an agent has; which an earlier life had |
 //! | `pool`, `choose` | who owns which device; which are near to one another |
 //! | `nodes` | the device files of a device |
 //! | `isolator` | what a container goes through |
@@ -21,6 +21,7 @@ pub mod driver;
 mod guard;
 mod health;
 mod isolator;
+mod known;
 mod nodes;
 mod pool;
 pub mod settings;

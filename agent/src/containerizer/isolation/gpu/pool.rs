@@ -141,9 +141,9 @@ impl Pool {
         self.owners.get(uuid).cloned()
     }
 
-    /// A device is well again.
-    pub(super) fn healed(&mut self, uuid: &str) {
-        self.ill.remove(uuid);
+    /// A device is well again; whether it was ill.
+    pub(super) fn healed(&mut self, uuid: &str) -> bool {
+        self.ill.remove(uuid).is_some()
     }
 
     /// The devices are others now: those that are gone, with their owners. A gone device has no owner any more. An ill one
@@ -203,7 +203,10 @@ mod tests {
         let [a, b] = ["a", "b"].map(ContainerId::from);
         let [zero, one, two] = ["GPU-0", "GPU-1", "GPU-2"].map(str::to_owned);
         assert_eq!(pool.claim(&a, &[zero.clone(), one.clone()]), Ok(()));
-        assert_eq!(pool.claim(&b, &[one.clone()]), Err(PoolError::Owned { uuid: one, owner: a.clone() }));
+        assert_eq!(
+            pool.claim(&b, std::slice::from_ref(&one)),
+            Err(PoolError::Owned { uuid: one, owner: a.clone() })
+        );
         assert_eq!(pool.claim(&a, &[two.clone(), zero]), Err(PoolError::Gone { uuid: two }));
         assert_eq!(uuids(&pool.of(&a)), ["GPU-0"], "it runs, until it is ended");
     }
@@ -219,7 +222,7 @@ mod tests {
         assert_eq!((pool.well(), pool.illness("GPU-0")), (0, Some("hot")));
         pool.release(&a);
         assert_eq!(pool.assign(&a, 1), Err(PoolError::TooFew { wanted: 1, free: 0 }));
-        pool.healed("GPU-1");
+        assert!(pool.healed("GPU-1"));
         assert_eq!(uuids(&pool.assign(&a, 1).unwrap()), ["GPU-1"]);
     }
 
@@ -256,7 +259,7 @@ mod tests {
                         promised.remove(&container);
                     }
                     4 => drop(pool.fell_ill(&uuid, "ill")),
-                    _ => pool.healed(&uuid),
+                    _ => _ = pool.healed(&uuid),
                 }
                 let mut seen = BTreeSet::new();
                 for (container, count) in &promised {

@@ -17,6 +17,8 @@ const POLL: Duration = Duration::from_secs(10);
 pub struct GpuSettings {
     /// Those that containers may own; empty: GPUs are not isolated.
     pub devices: Devices,
+    /// The UUIDs of those among them that are gone since an earlier life of the agent: see [`GpuSettings::remember`].
+    pub gone: Vec<String>,
     /// Why there are none, for people.
     pub why_none: String,
     /// All that the agent offers while every GPU is well.
@@ -80,6 +82,7 @@ impl GpuSettings {
     pub fn none(why: impl Into<String>) -> Self {
         Self {
             devices: Devices::default(),
+            gone: Vec::new(),
             why_none: why.into(),
             total: Resources::default(),
             driver: None,

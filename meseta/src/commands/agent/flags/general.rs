@@ -16,7 +16,7 @@ pub(super) const FLAGS: &[Flag] = &[
         aliases: &[],
         kind: Kind::Text,
         default: None,
-        help: "Where it keeps its sandboxes.",
+        help: "Where it keeps its sandboxes, and what it must not forget.",
     },
     Flag {
         name: "ip",

@@ -2,10 +2,12 @@
 
 mod cgroups;
 mod containers;
+mod fetcher;
 mod general;
 mod gpu;
 mod privileges;
 mod recovery;
+mod sandbox;
 mod shared;
 
 use crate::flags::{Flag, count, join};
@@ -17,6 +19,8 @@ const GROUPS: &[&[Flag]] = &[
     cgroups::FLAGS,
     privileges::FLAGS,
     gpu::FLAGS,
+    fetcher::FLAGS,
+    sandbox::FLAGS,
     shared::FLAGS,
 ];
 

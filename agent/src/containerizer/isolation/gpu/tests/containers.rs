@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::super::{Chosen, Usage};
 use super::super::GpuSettings;
 use super::fake::{Fake, uuid};
-use super::machine::{Machine, surroundings};
+use super::machine::{Machine, remove_cgroups, surroundings};
 
 fn machine(gpus: u32) -> Option<Machine> {
     Fake::with_gpus(gpus).map(Machine::new)
@@ -82,12 +82,39 @@ async fn a_gpu_that_is_gone_after_a_restart_ends_its_container() {
     let Some(mut machine) = machine(2) else { return };
     let (_, state) = machine.prepare("a", "2").unwrap();
     machine.fake.set(1, "rc", 15);
-    let machine = machine.restart();
+    let mut machine = machine.restart();
+    assert_eq!(
+        machine.around.settings.gpu.total.gpus().millis(),
+        2000,
+        "the agent begins with what its tasks hold"
+    );
+    assert_eq!(machine.offers().await, "cpus:4;gpus:1");
     let error = machine.recover("a", "2", &state).unwrap_err();
-    assert!(error.contains(&format!("GPU is lost: {} is not there any more", uuid(1))), "{error}");
+    let expected = format!(
+        "the container's GPU is lost: GPU 1 (Fake_H200, {}): it was gone when the agent began",
+        uuid(1)
+    );
+    assert_eq!(error, expected);
     assert!(machine.prepare("b", "1").is_err(), "until it is ended, the other one is its own");
     machine.cleanup("a");
     assert!(machine.prepare("b", "1").is_ok());
+    machine.fake.set(1, "rc", 0);
+    assert_eq!(machine.offers().await, "cpus:4;gpus:2", "it is back");
+    assert!(machine.prepare("c", "1").is_ok());
+}
+
+#[tokio::test]
+async fn without_the_driver_of_an_earlier_life_its_containers_end() {
+    let Some(machine) = machine(1) else { return };
+    let (_, state) = machine.prepare("a", "1").unwrap();
+    let place = machine.around.runtime_dir.clone();
+    let mut gpu = GpuSettings::find(Some("/nowhere".as_ref()), "").unwrap();
+    gpu.remember(&place).unwrap();
+    assert_eq!(gpu.devices.all.len(), 1);
+    gpu.total = "cpus:4;gpus:1".parse().unwrap();
+    let mut machine = machine.again(gpu);
+    assert_eq!(machine.offers().await, "cpus:4");
+    assert!(machine.recover("a", "1", &state).unwrap_err().contains("is lost"));
 }
 
 #[tokio::test]
@@ -117,6 +144,7 @@ async fn without_a_driver_there_is_one_line() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].1.starts_with("no GPUs: /nowhere/libnvidia-ml.so.1: "), "{lines:?}");
     assert!(!chosen.names().iter().any(|name| ["gpu/nvidia", "cgroups/devices"].contains(name)));
+    remove_cgroups(&around);
     let error = Chosen::from_names("gpu", &around).unwrap_err().to_string();
     assert!(error.starts_with("the isolator 'gpu/nvidia' can't work here: no GPUs: "), "{error}");
 }

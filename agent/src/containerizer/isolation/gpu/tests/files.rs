@@ -7,7 +7,7 @@ use std::process::Command;
 use super::super::super::{Chosen, Container, LaunchPlan};
 use super::super::GpuSettings;
 use super::fake::Fake;
-use super::machine::{spec, surroundings};
+use super::machine::{remove_cgroups, spec, surroundings};
 
 /// What a process in these cgroups is told when it opens each of these devices of the driver, by their minor numbers: a
 /// device that it may use is not there on this machine.
@@ -71,10 +71,5 @@ async fn a_container_opens_its_own_gpus_alone() {
     for name in ["none", "one", "two"] {
         assert_eq!(chosen.cleanup(&name.into()), [""; 0]);
     }
-    // The test's own directories, which an agent keeps.
-    for directory in [&none, &one, &two].iter().flat_map(|plan| &plan.cgroups) {
-        for above in directory.ancestors().skip(1).take(2) {
-            let _ = fs::remove_dir(above);
-        }
-    }
+    remove_cgroups(&around);
 }

@@ -72,6 +72,15 @@ pub(super) fn surroundings(
     (around, breaches, totals)
 }
 
+/// An agent keeps the directories of its own in all hierarchies; a test does not.
+pub(super) fn remove_cgroups(around: &Surroundings) {
+    for hierarchy in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+        for own in Path::new(&around.cgroup).ancestors().filter(|own| !own.as_os_str().is_empty()) {
+            let _ = std::fs::remove_dir(hierarchy.path().join(own));
+        }
+    }
+}
+
 pub(super) fn spec(container: &str, resources: &str) -> ContainerSpec {
     ContainerSpec {
         container_id: container.into(),
@@ -96,7 +105,18 @@ impl Machine {
     fn at(fake: Fake, place: TempDir) -> Self {
         let mut gpu = GpuSettings::find(Some(&fake.library()), "").unwrap();
         gpu.poll = Duration::from_millis(20);
+        gpu.remember(&place.path().join("run")).unwrap();
         gpu.total = format!("cpus:4;gpus:{}", gpu.devices.all.len()).parse().unwrap();
+        Self::with(fake, place, gpu)
+    }
+
+    /// The agent begins anew with other GPUs.
+    pub(super) fn again(self, gpu: GpuSettings) -> Self {
+        drop(self.isolator);
+        Self::with(self.fake, self.place, gpu)
+    }
+
+    fn with(fake: Fake, place: TempDir, mut gpu: GpuSettings) -> Self {
         (gpu.dev, gpu.proc) = (place.path().join("dev"), place.path().join("proc"));
         let (around, broken, offered) = surroundings(place.path(), gpu);
         std::fs::create_dir_all(&around.runtime_dir).unwrap();

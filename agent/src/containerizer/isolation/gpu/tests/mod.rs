@@ -6,3 +6,4 @@ mod fake;
 mod files;
 mod illness;
 mod machine;
+mod real;
