@@ -59,12 +59,12 @@ fn what_commands_name_is_fetched_and_sandboxes_are_collected() {
         json!({ "value": "grep -q content file && exit 7", "uris": [uri(name.clone())] }),
         json!([]),
     );
-    let ended = world.scheduler.until("fetched", "TASK_FAILED");
+    let ended = world.wait("fetched", "TASK_FAILED");
     assert!(ended["message"].as_str().unwrap_or_default().contains('7'), "{ended}");
 
     let wrong = format!("{name}#sha256={}", "0".repeat(64));
     world.task("wrong", json!({ "value": "true", "uris": [uri(wrong)] }), json!([]));
-    let failed = world.scheduler.until("wrong", "TASK_FAILED");
+    let failed = world.wait("wrong", "TASK_FAILED");
     assert_eq!(failed["reason"], "REASON_CONTAINER_LAUNCH_FAILED", "{failed}");
     let message = failed["message"].as_str().unwrap_or_default();
     assert!(message.contains("SHA-256") && message.contains(&"0".repeat(64)), "{message}");
@@ -89,14 +89,14 @@ fn who_fills_the_disk_or_takes_a_foreign_port_is_ended() {
     let disk = json!([{ "name": "disk", "type": "SCALAR", "scalar": { "value": 20.0 } }]);
     let filler = "i=0; while :; do head -c 1000000 /dev/zero > fill.$i; i=$((i+1)); sleep 0.02; done";
     world.task("filler", json!({ "value": filler }), disk);
-    let ended = world.scheduler.until("filler", "TASK_FAILED");
+    let ended = world.wait("filler", "TASK_FAILED");
     println!("{}", ended["message"]);
     assert_eq!(ended["reason"], "REASON_CONTAINER_LIMITATION_DISK", "{ended}");
 
     // Ports below those that the kernel hands out, and not offered: free in most places.
     let thief = "exec perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(Listen => 1, LocalAddr => \"127.0.0.1\", LocalPort => $_) and last for 23000..23999; sleep 1000'";
     world.task("thief", json!({ "value": thief }), json!([]));
-    let ended = world.scheduler.until("thief", "TASK_FAILED");
+    let ended = world.wait("thief", "TASK_FAILED");
     println!("{}", ended["message"]);
     assert_eq!(ended["reason"], "REASON_CONTAINER_LIMITATION", "{ended}");
     let message = ended["message"].as_str().unwrap_or_default();
@@ -108,7 +108,7 @@ fn who_fills_the_disk_or_takes_a_foreign_port_is_ended() {
         json!({ "value": "head -c 30000000 /dev/zero | tr '\\0' 'x'; echo; echo the end; exit 3" }),
         json!([]),
     );
-    world.scheduler.until("talker", "TASK_FAILED");
+    world.wait("talker", "TASK_FAILED");
     let bounded = || {
         let sizes = in_sandboxes(directory.path(), "stdout")
             .into_iter()

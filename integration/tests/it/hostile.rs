@@ -91,20 +91,6 @@ impl Attacked {
         offer["agent_id"].clone()
     }
 
-    /// Launches a task with a command and resources of its own besides a little.
-    pub(crate) fn task(&mut self, id: &str, command: Value, resources: Value) {
-        let offer = self.offer(0.1, 64.0);
-        let amount =
-            |name: &str, value: f64| json!({ "name": name, "type": "SCALAR", "scalar": { "value": value } });
-        let mut all = vec![amount("cpus", 0.1), amount("mem", 64.0)];
-        all.extend(resources.as_array().into_iter().flatten().cloned());
-        let task = json!({ "name": id, "task_id": { "value": id }, "agent_id": offer["agent_id"],
-            "resources": all, "command": command });
-        self.scheduler.accepted(json!({ "type": "ACCEPT", "accept": { "offer_ids": [offer["id"]],
-            "filters": { "refuse_seconds": 0.0 },
-            "operations": [{ "type": "LAUNCH", "launch": { "task_infos": [task] } }] } }));
-    }
-
     /// An offer of so much: what tasks leave behind is offered in parts.
     fn offer(&mut self, cpus: f64, mem: f64) -> Value {
         let amount = |offer: &Value, name: &str| {
@@ -139,6 +125,20 @@ impl Attacked {
             }
             assert!(status["state"] != "TASK_ERROR", "{status}");
         }
+    }
+
+    /// Launches a task with a command and resources of its own besides a little.
+    pub(crate) fn task(&mut self, id: &str, command: Value, resources: Value) {
+        let offer = self.offer(0.1, 64.0);
+        let amount =
+            |name: &str, value: f64| json!({ "name": name, "type": "SCALAR", "scalar": { "value": value } });
+        let mut all = vec![amount("cpus", 0.1), amount("mem", 64.0)];
+        all.extend(resources.as_array().into_iter().flatten().cloned());
+        let task = json!({ "name": id, "task_id": { "value": id }, "agent_id": offer["agent_id"],
+            "resources": all, "command": command });
+        self.scheduler.accepted(json!({ "type": "ACCEPT", "accept": { "offer_ids": [offer["id"]],
+            "filters": { "refuse_seconds": 0.0 },
+            "operations": [{ "type": "LAUNCH", "launch": { "task_infos": [task] } }] } }));
     }
 
     /// Kills a task and waits for its end.
