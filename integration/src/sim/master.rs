@@ -39,7 +39,8 @@ pub struct MasterSetup {
 impl MasterSetup {
     /// The master at this address, and its replica. `meddled`: an operator does, in a storm.
     pub fn new(pid: Pid, replica: Pid, meddled: Option<Rc<Cell<Season>>>) -> Self {
-        let agent_reregister_timeout = Duration::from_secs(120);
+        // Short: agents are to come back too late now and then.
+        let agent_reregister_timeout = Duration::from_secs(15);
         let config =
             MasterConfig { pid: pid.to_string(), agent_reregister_timeout, ..MasterConfig::default() };
         Self { pid, replica, config, meddled }

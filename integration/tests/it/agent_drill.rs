@@ -25,7 +25,7 @@ fn drill(seed: u64, hostile: Hostile, keep: usize) -> Drill {
     world.keep_trace(keep);
     let master: Pid = "master@10.0.0.1:5050".parse().unwrap();
     let terminated = Terminated::default();
-    let checkpoint = seed % 2 == 0;
+    let checkpoint = seed.is_multiple_of(2);
     let quiet_at = world.now() + Duration::from_secs(300);
     world.add(&master, Box::new(move |life| Box::new(DrillMaster::new(life, quiet_at, checkpoint))));
     let mut agents = Vec::new();
