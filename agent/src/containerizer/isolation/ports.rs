@@ -84,7 +84,7 @@ impl PortsIsolator {
     /// # Errors
     /// The kernel's tables can't be read, or there can be no thread.
     pub fn make(around: &Surroundings) -> Result<Arc<dyn Isolator>, String> {
-        fs::read("/proc/net/tcp").map_err(|error| format!("/proc/net/tcp can't be read: {error}"))?;
+        fs::File::open("/proc/net/tcp").map_err(|error| format!("/proc/net/tcp can't be read: {error}"))?;
         let settings = around.settings.ports.clone();
         let interval = settings.interval;
         let (tree, broken) = (around.tree.clone(), around.broken.clone());
