@@ -26,7 +26,6 @@ mount -t proc proc proc
 mount -t sysfs sys sys
 mount -t cgroup2 cgroup sys/fs/cgroup
 mount -t devtmpfs dev dev
-mount -t tmpfs tmp tmp
 mkdir -p dev/shm dev/pts ".$place"
 ln -s /proc/self/fd dev/fd
 mount -t devpts pts dev/pts

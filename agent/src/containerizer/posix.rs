@@ -21,6 +21,12 @@ pub(crate) const MARK: &str = "MESOS_CONTAINER_ID";
 /// When a killed process is not our child nothing announces its end: look again after this.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// An exec takes about this long.
+const LOOK_AGAIN_SOON: Duration = Duration::from_millis(1);
+/// How often it is looked for whose an orphan is that shows neither words nor environment. Ours: a hundred times as often as an
+/// exec takes; after that it is one that hides both.
+const MAX_UNDECIDED: usize = 100;
+
 /// Launched processes of all agents in this process: whoever launched them waits for them.
 static LAUNCHED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
@@ -68,12 +74,16 @@ impl Sessions {
         // Listening begins before the first look: no end is missed.
         let mut ended = signal(SignalKind::child())?;
         let recovered = self.recovered().contains(container_id);
+        let mut looks = 0;
         loop {
             // A stopped process starts no other: stop until no new one is found, then kill all.
             let mut members = BTreeSet::new();
+            let mut undecided;
             loop {
                 let all = processes()?;
                 let mut found = members_of(&all, container_id, main);
+                // After that: who had ended when it was asked for its mark is still gone.
+                undecided = orphans(&all).any(|stat| is_undecided(stat.pid));
                 if recovered {
                     let living = all.values().filter(|stat| !stat.zombie).map(|stat| stat.pid);
                     found.extend(living.filter(|pid| is_marked(*pid, container_id)));
@@ -89,6 +99,12 @@ impl Sessions {
                 }
             }
             reap_adopted();
+            if members.is_empty() && undecided && looks < MAX_UNDECIDED {
+                // Nothing announces the end of an exec.
+                looks += 1;
+                let _ = tokio::time::timeout(LOOK_AGAIN_SOON, ended.recv()).await;
+                continue;
+            }
             if members.is_empty() {
                 return Ok(());
             }
@@ -141,15 +157,9 @@ fn reap_adopted() {
 /// The living processes of a container whose first process is `main`.
 pub(super) fn members_of(all: &BTreeMap<i32, Stat>, container_id: &ContainerId, main: i32) -> Vec<i32> {
     let own = std::process::id() as i32;
-    let launched = LAUNCHED.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let adopted = |stat: &Stat| stat.parent == own && !launched.contains(&stat.pid);
-    let mut members: BTreeSet<i32> = all
-        .values()
-        .filter(|stat| {
-            stat.pid == main || stat.session == main || (adopted(stat) && is_marked(stat.pid, container_id))
-        })
-        .map(|stat| stat.pid)
-        .collect();
+    let near = all.values().filter(|stat| stat.pid == main || stat.session == main);
+    let lost = orphans(all).filter(|stat| is_marked(stat.pid, container_id));
+    let mut members: BTreeSet<i32> = near.chain(lost).map(|stat| stat.pid).collect();
     loop {
         let before = members.len();
         let children = all.values().filter(|stat| members.contains(&stat.parent)).map(|stat| stat.pid);
@@ -161,6 +171,23 @@ pub(super) fn members_of(all: &BTreeMap<i32, Stat>, container_id: &ContainerId, 
     }
     members.remove(&own);
     members.into_iter().filter(|pid| !all[pid].zombie).collect()
+}
+
+/// Living processes that this one has adopted.
+fn orphans(all: &BTreeMap<i32, Stat>) -> impl Iterator<Item = &Stat> {
+    let own = std::process::id() as i32;
+    let launched = LAUNCHED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    all.values().filter(move |stat| stat.parent == own && !stat.zombie && !launched.contains(&stat.pid))
+}
+
+/// Whether nobody can tell whose an orphan was: it has ended since it was seen, and may have left another, or it is being made
+/// another program, and for that moment shows neither words nor environment.
+fn is_undecided(pid: i32) -> bool {
+    let read = |name: &str| fs::read(format!("/proc/{pid}/{name}"));
+    match (read("environ"), read("cmdline")) {
+        (Ok(environment), Ok(words)) => environment.is_empty() && words.is_empty(),
+        (Err(error), _) | (_, Err(error)) => error.kind() != io::ErrorKind::PermissionDenied,
+    }
 }
 
 fn is_marked(pid: i32, container_id: &ContainerId) -> bool {
