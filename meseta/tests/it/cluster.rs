@@ -120,7 +120,8 @@ fn garbage_on_the_port_changes_nothing() {
 fn a_master_that_is_gone_is_told_once_to_who_runs_a_job() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = TwoDaemons::start(directory.path());
-    let mut job = run(&cluster.address, &["--command=sleep 1000"]);
+    let mark = "MESETA_TEST_MARK=left-alone-83";
+    let mut job = run(&cluster.address, &[&format!("--env={mark}"), "--command=sleep 1000"]);
     job.wait_for("TASK_RUNNING");
     cluster.master.signal(Signal::SIGKILL);
     job.wait_for("the master is away; looking for it");
@@ -130,6 +131,10 @@ fn a_master_that_is_gone_is_told_once_to_who_runs_a_job() {
     let (status, _, stderr) = job.end();
     assert!(matches!(status.code(), Some(130 | 143)), "{status:?}");
     assert_eq!(stderr.len(), 2, "{stderr:#?}");
+    // Nobody could have its task killed; killed itself it would leave it, to wait for the next life.
+    cluster.agent.signal(Signal::SIGUSR1);
+    cluster.agent.end();
+    wait_until_gone(mark);
 }
 
 /// Both are given a list; the first of it is nobody.
