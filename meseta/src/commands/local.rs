@@ -22,7 +22,7 @@ use scheduler_driver::SchedulerDriver;
 
 use super::daemon::Shown;
 use super::{Command, Failure, HTTP_FLAGS, LOG_FLAGS, daemon};
-use crate::flags::{Arguments, Flag, Flags, Kind, Surroundings};
+use crate::flags::{Arguments, Flag, Flags, Kind, Surroundings, count, join};
 use crate::logging::LogLevel;
 use crate::run::{Follower, JobSpec, Lines, Report, RunScheduler, drive};
 use crate::runtime::{self, EndSignals, Listen};
@@ -41,7 +41,12 @@ pub const COMMAND: Command = Command {
 /// The master's port when nobody says otherwise.
 const DEFAULT_PORT: u16 = 5050;
 
-const FLAGS: &[Flag] = &[
+const FLAGS: &[Flag] = &join::<{ count(GROUPS) }>(GROUPS);
+
+const GROUPS: &[&[Flag]] = &[OWN, &HTTP_FLAGS];
+
+/// Those that say what is done, and how the log is written.
+const OWN: &[Flag] = &[
     Flag {
         name: "run",
         aliases: &[],
@@ -107,13 +112,6 @@ const FLAGS: &[Flag] = &[
     },
     LOG_FLAGS[1],
     LOG_FLAGS[2],
-    HTTP_FLAGS[0],
-    HTTP_FLAGS[1],
-    HTTP_FLAGS[2],
-    HTTP_FLAGS[3],
-    HTTP_FLAGS[4],
-    HTTP_FLAGS[5],
-    HTTP_FLAGS[6],
 ];
 
 /// The name that the task of `--run` begins with.

@@ -92,6 +92,15 @@ pub const ADVERTISE_FLAGS: [Flag; 2] = [
     },
 ];
 
+/// Whom a command asks that is about a whole cluster.
+pub const MASTERS_FLAG: Flag = Flag {
+    name: "master",
+    aliases: &[],
+    kind: Kind::Text,
+    default: Some("127.0.0.1:5050"),
+    help: "Masters of the cluster, host:port,host:port; one that answers is enough.",
+};
+
 /// What a daemon takes of those who speak HTTP.
 pub const HTTP_FLAGS: [Flag; 7] = [
     Flag {

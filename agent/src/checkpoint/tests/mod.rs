@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod model;
+#[path = "../../../../libactor/tests/support/mounts.rs"]
 mod mounts;
 mod plain;
 mod recorded;

@@ -25,7 +25,7 @@ use self::leader::Masters;
 use self::seen::Agents;
 use self::words::{Change, Wanted};
 use super::masters::addresses;
-use super::{Command, Failure, LOG_FLAGS, complain, daemon, say};
+use super::{Command, Failure, LOG_FLAGS, MASTERS_FLAG, complain, daemon, say};
 use crate::flags::{Arguments, Flag, Flags, Kind, Surroundings};
 use crate::runtime;
 
@@ -40,13 +40,7 @@ pub const COMMAND: Command = Command {
 };
 
 const FLAGS: &[Flag] = &[
-    Flag {
-        name: "master",
-        aliases: &[],
-        kind: Kind::Text,
-        default: Some("127.0.0.1:5050"),
-        help: "Masters of the cluster, host:port,host:port; one that answers is enough.",
-    },
+    MASTERS_FLAG,
     Flag {
         name: "json",
         aliases: &[],

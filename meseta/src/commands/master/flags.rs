@@ -1,10 +1,15 @@
 //! The flags of a master.
 
 use super::super::{ADVERTISE_FLAGS, HTTP_FLAGS, LOG_FLAGS};
-use crate::flags::{Flag, Kind};
+use crate::flags::{Flag, Kind, count, join};
 
 /// All of them, in the order of `meseta help master`.
-pub const FLAGS: &[Flag] = &[
+pub const FLAGS: &[Flag] = &join::<{ count(GROUPS) }>(GROUPS);
+
+const GROUPS: &[&[Flag]] = &[OWN, &LOG_FLAGS, &HTTP_FLAGS];
+
+/// Those that no other daemon has.
+const OWN: &[Flag] = &[
     Flag {
         name: "work_dir",
         aliases: &[],
@@ -259,14 +264,4 @@ pub const FLAGS: &[Flag] = &[
         default: Some("true"),
         help: "Has no meaning here: a new directory begins by itself.",
     },
-    LOG_FLAGS[0],
-    LOG_FLAGS[1],
-    LOG_FLAGS[2],
-    HTTP_FLAGS[0],
-    HTTP_FLAGS[1],
-    HTTP_FLAGS[2],
-    HTTP_FLAGS[3],
-    HTTP_FLAGS[4],
-    HTTP_FLAGS[5],
-    HTTP_FLAGS[6],
 ];

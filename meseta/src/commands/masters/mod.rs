@@ -21,7 +21,7 @@ use std::time::Duration;
 use self::ask::{Masters, Until};
 use self::words::Wanted;
 use super::master::member;
-use super::{Command, Failure, LOG_FLAGS, daemon, say};
+use super::{Command, Failure, LOG_FLAGS, MASTERS_FLAG, daemon, say};
 use crate::flags::{Arguments, Flag, FlagError, Flags, Kind, Surroundings};
 use crate::runtime;
 
@@ -36,13 +36,7 @@ pub const COMMAND: Command = Command {
 };
 
 const FLAGS: &[Flag] = &[
-    Flag {
-        name: "master",
-        aliases: &[],
-        kind: Kind::Text,
-        default: Some("127.0.0.1:5050"),
-        help: "Masters of the cluster, host:port,host:port; one that answers is enough.",
-    },
+    MASTERS_FLAG,
     Flag {
         name: "json",
         aliases: &[],

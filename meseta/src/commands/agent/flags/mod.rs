@@ -5,11 +5,12 @@ mod containers;
 mod fetcher;
 mod general;
 mod gpu;
+mod places;
 mod privileges;
 mod recovery;
 mod sandbox;
-mod shared;
 
+use super::super::{HTTP_FLAGS, LOG_FLAGS};
 use crate::flags::{Flag, count, join};
 
 const GROUPS: &[&[Flag]] = &[
@@ -21,7 +22,9 @@ const GROUPS: &[&[Flag]] = &[
     gpu::FLAGS,
     fetcher::FLAGS,
     sandbox::FLAGS,
-    shared::FLAGS,
+    places::FLAGS,
+    &LOG_FLAGS,
+    &HTTP_FLAGS,
 ];
 
 /// All of them, in the order of `meseta help agent`.

@@ -1,4 +1,4 @@
-//! File systems for tests, where the machine lets us have them.
+//! File systems for the tests of all that keeps a journal, where the machine lets us have them.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
