@@ -314,7 +314,7 @@ fn has_mark(pid: i32, mark: &str) -> bool {
 
 /// Whether a file can be executed by this process.
 pub(crate) fn is_program(path: &Path) -> bool {
-    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
+    access(path, AccessFlags::X_OK).is_ok() && path.is_file()
 }
 
 /// Whether a file could not be executed for what is in it.
