@@ -20,6 +20,7 @@
 //! | HTTP | [`http`] |
 //! | files over HTTP | [`files`] |
 //! | metrics | [`Metrics`] |
+//! | the processes of this machine | [`processes`] |
 //! | watching and dropping messages in tests | [`Filter`] |
 //! | every bound | [`limits`] |
 //! | whole clusters on virtual time (feature `sim`) | `sim` |
@@ -100,6 +101,7 @@ mod metrics;
 mod net;
 mod node;
 mod pid;
+pub mod processes;
 pub mod shell;
 #[cfg(feature = "sim")]
 pub mod sim;
