@@ -1,6 +1,7 @@
 //! Processes of this machine: who descends from whom, signals, the end of whole trees. The one door to `nix`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use libactor::processes::{self, Environment, Found, Look, Stat, children};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::unistd::{Pid, User, geteuid, getpgid, getpgrp};
+use nix::unistd::{AccessFlags, Pid, User, access, geteuid, getpgid, getpgrp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -329,6 +330,16 @@ fn below(all: &BTreeMap<i32, Stat>, roots: impl IntoIterator<Item = i32>) -> BTr
         }
     }
     found
+}
+
+/// Whether a file can be executed by this process.
+pub(crate) fn is_program(path: &Path) -> bool {
+    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
+}
+
+/// Whether a file could not be executed for what is in it.
+pub(crate) fn is_no_program(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::ENOEXEC as i32)
 }
 
 /// Whose rights a command gets.

@@ -101,6 +101,7 @@ mod metrics;
 mod net;
 mod node;
 mod pid;
+pub mod pipe;
 pub mod processes;
 pub mod shell;
 #[cfg(feature = "sim")]
