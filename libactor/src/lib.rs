@@ -20,6 +20,7 @@
 //! | HTTP | [`http`] |
 //! | files over HTTP | [`files`] |
 //! | metrics | [`Metrics`] |
+//! | the processes of this machine | [`processes`] |
 //! | watching and dropping messages in tests | [`Filter`] |
 //! | every bound | [`limits`] |
 //! | whole clusters on virtual time (feature `sim`) | `sim` |
@@ -101,6 +102,7 @@ mod net;
 mod node;
 mod pid;
 pub mod pipe;
+pub mod processes;
 pub mod shell;
 #[cfg(feature = "sim")]
 pub mod sim;
