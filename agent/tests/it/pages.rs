@@ -5,9 +5,9 @@ use std::path::Path;
 
 use agent::checkpoint::{Forgetful, Keeping};
 use agent::containerizer::all_ended;
-use agent::core::checkpoint::{AgentRecord, Change, ExecutorRecord, Record};
+use agent::core::checkpoint::{AgentRecord, Change, ExecutorRecord, Record, TaskRecord};
 use agent::core::{Found, Phase};
-use protocol::{AgentInfo, CommandInfo, ExecutorInfo, FrameworkInfo, TaskState};
+use protocol::{AgentInfo, Capability, CommandInfo, ExecutorInfo, FrameworkInfo, Task, TaskInfo, TaskState};
 use serde_json::{Value, json};
 use tokio::task::LocalSet;
 
@@ -141,8 +141,8 @@ async fn sandboxes_and_the_log_are_served() {
     LocalSet::new().run_until(pages).await;
 }
 
-/// What an agent has kept that ran one executor.
-fn earlier_life() -> Keeping {
+/// What an agent has kept that ran a task of one executor, since this start of the machine.
+fn earlier_life(boot_id: &str) -> Keeping {
     let info = AgentInfo {
         hostname: "host".into(),
         port: 0,
@@ -150,12 +150,8 @@ fn earlier_life() -> Keeping {
         attributes: Default::default(),
         id: Some("S0".into()),
     };
-    let framework = FrameworkInfo {
-        id: Some("F".into()),
-        checkpoint: true,
-        user: "root".into(),
-        ..FrameworkInfo::new("f")
-    };
+    let mut framework = FrameworkInfo { id: Some("F".into()), checkpoint: true, ..FrameworkInfo::new("f") };
+    framework.capabilities.insert(Capability::PartitionAware);
     let executor = ExecutorRecord {
         framework_id: "F".into(),
         info: ExecutorInfo::new("e", CommandInfo::shell("")),
@@ -165,11 +161,15 @@ fn earlier_life() -> Keeping {
         subscribed: true,
         relaunched: false,
     };
+    let resources = "cpus:1".parse().unwrap();
+    let task = TaskInfo::with_executor("t", "S0".into(), resources, executor.info.clone());
+    let task = Task::new("F".into(), &task, TaskState::Running);
     let mut keeping = Forgetful::open();
     for record in [
-        Record::Agent(AgentRecord { info, boot_id: String::new() }),
+        Record::Agent(AgentRecord { info, boot_id: boot_id.to_owned() }),
         Record::Framework(framework),
         Record::Executor(executor),
+        Record::Task(TaskRecord { task, info: None, group: Vec::new(), order: 0 }),
     ] {
         keeping.records.change(Change::Put(Box::new(record)));
     }
@@ -188,7 +188,7 @@ async fn sandboxes_of_an_earlier_life_are_served() {
             let sandbox = work_dir.path().join(SANDBOX);
             std::fs::create_dir_all(&sandbox).unwrap();
             std::fs::write(sandbox.join("stdout"), "hello").unwrap();
-            let world = World::after(work_dir, earlier_life(), finds).await;
+            let world = World::after(work_dir, earlier_life("now"), finds).await;
             world.until(|snapshot| snapshot.phase > Phase::Recovering).await;
             let latest = sandbox.with_file_name("latest");
             for root in [sandbox.as_path(), &latest, Path::new("/frameworks/F/executors/e/runs/latest")] {
@@ -198,6 +198,18 @@ async fn sandboxes_of_an_earlier_life_are_served() {
         };
         LocalSet::new().run_until(pages).await;
     }
+}
+
+#[tokio::test]
+async fn tasks_that_a_reboot_has_ended_are_counted() {
+    let counted = async {
+        let place = tempfile::tempdir().unwrap();
+        let world = World::after(place, earlier_life("before"), all_ended).await;
+        world.until(|snapshot| snapshot.phase > Phase::Recovering).await;
+        let shown = world.agent_node.metrics().snapshot();
+        assert_eq!((shown["slave/tasks_gone"], shown["slave/tasks_error"]), (1.0, 0.0));
+    };
+    LocalSet::new().run_until(counted).await;
 }
 
 /// Metrics of things that are not there yet, provisioners and resource providers, and of the fetcher, which the

@@ -147,10 +147,12 @@ impl World {
         std::fs::write(&log_file, "a line\n").unwrap();
         let (asks, asked) = mpsc::channel(64);
         let (containers, events) = mpsc::channel(64);
+        let mut config = AgentConfig::new(agent_node.pid("slave(1)"), info, "0.1.0");
+        config.boot_id = "now".to_owned();
         let agent = shell::start(
             &agent_node,
             Start {
-                config: AgentConfig::new(agent_node.pid("slave(1)"), info, "0.1.0"),
+                config,
                 seed: 1,
                 containerizer: Made { asked: asks, events: containers.clone(), finds },
                 events,
