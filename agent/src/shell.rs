@@ -394,10 +394,11 @@ impl Reports {
         }
     }
 
-    /// Has sandboxes served. The file system is asked; where that fails one is not served, which is said.
+    /// Has those of these sandboxes served that are there. The file system is asked; where that fails one is not served, which
+    /// is said.
     async fn serve(&self, containers: Vec<ContainerId>) {
         let sandboxes = self.sandboxes.clone();
-        let serve = move || containers.iter().for_each(|container_id| sandboxes.attach(container_id));
+        let serve = move || containers.iter().for_each(|container_id| sandboxes.attach(container_id, false));
         let _ = tokio::task::spawn_blocking(serve).await;
     }
 
@@ -409,8 +410,10 @@ impl Reports {
             }
             ContainerEvent::Launched { container_id, result } => {
                 steps::reached("launched");
-                self.serve(vec![container_id.clone()]).await;
-                if result.is_err() {
+                if result.is_ok() {
+                    self.sandboxes.attach(&container_id, true);
+                } else {
+                    self.serve(vec![container_id.clone()]).await;
                     self.sandbox_gc.end(&container_id);
                 }
                 Input::Launched { container_id, result }
