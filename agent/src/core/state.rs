@@ -160,8 +160,10 @@ pub struct Counters {
     pub tasks_killed: u64,
     /// Tasks that ended in TASK_LOST or TASK_DROPPED.
     pub tasks_lost: u64,
-    /// Tasks that ended in another state.
-    pub tasks_other: u64,
+    /// Tasks that ended in TASK_GONE.
+    pub tasks_gone: u64,
+    /// Tasks that ended in TASK_ERROR.
+    pub tasks_error: u64,
     /// Executors whose container is gone.
     pub executors_terminated: u64,
     /// Launches that failed.

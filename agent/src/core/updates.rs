@@ -231,7 +231,8 @@ impl Agent {
             TaskState::Failed => &mut self.counters.tasks_failed,
             TaskState::Killed => &mut self.counters.tasks_killed,
             TaskState::Lost | TaskState::Dropped => &mut self.counters.tasks_lost,
-            state if state.is_terminal() => &mut self.counters.tasks_other,
+            TaskState::Gone => &mut self.counters.tasks_gone,
+            state if state.is_terminal() => &mut self.counters.tasks_error,
             _ => return,
         };
         *counter += 1;
