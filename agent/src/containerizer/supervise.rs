@@ -130,7 +130,8 @@ pub(super) async fn end(
         let broken = other.chosen.broken(&container);
         let removed = other.tree.remove(&container);
         let left = other.chosen.cleanup(&container);
-        (broken, removed.and(other.records.remove(&container)), left)
+        other.records.remove(&container);
+        (broken, removed, left)
     })
     .await;
     if let Err(error) = emptied.and(removed) {
