@@ -14,6 +14,7 @@
 //! | actors: what they take, their handle to themselves | [`Receive`], [`Answer`], [`OnExited`], [`Install`], [`Me`] |
 //! | components that decide, as plain data | [`machine`], [`shell`] |
 //! | the way to a machine, looks at it | [`Feeder`], [`View`] |
+//! | what handles of a driver share with its session | [`driver`] |
 //! | who leads a group of nodes | [`detect`] |
 //! | actors that are made again | [`supervise`](supervise()), [`Backoff`] |
 //! | time, randomness | [`Clock`], [`Time`], [`Timers`]; [`Random`], [`entropy`](entropy()) |
@@ -86,6 +87,7 @@ mod clock;
 mod codec;
 mod complaint;
 pub mod detect;
+pub mod driver;
 mod entropy;
 mod error;
 pub mod files;
