@@ -46,7 +46,9 @@ impl Isolator for BlkioIsolator {
         if known.state.is_null() {
             return Ok(());
         }
-        self.group.known(known.container_id)?;
+        // Flags may have changed meanwhile.
+        let path = self.group.known(known.container_id)?;
+        self.group.driver.clear_io(&path).map_err(told)?;
         self.set(known.container_id)
     }
 

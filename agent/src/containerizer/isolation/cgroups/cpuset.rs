@@ -14,6 +14,9 @@ use super::{Group, told};
 
 type Cpus = BTreeSet<u32>;
 
+/// What is kept of a container: whether it has begun with CPUs of its own.
+const OWN: &str = "own";
+
 /// The isolator.
 pub struct CpusetIsolator {
     group: Group,
@@ -119,8 +122,8 @@ impl Isolator for CpusetIsolator {
     fn prepare(&self, container: &Container<'_>, plan: &mut LaunchPlan) -> Result<Value, IsolationError> {
         let container_id = &container.spec.container_id;
         self.group.make(container_id, plan)?;
-        self.assign(container_id, &container.spec.resources)?;
-        Ok(json!({}))
+        let own = self.assign(container_id, &container.spec.resources)?;
+        Ok(json!({ OWN: own.is_some() }))
     }
 
     fn recover(&self, known: &Known<'_>) -> Result<(), IsolationError> {
@@ -133,8 +136,14 @@ impl Isolator for CpusetIsolator {
         let mut held = self.lock();
         let free = self.free(&held);
         let wanted = known.resources.cpus().millis();
+        // One that shares may have been left with as many as it asks for: those are not its own.
+        let began_so = known.state.get(OWN).and_then(Value::as_bool).unwrap_or(true);
         let own = parse(&present).filter(|cpus| {
-            self.pin && cpus.len() as u64 * 1000 == wanted && cpus.is_subset(&free) && cpus.len() < free.len()
+            self.pin
+                && began_so
+                && cpus.len() as u64 * 1000 == wanted
+                && cpus.is_subset(&free)
+                && cpus.len() < free.len()
         });
         held.insert(known.container_id.clone(), own);
         self.write(&held, Some(known.container_id)).map_err(told)
@@ -189,7 +198,42 @@ fn print(cpus: &Cpus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::IsolationSettings;
+    use super::super::super::testing::surroundings;
     use super::*;
+
+    /// Plain directories do for cgroups here.
+    #[test]
+    fn a_restart_leaves_cpus_to_those_who_had_them_alone_in_whichever_order_they_are_found() {
+        let resources: Resources = "cpus:1".parse().unwrap();
+        for order in [["own", "shares"], ["shares", "own"]] {
+            let place = tempfile::tempdir().unwrap();
+            let (around, _breaches) = surroundings(place.path(), IsolationSettings::default());
+            let group = Group::at(Controller::Devices, Version::V2, place.path(), &around).unwrap();
+            let isolator =
+                CpusetIsolator { group, all: Cpus::from([0, 1]), pin: true, held: Mutex::default() };
+            for (name, cpus) in [("own", "0"), ("shares", "1")] {
+                std::fs::create_dir(isolator.group.base.join(name)).unwrap();
+                std::fs::write(isolator.group.base.join(name).join("cpuset.cpus"), cpus).unwrap();
+            }
+            for name in order {
+                let (container_id, state) = (ContainerId::from(name), json!({ OWN: name == "own" }));
+                let known = Known {
+                    container_id: &container_id,
+                    pid: 1,
+                    sandbox: place.path(),
+                    resources: &resources,
+                    state: &state,
+                };
+                isolator.recover(&known).unwrap();
+            }
+            let held = isolator.lock().clone();
+            assert_eq!(
+                held,
+                BTreeMap::from([("own".into(), Some(Cpus::from([0]))), ("shares".into(), None)])
+            );
+        }
+    }
 
     #[test]
     fn lists_are_those_of_the_kernel() {
