@@ -33,6 +33,7 @@ mod driver;
 mod environment;
 mod host;
 pub mod limits;
+mod piped;
 mod process;
 mod shared;
 mod traits;

@@ -100,6 +100,7 @@ mod metrics;
 mod net;
 mod node;
 mod pid;
+pub mod pipe;
 pub mod shell;
 #[cfg(feature = "sim")]
 pub mod sim;

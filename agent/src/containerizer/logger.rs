@@ -71,6 +71,12 @@ struct State {
     ended: bool,
 }
 
+impl State {
+    fn is_idle(&self) -> bool {
+        self.sandboxes.is_empty() && self.over.is_empty()
+    }
+}
+
 impl Logger {
     /// Begins.
     ///
@@ -88,8 +94,13 @@ impl Logger {
     /// A container writes into this sandbox from now on.
     pub fn watch(&self, container_id: &ContainerId, sandbox: &Path) {
         if self.0.settings.bounded {
-            self.0.lock().sandboxes.insert(container_id.clone(), sandbox.to_owned());
-            self.0.changed.notify_one();
+            let mut state = self.0.lock();
+            let idle = state.is_idle();
+            state.sandboxes.insert(container_id.clone(), sandbox.to_owned());
+            // A thread that has others to look at comes by in its time: many starts must not make it look at all for each.
+            if idle {
+                self.0.changed.notify_one();
+            }
         }
     }
 
@@ -98,7 +109,6 @@ impl Logger {
         let mut state = self.0.lock();
         if let Some(sandbox) = state.sandboxes.remove(container_id) {
             state.over.push(sandbox);
-            self.0.changed.notify_one();
         }
     }
 }
@@ -119,15 +129,13 @@ impl Shared {
         let mut hot = false;
         let mut before: BTreeMap<PathBuf, i64> = BTreeMap::new();
         loop {
-            let mut state = self.lock();
-            while !state.ended && state.sandboxes.is_empty() && state.over.is_empty() {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
+            let idle = |state: &mut State| !state.ended && state.is_idle();
+            let mut state =
+                self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
             let files = u32::try_from(2 * state.sandboxes.len()).unwrap_or(u32::MAX);
             let pause = if hot { LOOK_AGAIN } else { LOOK.max(LOOK_PER_FILE * files) };
-            if state.over.is_empty() && !state.ended {
-                state = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
-            }
+            let waited = self.changed.wait_timeout_while(state, pause, |state| !state.ended);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
             if state.ended {
                 return;
             }

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use libactor::pipe;
 use protocol::{ContainerId, Resources};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -13,7 +14,7 @@ use super::asked::Handle;
 use super::isolation::disk;
 use super::isolation::kinds::States;
 use super::isolation::{Container, IsolationError, demands};
-use super::launch::{DEFAULT_PATH, GO, LaunchSpec, READY};
+use super::launch::{DEFAULT_PATH, GO, LaunchSpec, READY, READY_WITH_PIPE};
 use super::process::Shared;
 use super::records::ContainerRecord;
 use super::running::Running;
@@ -55,16 +56,19 @@ pub(super) enum StartError {
     Killed,
 }
 
-/// Starts the executor and waits until it runs. Where that fails nothing is left.
+/// Starts the executor and waits until it runs; with it comes the socket through which it speaks, if it has one. Where that
+/// fails nothing is left.
 pub(super) async fn start(
     shared: &Arc<Shared>,
     spec: ContainerSpec,
     handle: &Handle,
-) -> Result<Running, StartError> {
+) -> Result<(Running, Option<StdStream>), StartError> {
     let container_id = spec.container_id.clone();
     let mut running = None;
-    let outcome = bring_up(shared, spec, handle, &mut running).await;
-    let Err(error) = outcome else { return Ok(running.expect("it is there where all went well")) };
+    let error = match bring_up(shared, spec, handle, &mut running).await {
+        Ok(pipe) => return Ok((running.expect("it is there where all went well"), pipe)),
+        Err(error) => error,
+    };
     let main = running.as_ref().map(Running::pid);
     if let Some(running) = &mut running {
         running.kill();
@@ -80,7 +84,7 @@ async fn bring_up(
     spec: ContainerSpec,
     handle: &Handle,
     running: &mut Option<Running>,
-) -> Result<(), StartError> {
+) -> Result<Option<StdStream>, StartError> {
     fetch(shared, &spec, handle).await?;
     let permit = shared.starting.acquire().await.expect("the semaphore is never closed");
     let other = shared.clone();
@@ -141,6 +145,7 @@ fn make(shared: &Shared, spec: ContainerSpec) -> Result<Made, StartError> {
         command: (!spec.command_executor).then_some(spec.executor.command.command),
         environment,
         plan,
+        pipe: Some(pipe::VERSION),
     };
     let description = serde_json::to_vec(&launch)?;
     let (stream, its) = StdStream::pair().map_err(StartError::Speak)?;
@@ -165,13 +170,14 @@ fn record(
     ContainerRecord { container_id, boot_id, pid, began, sandbox, resources, states }
 }
 
-/// Tells the launcher what to launch, lets it go when all is ready, and hears whether it could.
+/// Tells the launcher what to launch, lets it go when all is ready, and hears whether it could. A command executor keeps the
+/// socket, and nothing is left to fail then.
 async fn converse(
     shared: &Arc<Shared>,
     record: &ContainerRecord,
     mut stream: UnixStream,
     description: &[u8],
-) -> Result<(), StartError> {
+) -> Result<Option<StdStream>, StartError> {
     let length = (description.len() as u32).to_le_bytes();
     // One that has failed early takes nothing, and has said why.
     let told = match stream.write_all(&length).await {
@@ -179,10 +185,11 @@ async fn converse(
         Err(error) => Err(error),
     };
     let mut first = [0];
-    match stream.read(&mut first).await.map_err(StartError::Speak)? {
-        1 if first[0] == READY => told.map_err(StartError::Speak)?,
+    let keeps_pipe = match stream.read(&mut first).await.map_err(StartError::Speak)? {
+        1 if [READY, READY_WITH_PIPE].contains(&first[0]) => first[0] == READY_WITH_PIPE,
         read => return Err(said(stream, &first[..read]).await),
-    }
+    };
+    told.map_err(StartError::Speak)?;
     let (other, record) = (shared.clone(), record.clone());
     on_a_thread(move || {
         other.records.write(&record).map_err(StartError::Record)?;
@@ -192,8 +199,11 @@ async fn converse(
     .await?;
     stream.write_all(&[GO]).await.map_err(StartError::Speak)?;
     steps::reached("executing");
+    if keeps_pipe {
+        return stream.into_std().map(Some).map_err(StartError::Speak);
+    }
     match stream.read(&mut first).await.map_err(StartError::Speak)? {
-        0 => Ok(()),
+        0 => Ok(None),
         read => Err(said(stream, &first[..read]).await),
     }
 }

@@ -21,7 +21,11 @@ pub(super) async fn supervise(shared: Arc<Shared>, spec: ContainerSpec, handle: 
             let result = Err(error.to_string());
             shared.report(ContainerEvent::Launched { container_id, result }).await;
         }
-        Ok(running) => {
+        Ok((running, pipe)) => {
+            if let Some(stream) = pipe {
+                let container_id = container_id.clone();
+                shared.report(ContainerEvent::Piped { container_id, stream }).await;
+            }
             let result = Ok(running.pid() as u32);
             let container = container_id.clone();
             shared.report(ContainerEvent::Launched { container_id: container, result }).await;

@@ -75,6 +75,7 @@ fn carry_out(containerizer: &mut ProcessContainerizer, line: &str) {
 
 fn shown(event: ContainerEvent) -> String {
     match event {
+        ContainerEvent::Piped { container_id, .. } => format!("piped {container_id}"),
         ContainerEvent::Launched { result, .. } => format!("launched {}", result.unwrap()),
         ContainerEvent::Exited { container_id, end } => {
             format!("exited {container_id} {:?} {:?} {:?}", end.status, end.message, end.limitation)

@@ -26,6 +26,7 @@ fn config(checkpoint: bool) -> SessionConfig {
         recovery_timeout: Duration::from_secs(8),
         backoff_max: Duration::from_secs(2),
         shutdown_grace: Duration::from_secs(5),
+        ip: None,
         seed: 1,
     }
 }

@@ -9,9 +9,10 @@
 //! | from | what |
 //! |---|---|
 //! | agent | the length of the description of the launch, four bytes, little endian; the description |
-//! | launcher | [`READY`]: all is done but the last step; or a sentence that says why not, and the end |
+//! | launcher | [`READY`] or [`READY_WITH_PIPE`]: all is done but the last step; or a sentence that says why not, and the end |
 //! | agent | [`GO`]; its end instead: nobody wants it any more |
-//! | launcher | its end: the executor runs; a sentence before it: it does not, and why |
+//! | launcher | after [`READY`] its end: the executor runs; a sentence before it: it does not, and why |
+//! | both | after [`READY_WITH_PIPE`] what executor and agent say to each other ([`libactor::pipe`]) |
 //!
 //! It makes itself the leader of a session, joins the container's cgroups, makes its mounts ([`mounts`]), puts the sandbox's
 //! `stdout` and `stderr` in the place of its own, becomes the task's user with what rights that is to have ([`rights`]), and
@@ -29,6 +30,7 @@ mod rights;
 mod server;
 
 use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -46,6 +48,8 @@ pub use floor::floor;
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The launcher waits for [`GO`]. No sentence begins with it.
 pub(crate) const READY: u8 = 0;
+/// As [`READY`], and the command executor that this process will be keeps the socket.
+pub(crate) const READY_WITH_PIPE: u8 = 2;
 /// The executor may begin.
 pub(crate) const GO: u8 = 1;
 
@@ -62,6 +66,18 @@ pub(crate) struct LaunchSpec {
     pub(crate) environment: Vec<(String, String)>,
     /// What the isolators want.
     pub(crate) plan: LaunchPlan,
+    /// The version of messages that the agent speaks with a command executor over the socket; absent: none.
+    #[serde(default)]
+    pub(crate) pipe: Option<u16>,
+}
+
+/// What a command executor is born with.
+#[derive(Debug)]
+pub struct Born {
+    /// All of its environment.
+    pub environment: Vec<(String, String)>,
+    /// A socket whose other end the agent holds, for messages of [`libactor::pipe::VERSION`]; absent: the agent has none.
+    pub pipe: Option<UnixStream>,
 }
 
 /// Why the executor does not start.
@@ -89,13 +105,13 @@ enum LaunchError {
 
 /// The body of `main`: serves the agent that is at the other end of the standard input until that is over. In the process
 /// of a command executor it ends with what `command_executor` returns.
-pub fn launch_main(command_executor: impl FnOnce() -> ExitCode) -> ExitCode {
+pub fn launch_main(command_executor: impl FnOnce(Born) -> ExitCode) -> ExitCode {
     let Ok(Served::Child { mut stream, null }) = server::serve() else { return ExitCode::SUCCESS };
     // Its end tells the agent that the executor runs.
     let error = match child::prepare(&mut stream, null) {
-        Ok(Next::CommandExecutor) => {
-            drop(stream);
-            return command_executor();
+        Ok(Next::CommandExecutor { environment, pipe }) => {
+            let pipe = pipe.then_some(stream);
+            return command_executor(Born { environment, pipe });
         }
         Ok(Next::Execute { command, environment, below: false }) => child::execute(command, environment),
         Ok(Next::Execute { command, environment, below: true }) => match syscalls::clone_process(0, None) {
