@@ -210,14 +210,16 @@ impl Chosen {
         self.isolators.iter().try_for_each(|isolator| isolator.started(container_id, pid))
     }
 
-    /// See [`Isolator::recover`]; `known.state` is filled in.
+    /// See [`Isolator::recover`]; `known.state` is filled in. All are told of the container, whoever could not take it up: until
+    /// it has ended nobody else may have what is its own.
     ///
     /// # Errors
     /// Of the first isolator that could not.
     pub fn recover(&self, known: &Known<'_>, states: &States) -> Result<(), IsolationError> {
-        self.isolators.iter().try_for_each(|isolator| {
+        self.isolators.iter().fold(Ok(()), |before, isolator| {
             let state = states.get(isolator.name()).unwrap_or(&Value::Null);
-            isolator.recover(&Known { state, ..*known })
+            let this = isolator.recover(&Known { state, ..*known });
+            before.and(this)
         })
     }
 
@@ -268,6 +270,48 @@ mod tests {
     use super::super::cgroups::IoLimit;
     use super::super::testing::surroundings;
     use super::*;
+
+    /// Knows whom it was told of, and fails.
+    #[derive(Default)]
+    struct Fails(std::sync::Mutex<Vec<ContainerId>>);
+
+    impl Isolator for Fails {
+        fn name(&self) -> &'static str {
+            "fails"
+        }
+
+        fn prepare(&self, _: &Container<'_>, _: &mut LaunchPlan) -> Result<Value, IsolationError> {
+            Ok(Value::Null)
+        }
+
+        fn recover(&self, known: &Known<'_>) -> Result<(), IsolationError> {
+            let mut told = self.0.lock().unwrap();
+            told.push(known.container_id.clone());
+            Err(IsolationError(format!("the one that was told {} times", told.len())))
+        }
+
+        fn cleanup(&self, _: &ContainerId) -> Result<(), IsolationError> {
+            Ok(())
+        }
+    }
+
+    /// Else the GPU of a container that is about to end could be given to another one.
+    #[test]
+    fn a_container_that_one_isolator_can_not_take_up_is_known_to_all_of_them() {
+        let own = Arc::new(Fails::default());
+        let chosen = Chosen { isolators: vec![own.clone(), own.clone()], missing: Vec::new() };
+        let (container_id, resources) = (ContainerId::from("c"), Resources::new());
+        let known = Known {
+            container_id: &container_id,
+            pid: 1,
+            sandbox: std::path::Path::new("/"),
+            resources: &resources,
+            state: &Value::Null,
+        };
+        let error = chosen.recover(&known, &States::new()).unwrap_err();
+        assert_eq!(error.0, "the one that was told 1 times");
+        assert_eq!(*own.0.lock().unwrap(), [container_id.clone(), container_id]);
+    }
 
     /// Whoever may not make cgroups is told so: a flag is never left out in silence.
     #[tokio::test]

@@ -32,8 +32,11 @@ impl CpusetIsolator {
     /// Why it can't work here.
     pub fn make(around: &Surroundings) -> Result<Arc<dyn Isolator>, String> {
         let group = Group::new(Controller::Cpuset, around)?;
+        if group.driver.version() == Version::V1 {
+            inherit(&group).map_err(|error| error.to_string())?;
+        }
         let here = ["cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus"];
-        let here = here.iter().find_map(|name| driver::read(&group.mount.join(name)).ok());
+        let here = here.iter().find_map(|name| driver::read(&group.base.join(name)).ok());
         let there = here.as_deref().and_then(parse).ok_or("the kernel does not tell which CPUs there are")?;
         let settings = &around.settings.cgroups;
         let all = match &settings.cpus {
@@ -41,20 +44,12 @@ impl CpusetIsolator {
             Some(text) => {
                 parse(text).filter(|cpus| !cpus.is_empty() && cpus.is_subset(&there)).ok_or_else(|| {
                     format!(
-                        "--cgroups_cpuset_cpus='{text}' is no list of CPUs of this machine, which has {}",
+                        "--cgroups_cpuset_cpus='{text}' is no list of CPUs that containers can have here, which are {}",
                         print(&there)
                     )
                 })?
             }
         };
-        if group.driver.version() == Version::V1 {
-            // One that has none can give none.
-            let mut above: Vec<_> = group.base.ancestors().take_while(|path| **path != group.mount).collect();
-            above.reverse();
-            for path in above {
-                group.driver.set_cpus(path, &print(&there)).map_err(|error| error.to_string())?;
-            }
-        }
         Ok(Arc::new(Self { group, all, pin: settings.pin, held: Mutex::default() }))
     }
 
@@ -112,6 +107,23 @@ impl CpusetIsolator {
         self.write(&held, Some(container_id)).map_err(told)?;
         Ok(own)
     }
+}
+
+/// Gives the agent's cgroup what the one above it has: one that has none can give none. Those above it belong to others, who
+/// may have said what is theirs.
+fn inherit(group: &Group) -> Result<(), CgroupError> {
+    let mut above: Vec<_> = group.base.ancestors().take_while(|path| **path != group.mount).collect();
+    above.reverse();
+    let mut given = driver::read(&group.mount.join("cpuset.cpus"))?;
+    for path in above {
+        let own = driver::read(&path.join("cpuset.cpus"))?;
+        if own.is_empty() || path == group.base {
+            group.driver.set_cpus(path, &given)?;
+        } else {
+            given = own;
+        }
+    }
+    Ok(())
 }
 
 impl Isolator for CpusetIsolator {
@@ -233,6 +245,33 @@ mod tests {
                 BTreeMap::from([("own".into(), Some(Cpus::from([0]))), ("shares".into(), None)])
             );
         }
+    }
+
+    #[test]
+    fn what_others_have_set_above_the_agents_cgroup_stays_and_counts() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut around, _breaches) = surroundings(place.path(), IsolationSettings::default());
+        let others = format!("meseta-test-cpuset-{}", std::process::id());
+        around.cgroup = format!("{others}/agents/own");
+        let group = match Group::new(Controller::Cpuset, &around) {
+            Ok(group) if group.driver.version() == Version::V1 => group,
+            other => {
+                println!("SKIPPED: no CPU sets of the first version: {:?}", other.err());
+                return;
+            }
+        };
+        let others = group.mount.join(others);
+        group.driver.set_cpus(&others, "0").unwrap();
+        drop(group);
+        {
+            let _isolator = CpusetIsolator::make(&around).unwrap();
+            let held = |path: &std::path::Path| driver::read(&path.join("cpuset.cpus")).unwrap();
+            assert_eq!(
+                [held(&others), held(&others.join("agents")), held(&others.join("agents/own"))],
+                ["0"; 3]
+            );
+        }
+        driver::destroy(&others).unwrap();
     }
 
     #[test]
