@@ -399,10 +399,12 @@ impl Reports {
             }
             ContainerEvent::Launched { container_id, result } => {
                 steps::reached("launched");
-                let (sandboxes, of) = (self.sandboxes.clone(), container_id.clone());
-                // The file system is asked; where that fails the sandbox is not served, which is said.
-                let _ = tokio::task::spawn_blocking(move || sandboxes.attach(&of)).await;
-                if result.is_err() {
+                if result.is_ok() {
+                    self.sandboxes.attach(&container_id, true);
+                } else {
+                    let (sandboxes, of) = (self.sandboxes.clone(), container_id.clone());
+                    // The file system is asked; where that fails the sandbox is not served, which is said.
+                    let _ = tokio::task::spawn_blocking(move || sandboxes.attach(&of, false)).await;
                     self.sandbox_gc.end(&container_id);
                 }
                 Input::Launched { container_id, result }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::unistd::{Pid, User, geteuid, getpgid, getpgrp};
+use nix::unistd::{AccessFlags, Pid, User, access, geteuid, getpgid, getpgrp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -309,6 +310,16 @@ fn parse_stat(line: &str) -> Option<Entry> {
 fn has_mark(pid: i32, mark: &str) -> bool {
     fs::read(format!("/proc/{pid}/environ"))
         .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()))
+}
+
+/// Whether a file can be executed by this process.
+pub(crate) fn is_program(path: &Path) -> bool {
+    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
+}
+
+/// Whether a file could not be executed for what is in it.
+pub(crate) fn is_no_program(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::ENOEXEC as i32)
 }
 
 /// Whose rights a command gets.

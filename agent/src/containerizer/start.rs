@@ -14,7 +14,7 @@ use super::asked::Handle;
 use super::isolation::disk;
 use super::isolation::kinds::States;
 use super::isolation::{Container, IsolationError, demands};
-use super::launch::{DEFAULT_PATH, GO, LaunchSpec, READY, READY_WITH_PIPE};
+use super::launch::{BORN, DEFAULT_PATH, LaunchSpec};
 use super::process::Shared;
 use super::records::ContainerRecord;
 use super::running::Running;
@@ -88,12 +88,13 @@ async fn bring_up(
     fetch(shared, &spec, handle).await?;
     let permit = shared.starting.acquire().await.expect("the semaphore is never closed");
     let other = shared.clone();
-    let Made { record, description, stream } = on_a_thread(move || make(&other, spec)).await?;
+    let Made { record, kept, description, stream } = on_a_thread(move || make(&other, spec)).await?;
     drop(permit);
-    let running = running.insert(Running::open(record).map_err(StartError::Watch)?);
+    *running = Some(Running::open(record).map_err(StartError::Watch)?);
+    kept?;
     let stream = UnixStream::from_std(stream).map_err(StartError::Speak)?;
     tokio::select! {
-        outcome = converse(shared, &running.record, stream, &description) => outcome,
+        outcome = converse(stream, &description) => outcome,
         () = handle.over() => Err(StartError::Killed),
     }
 }
@@ -118,7 +119,9 @@ async fn fetch(shared: &Arc<Shared>, spec: &ContainerSpec, handle: &Handle) -> R
 /// A container whose first process waits to be told what it is.
 struct Made {
     record: ContainerRecord,
-    /// For the launcher.
+    /// Whether it will be found again.
+    kept: Result<(), StartError>,
+    /// For the launcher, its length first.
     description: Vec<u8>,
     /// To the launcher.
     stream: StdStream,
@@ -147,13 +150,30 @@ fn make(shared: &Shared, spec: ContainerSpec) -> Result<Made, StartError> {
         plan,
         pipe: Some(pipe::VERSION),
     };
-    let description = serde_json::to_vec(&launch)?;
+    let description = describe(&launch)?;
     let (stream, its) = StdStream::pair().map_err(StartError::Speak)?;
     stream.set_nonblocking(true).map_err(StartError::Speak)?;
     let pid = shared.zygote.make(&launch.plan, tree.as_deref(), &its)?;
     steps::reached("forked");
     let record = record(shared, spec.container_id, pid, launch.sandbox, spec.resources, states);
-    Ok(Made { record, description, stream })
+    let kept = keep(shared, &record);
+    Ok(Made { record, kept, description, stream })
+}
+
+/// What is kept of a container before its executor's first instruction.
+fn keep(shared: &Shared, record: &ContainerRecord) -> Result<(), StartError> {
+    shared.records.write(record).map_err(StartError::Record)?;
+    steps::reached("recorded");
+    Ok(shared.chosen.started(&record.container_id, record.pid as u32)?)
+}
+
+/// As the launcher reads it: its length first.
+fn describe(launch: &LaunchSpec) -> Result<Vec<u8>, StartError> {
+    let mut words = vec![0; 4];
+    serde_json::to_writer(&mut words, launch)?;
+    let length = (words.len() - 4) as u32;
+    words[..4].copy_from_slice(&length.to_le_bytes());
+    Ok(words)
 }
 
 fn record(
@@ -170,40 +190,15 @@ fn record(
     ContainerRecord { container_id, boot_id, pid, began, sandbox, resources, states }
 }
 
-/// Tells the launcher what to launch, lets it go when all is ready, and hears whether it could. A command executor keeps the
-/// socket, and nothing is left to fail then.
-async fn converse(
-    shared: &Arc<Shared>,
-    record: &ContainerRecord,
-    mut stream: UnixStream,
-    description: &[u8],
-) -> Result<Option<StdStream>, StartError> {
-    let length = (description.len() as u32).to_le_bytes();
+/// Tells the launcher what to launch, and hears whether it could. A command executor keeps the socket.
+async fn converse(mut stream: UnixStream, description: &[u8]) -> Result<Option<StdStream>, StartError> {
     // One that has failed early takes nothing, and has said why.
-    let told = match stream.write_all(&length).await {
-        Ok(()) => stream.write_all(description).await,
-        Err(error) => Err(error),
-    };
-    let mut first = [0];
-    let keeps_pipe = match stream.read(&mut first).await.map_err(StartError::Speak)? {
-        1 if [READY, READY_WITH_PIPE].contains(&first[0]) => first[0] == READY_WITH_PIPE,
-        read => return Err(said(stream, &first[..read]).await),
-    };
-    told.map_err(StartError::Speak)?;
-    let (other, record) = (shared.clone(), record.clone());
-    on_a_thread(move || {
-        other.records.write(&record).map_err(StartError::Record)?;
-        steps::reached("recorded");
-        Ok::<_, StartError>(other.chosen.started(&record.container_id, record.pid as u32)?)
-    })
-    .await?;
-    stream.write_all(&[GO]).await.map_err(StartError::Speak)?;
+    let told = stream.write_all(description).await;
     steps::reached("executing");
-    if keeps_pipe {
-        return stream.into_std().map(Some).map_err(StartError::Speak);
-    }
+    let mut first = [0];
     match stream.read(&mut first).await.map_err(StartError::Speak)? {
-        0 => Ok(None),
+        0 => told.map(|()| None).map_err(StartError::Speak),
+        1 if first[0] == BORN => stream.into_std().map(Some).map_err(StartError::Speak),
         read => Err(said(stream, &first[..read]).await),
     }
 }

@@ -14,7 +14,7 @@ use nix::fcntl::OFlag;
 use protocol::Command;
 
 use super::rights::{self, RightsError};
-use super::{LaunchError, LaunchSpec, READY, READY_WITH_PIPE, mounts};
+use super::{BORN, LaunchError, LaunchSpec, mounts};
 use crate::account::Account;
 use crate::os;
 
@@ -38,7 +38,7 @@ pub(super) enum Next {
     },
 }
 
-/// Does all but the last step, and waits for the agent to want that one.
+/// Does all but the last step.
 pub(super) fn prepare(stream: &mut UnixStream, null: File) -> Result<Next, LaunchError> {
     let spec = hear(stream)?;
     os::new_session().map_err(LaunchError::Session)?;
@@ -53,9 +53,9 @@ pub(super) fn prepare(stream: &mut UnixStream, null: File) -> Result<Next, Launc
     drop(null);
     rights::take(&spec.plan, user)?;
     let pipe = spec.command.is_none() && spec.pipe == Some(pipe::VERSION);
-    let ready = if pipe { READY_WITH_PIPE } else { READY };
-    stream.write_all(&[ready]).map_err(LaunchError::Input)?;
-    stream.read_exact(&mut [0]).map_err(LaunchError::Input)?;
+    if pipe {
+        stream.write_all(&[BORN]).map_err(LaunchError::Input)?;
+    }
     Ok(match spec.command {
         Some(command) => {
             Next::Execute { command, environment: spec.environment, below: spec.plan.namespaces.pid }

@@ -9,10 +9,11 @@
 //! | from | what |
 //! |---|---|
 //! | agent | the length of the description of the launch, four bytes, little endian; the description |
-//! | launcher | [`READY`] or [`READY_WITH_PIPE`]: all is done but the last step; or a sentence that says why not, and the end |
-//! | agent | [`GO`]; its end instead: nobody wants it any more |
-//! | launcher | after [`READY`] its end: the executor runs; a sentence before it: it does not, and why |
-//! | both | after [`READY_WITH_PIPE`] what executor and agent say to each other ([`libactor::pipe`]) |
+//! | launcher | its end: the executor runs; or [`BORN`]: it does, and keeps the socket; or a sentence that says why it does not, and the end |
+//! | both | after [`BORN`] what a command executor and the agent say to each other ([`libactor::pipe`]) |
+//!
+//! Before it is told what to be it does nothing, and it ends where nobody tells it: until then the agent writes down that it is
+//! there.
 //!
 //! It makes itself the leader of a session, joins the container's cgroups, makes its mounts ([`mounts`]), puts the sandbox's
 //! `stdout` and `stderr` in the place of its own, becomes the task's user with what rights that is to have ([`rights`]), and
@@ -46,12 +47,8 @@ pub use floor::floor;
 
 /// Where programs are looked up unless an executor says otherwise.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// The launcher waits for [`GO`]. No sentence begins with it.
-pub(crate) const READY: u8 = 0;
-/// As [`READY`], and the command executor that this process will be keeps the socket.
-pub(crate) const READY_WITH_PIPE: u8 = 2;
-/// The executor may begin.
-pub(crate) const GO: u8 = 1;
+/// This process is the command executor from now on, and keeps the socket. No sentence begins with it.
+pub(crate) const BORN: u8 = 0;
 
 /// What the agent tells the launcher.
 #[derive(Debug, Serialize, Deserialize)]
