@@ -16,7 +16,7 @@ use tokio::sync::mpsc::Receiver;
 
 const LAUNCHER: &str = env!("CARGO_BIN_EXE_agent-launch");
 /// Far longer than anything here takes: only a hang meets it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Between two looks at what a container uses.
 const LOOK: Duration = Duration::from_millis(50);
 
