@@ -2,6 +2,7 @@
 
 mod drill;
 mod gpus;
+mod gpus_heal;
 mod restarts;
 mod site;
 mod steps;
