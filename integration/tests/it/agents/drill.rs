@@ -7,7 +7,7 @@ use std::time::Duration;
 use libactor::{Clock, Random};
 use protocol::TaskState;
 
-use super::site::Site;
+use super::site::{Site, wait};
 use super::work::{Heard, Work};
 
 /// Kills of an ordinary run; `MESETA_AGENT_KILLS` sets another number.
@@ -121,9 +121,4 @@ fn every_end_is_told_as_it_was_however_often_the_agent_is_killed() {
         .sum();
     println!("{kills} kills, {tasks} tasks of which {begun} ran, {:?}", clock.now().since(begin));
     assert!(begun * 2 > tasks, "most tasks run: {begun} of {tasks}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "the moment of a kill is any")]
-fn wait(duration: Duration) {
-    std::thread::sleep(duration);
 }

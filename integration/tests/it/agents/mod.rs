@@ -3,6 +3,7 @@
 mod drill;
 mod gpus;
 mod restarts;
+mod signals;
 mod site;
 mod steps;
 mod work;

@@ -168,6 +168,12 @@ pub(crate) fn pause() {
     std::thread::sleep(std::time::Duration::from_millis(20));
 }
 
+/// Lets time pass: the moment of a kill is any.
+#[expect(clippy::disallowed_methods, reason = "nothing is waited for")]
+pub(crate) fn wait(duration: std::time::Duration) {
+    std::thread::sleep(duration);
+}
+
 fn hierarchies() -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     let cgroups = mounts.lines().filter_map(|line| {
