@@ -2,6 +2,8 @@
 
 mod drill;
 mod gpus;
+mod over_http;
+mod own;
 mod restarts;
 mod signals;
 mod site;
