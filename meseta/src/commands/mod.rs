@@ -8,6 +8,7 @@ mod fetch;
 pub mod help;
 mod launch;
 mod local;
+mod look;
 mod master;
 mod masters;
 mod run;
@@ -54,6 +55,7 @@ pub const ALL: &[&Command] = &[
     &help::COMMAND,
     &fetch::COMMAND,
     &launch::COMMAND,
+    &look::COMMAND,
 ];
 
 /// The command of a name.

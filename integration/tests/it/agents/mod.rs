@@ -1,5 +1,6 @@
 //! An agent as a process, killed at any moment: its tasks go on, and all that was said of them arrives.
 
+mod damaged;
 mod drill;
 mod gpus;
 mod over_http;
