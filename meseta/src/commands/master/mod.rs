@@ -57,6 +57,7 @@ fn run_master(words: &[String]) -> Result<ExitCode, Failure> {
     let master = daemon::master(&flags, "master", settings::settings(&flags)?);
     let work_dir = WorkDir::claim(Path::new(flags.needed("work_dir")?), "master")?;
     let level = daemon::log(&flags, "master", None)?;
+    runtime::open_many_files();
     runtime::block_on(async {
         let mut signals = runtime::EndSignals::listen()?;
         plan.advertise(&mut listen).await?;
