@@ -38,7 +38,11 @@ pub(crate) fn make(work_dir: &Path, relative: &Path) -> Result<PathBuf, SandboxE
         let failed = |source| SandboxError::Make { path: latest.clone(), source };
         // A name of its own first: replacing by renaming leaves no moment without `latest`.
         let new = runs.join(format!(".latest-{}", name.to_string_lossy()));
-        symlink(name, &new).map_err(failed)?;
+        match symlink(name, &new) {
+            // A life of the agent that ended between these two steps has left it, and it points where it should.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(failed)?,
+        }
         fs::rename(&new, &latest).map_err(failed)?;
     }
     Ok(path)
@@ -64,6 +68,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = make(directory.path(), Path::new("executors/e/runs/one")).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o750);
+    }
+
+    #[test]
+    fn a_sandbox_that_was_half_made_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let runs = directory.path().join("executors/e/runs");
+        fs::create_dir_all(runs.join("one")).unwrap();
+        symlink("one", runs.join(".latest-one")).unwrap();
+        make(directory.path(), Path::new("executors/e/runs/one")).unwrap();
+        assert_eq!(fs::read_link(runs.join("latest")).unwrap(), Path::new("one"));
+        assert!(!runs.join(".latest-one").is_symlink());
     }
 
     #[test]

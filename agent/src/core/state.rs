@@ -19,6 +19,7 @@ use super::queue::Queued;
 use super::recovery::Recovery;
 use super::registration::Registration;
 use super::stream::Stream;
+use super::tally::Tally;
 use super::{AgentConfig, Output};
 
 /// The agent machine. Fields are read through its methods; only inputs change it.
@@ -118,6 +119,8 @@ pub struct Executor {
     pub kills: BTreeMap<TaskId, Option<KillPolicy>>,
     /// How long it may be away.
     pub patience: Duration,
+    /// What its tasks in [`Framework::tasks`] use that have not ended.
+    pub live: Tally,
     /// What its container may use, as the containerizer was told last.
     pub allotted: Resources,
 }

@@ -160,8 +160,7 @@ impl Agent {
         let mut heard = true;
         if let Some(framework) = self.frameworks.get_mut(framework_id) {
             heard = !framework.removed;
-            if let Some(task) = framework.tasks.get_mut(&task_id) {
-                task.state = status.state;
+            if let Some(task) = framework.reach(&task_id, status.state) {
                 remember(task, &status);
             }
         }

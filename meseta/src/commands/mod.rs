@@ -9,6 +9,7 @@ mod fetch;
 pub mod help;
 mod launch;
 mod local;
+mod look;
 mod master;
 mod masters;
 mod run;
@@ -55,6 +56,7 @@ pub const ALL: &[&Command] = &[
     &help::COMMAND,
     &fetch::COMMAND,
     &launch::COMMAND,
+    &look::COMMAND,
 ];
 
 /// The command of a name.
