@@ -216,11 +216,12 @@ impl Chosen {
     /// # Errors
     /// Of the first isolator that could not.
     pub fn recover(&self, known: &Known<'_>, states: &States) -> Result<(), IsolationError> {
-        self.isolators.iter().fold(Ok(()), |before, isolator| {
+        let told = self.isolators.iter().map(|isolator| {
             let state = states.get(isolator.name()).unwrap_or(&Value::Null);
-            let this = isolator.recover(&Known { state, ..*known });
-            before.and(this)
-        })
+            isolator.recover(&Known { state, ..*known })
+        });
+        // Errors are looked at when the last one was told.
+        Vec::from_iter(told).into_iter().collect()
     }
 
     /// See [`Isolator::update`].
