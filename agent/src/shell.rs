@@ -8,6 +8,7 @@ use libactor::detect::{self, Address, Leader};
 use libactor::files::Files;
 use libactor::shell::{self, Accept, Edge, ShellHandle};
 use libactor::{Clock, Counter, Gauge, Me, Node, Pid, SpawnError, Time};
+use protocol::ContainerId;
 use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorEvent, MASTERS};
 use protocol::wire::common::VersionInfo;
 use tokio::sync::{mpsc, watch};
@@ -158,7 +159,9 @@ pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHand
         streams: Arc::new(Streams::new(feeder.clone(), node.address(), node.http_limits().stream())),
     });
     let pipes = Arc::new(Pipes::new(feeder.clone(), node.address()));
-    let sandbox_gc = Arc::new(Collector::new(start.sandbox_gc, start.work_dir.clone(), node.clock().clone()));
+    let sandboxes = Sandboxes::new(site.files.clone(), start.work_dir.clone());
+    sandboxes.recover(&machine);
+    let sandbox_gc = Arc::new(Collector::new(start.sandbox_gc, start.work_dir, node.clock().clone()));
     sandbox_gc.show(node.metrics());
     start.containerizer.show(node.metrics());
     let edge = AgentEdge {
@@ -168,7 +171,7 @@ pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHand
         sources: Some(Sources { events: start.events, durable, master: start.master, recovery }),
         metrics: AgentMetrics::new(node.metrics()),
         destroy_errors: node.metrics().counter("containerizer/mesos/container_destroy_errors"),
-        sandboxes: Sandboxes::new(site.files.clone(), start.work_dir),
+        sandboxes,
         pipes,
         site: site.clone(),
         shell: None,
@@ -391,6 +394,14 @@ impl Reports {
         }
     }
 
+    /// Has those of these sandboxes served that are there. The file system is asked; where that fails one is not served, which
+    /// is said.
+    async fn serve(&self, containers: Vec<ContainerId>) {
+        let sandboxes = self.sandboxes.clone();
+        let serve = move || containers.iter().for_each(|container_id| sandboxes.attach(container_id, false));
+        let _ = tokio::task::spawn_blocking(serve).await;
+    }
+
     async fn input(&self, event: ContainerEvent) -> Option<Input> {
         Some(match event {
             ContainerEvent::Piped { container_id, stream } => {
@@ -402,9 +413,7 @@ impl Reports {
                 if result.is_ok() {
                     self.sandboxes.attach(&container_id, true);
                 } else {
-                    let (sandboxes, of) = (self.sandboxes.clone(), container_id.clone());
-                    // The file system is asked; where that fails the sandbox is not served, which is said.
-                    let _ = tokio::task::spawn_blocking(move || sandboxes.attach(&of, false)).await;
+                    self.serve(vec![container_id.clone()]).await;
                     self.sandbox_gc.end(&container_id);
                 }
                 Input::Launched { container_id, result }
@@ -421,6 +430,7 @@ impl Reports {
                 shown.set(clock.now().since(*began).as_secs_f64());
                 let ended = containers.iter().filter(|(_, found)| matches!(found, Found::Ended(_)));
                 ended.for_each(|(container_id, _)| self.sandbox_gc.end(container_id));
+                self.serve(containers.keys().cloned().collect()).await;
                 Input::Recovered { containers }
             }
             ContainerEvent::Resources { total } => Input::Resources { total },

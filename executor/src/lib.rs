@@ -31,6 +31,9 @@ pub mod command;
 pub mod core;
 mod driver;
 mod environment;
+#[cfg(test)]
+#[path = "../../libactor/tests/support/golden.rs"]
+mod golden;
 mod host;
 pub mod limits;
 mod piped;

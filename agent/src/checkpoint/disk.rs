@@ -1,13 +1,15 @@
 //! A directory that keeps an agent's records.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use libactor::journal::{self, JournalError};
 use tokio::sync::watch;
 
 use super::error::CheckpointError;
-use super::open::{Read, open};
+use super::open::{PORTIONS, Read, open};
 use super::{Durable, Keeping, Store};
 use crate::core::checkpoint::Batch;
 use crate::steps;
@@ -33,7 +35,19 @@ impl Disk {
     /// # Errors
     /// The directory can't be used, another process has it, it is damaged, or a newer program has written it.
     pub fn open(directory: &Path, strict: bool) -> Result<Keeping, CheckpointError> {
-        let Read { writer, records, errors } = open(directory, strict)?;
+        Self::open_looked_at(directory, strict, &|_| Ok(()))
+    }
+
+    /// As [`Disk::open`], once `look` has found nothing wrong with the journal there: see [`looked_at`](journal::looked_at).
+    ///
+    /// # Errors
+    /// As those of [`Disk::open`], and what `look` has found.
+    pub fn open_looked_at(
+        directory: &Path,
+        strict: bool,
+        look: &dyn Fn(&Path) -> Result<(), JournalError>,
+    ) -> Result<Keeping, CheckpointError> {
+        let Read { writer, records, errors } = open(directory, strict, look)?;
         steps::reached("store-opened");
         let (sender, durable) = watch::channel(Durable::default());
         let (batches, waiting) = sync_channel(WAITING);
@@ -74,6 +88,11 @@ impl Drop for Disk {
             let _ = thread.join();
         }
     }
+}
+
+/// As [`journal::look`]: for the process that does so.
+pub fn look(directory: &Path) -> ExitCode {
+    journal::look(directory, PORTIONS)
 }
 
 /// Where the checkpoint of an agent with this work directory is.

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use crate::core::checkpoint::{Batch, Records};
 
-pub use disk::{Disk, directory};
+pub use disk::{Disk, directory, look};
 pub use error::CheckpointError;
 pub use forgetful::Forgetful;
 

@@ -26,10 +26,14 @@ pub(super) struct Read {
     pub(super) errors: u64,
 }
 
+/// What looks at a journal before it is opened.
+pub(super) type Look<'a> = &'a dyn Fn(&Path) -> Result<(), JournalError>;
+
 /// Opens the checkpoint in a directory, or makes it.
-pub(super) fn open(directory: &Path, strict: bool) -> Result<Read, CheckpointError> {
+pub(super) fn open(directory: &Path, strict: bool, look: Look<'_>) -> Result<Read, CheckpointError> {
     make_directory(directory)?;
-    let (journal, contents) = match Journal::open(directory, PORTIONS, &words(directory)) {
+    let opened = || Journal::open(directory, PORTIONS, &words(directory));
+    let (journal, contents) = match look(directory).and_then(|()| opened()) {
         Ok(opened) => opened,
         Err(JournalError::Fault { fault: Fault::Damaged(what), .. }) if !strict => {
             return anew(directory, &what, (Kept::default(), 1));

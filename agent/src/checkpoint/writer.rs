@@ -48,12 +48,19 @@ impl Writer {
         let done = caught(&words, AssertUnwindSafe(|| self.turns(batches, durable)));
         let directory = self.directory.display();
         let failure = match done {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return self.close(),
             Ok(Err(error)) => format!("the checkpoint can't be written to {directory}: {error}"),
             Err(panic) => format!("the checkpoint can't be written to {directory}: sled panics: {panic}"),
         };
         tracing::error!("{failure}");
         durable.send_modify(|durable| durable.failure = Some(failure.into()));
+    }
+
+    /// Nobody asks any more.
+    fn close(self) {
+        if let Err(error) = self.journal.close() {
+            tracing::warn!(directory = %self.directory.display(), %error, "the checkpoint is not closed: it is looked at at the next start");
+        }
     }
 
     fn turns(&mut self, batches: &Receiver<Batch>, durable: &watch::Sender<Durable>) -> io::Result<()> {

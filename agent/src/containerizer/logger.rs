@@ -194,8 +194,11 @@ fn bound(sandbox: &Path, name: &str, most: u64, older: u64) -> io::Result<()> {
     let block = about.blksize().max(4096);
     // What is cut out must end before the end of the file.
     let cut = about.len().saturating_sub(1) / block * block;
-    if older > 0 {
-        keep(&directory, name, &file, (cut.saturating_sub(most), cut), older)?;
+    if older > 0
+        && let Err(error) = keep(&directory, name, &file, (cut.saturating_sub(most), cut), older)
+    {
+        // What a task has put in the way, or a full disk, takes the older part; the bound holds all the same.
+        tracing::debug!(sandbox = %sandbox.display(), name, %error, "the older part of a container's output is not kept");
     }
     let (flags, cut) = (FallocateFlags::FALLOC_FL_COLLAPSE_RANGE, i64::try_from(cut).unwrap_or(i64::MAX));
     match fallocate(file.as_fd(), flags, 0, cut) {
@@ -335,6 +338,16 @@ mod tests {
         bound(&sandbox, "stdout", MIN_BYTES, 1).unwrap();
         assert!(!sandbox.join("stdout.1").is_symlink());
         assert!(fs::read(&secret).unwrap().iter().all(|byte| *byte == b'x'));
+    }
+
+    #[test]
+    fn what_is_in_the_way_of_an_older_part_does_not_lift_the_bound() {
+        let sandbox = tempfile::tempdir().unwrap();
+        fs::create_dir(sandbox.path().join("stdout.1")).unwrap();
+        fs::write(sandbox.path().join("stdout"), vec![b'y'; 1 << 20]).unwrap();
+        bound(sandbox.path(), "stdout", MIN_BYTES, 1).unwrap();
+        assert!(sandbox.path().join("stdout.1").is_dir());
+        assert!(fs::metadata(sandbox.path().join("stdout")).unwrap().len() <= 4096);
     }
 
     #[test]

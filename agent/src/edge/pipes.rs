@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libactor::Pid;
@@ -117,10 +118,12 @@ impl Pipes {
         open: Arc<Open>,
         mut receiver: PipeReceiver,
     ) {
+        // One for all calls: what it has been asked for must not be forgotten because a call has come.
+        let mut serving = pin!(self.serve(&pid, &open));
         loop {
             let call = tokio::select! {
                 call = receiver.next::<ExecutorCall>() => call,
-                () = self.serve(&pid, &open) => break,
+                () = &mut serving => break,
             };
             let call = match call {
                 Ok(Some(call)) if call.container_id == container_id => call,
@@ -142,7 +145,7 @@ impl Pipes {
         }
         self.close(&pid);
         // An error means that the agent has ended.
-        let _ = self.feeder.feed(Input::Exited { pid }).await;
+        let _ = self.feeder.feed(Input::Exited { pid: pid.clone() }).await;
     }
 
     /// Sends what waits; returns when the socket is to be closed and nothing waits any more, or it takes nothing.
@@ -164,5 +167,65 @@ pub(crate) fn reached(call: &ExecutorCall) {
         ExecutorCallKind::Subscribe { .. } => steps::reached("subscribing"),
         ExecutorCallKind::Update(_) => steps::reached("update-received"),
         ExecutorCallKind::Message(_) | ExecutorCallKind::Heartbeat => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(of: &str) -> ExecutorCall {
+        ExecutorCall {
+            framework_id: "F".into(),
+            executor_id: "e".into(),
+            container_id: of.into(),
+            call: ExecutorCallKind::Heartbeat,
+        }
+    }
+
+    /// The sockets, the executor's end of one, and its pid.
+    fn world() -> (Arc<Pipes>, (PipeSender, PipeReceiver), Pid) {
+        let pipes = Arc::new(Pipes::new(Arc::default(), "127.0.0.1:5051".parse().unwrap()));
+        let (ours, its) = UnixStream::pair().unwrap();
+        pipes.open("c".into(), ours);
+        (pipes, pipe::pipe(its).unwrap(), "executor-c@127.0.0.1:5051".parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_told_comes_and_then_the_end() {
+        let (pipes, (_sender, mut receiver), pid) = world();
+        assert!(pipes.reach(&pid));
+        assert!(pipes.tell(&pid, &ExecutorEvent::Heartbeat));
+        pipes.close(&pid);
+        assert!(!pipes.tell(&pid, &ExecutorEvent::Shutdown), "it is closed");
+        assert_eq!(receiver.next().await.unwrap(), Some(ExecutorEvent::Heartbeat));
+        assert_eq!(receiver.next::<ExecutorEvent>().await.unwrap(), None);
+        let other: Pid = "executor-c@127.0.0.1:6061".parse().unwrap();
+        assert!(!pipes.reach(&other) && !pipes.tell(&other, &ExecutorEvent::Shutdown));
+    }
+
+    #[tokio::test]
+    async fn more_than_the_socket_holds_comes_as_it_is_read() {
+        let (pipes, (_sender, mut receiver), pid) = world();
+        let long = ExecutorEvent::Message(vec![7; 4 << 20].into());
+        assert!(pipes.tell(&pid, &long));
+        assert!(pipes.tell(&pid, &ExecutorEvent::Shutdown));
+        assert_eq!(receiver.next().await.unwrap(), Some(long));
+        assert_eq!(receiver.next().await.unwrap(), Some(ExecutorEvent::Shutdown));
+    }
+
+    #[tokio::test]
+    async fn one_that_speaks_for_another_or_does_not_read_is_cut_off() {
+        let (pipes, (mut sender, mut receiver), pid) = world();
+        sender.put(&call("other")).unwrap();
+        sender.push().unwrap();
+        assert_eq!(receiver.next::<ExecutorEvent>().await.unwrap(), None);
+        assert!(!pipes.reach(&pid));
+
+        let (pipes, _end, pid) = world();
+        let long = ExecutorEvent::Message(vec![7; 8 << 20].into());
+        let taken = (0..100).take_while(|_| pipes.tell(&pid, &long)).count();
+        assert!(taken < 20, "{taken}");
+        assert!(!pipes.reach(&pid));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use libactor::files::Files;
 use protocol::{ContainerId, ExecutorId, FrameworkId};
 
-use crate::core::ContainerSpec;
+use crate::core::{Agent, ContainerSpec};
 
 /// The sandboxes of the runs that the machine knows.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Sandboxes {
 struct Known {
     /// The newest run of each executor: there for as long as any run of the executor is known.
     latest: BTreeMap<(FrameworkId, ExecutorId), ContainerId>,
-    /// Runs that are being launched: where they will be, and their names.
+    /// Runs that are being launched, or looked for: where they will be, and their names.
     launching: BTreeMap<ContainerId, (PathBuf, [String; 3])>,
 }
 
@@ -37,11 +37,29 @@ impl Sandboxes {
 
     /// A run has been asked for.
     pub(crate) fn launch(&self, spec: &ContainerSpec) {
-        let (framework_id, executor_id) = (&spec.framework_id, &spec.executor.executor_id);
-        let names = self.names(framework_id, executor_id, &spec.sandbox);
+        self.begin(&spec.framework_id, &spec.executor.executor_id, &spec.container_id, &spec.sandbox);
+    }
+
+    /// The runs of an earlier life of the agent: they are served once it is known what has become of them.
+    pub(crate) fn recover(&self, agent: &Agent) {
+        for (framework_id, framework) in agent.frameworks() {
+            for (executor_id, executor) in &framework.executors {
+                self.begin(framework_id, executor_id, &executor.container_id, &executor.sandbox);
+            }
+        }
+    }
+
+    fn begin(
+        &self,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+        container_id: &ContainerId,
+        sandbox: &Path,
+    ) {
+        let names = self.names(framework_id, executor_id, sandbox);
         let mut known = self.lock();
-        known.latest.insert((framework_id.clone(), executor_id.clone()), spec.container_id.clone());
-        known.launching.insert(spec.container_id.clone(), (self.real.join(&spec.sandbox), names));
+        known.latest.insert((framework_id.clone(), executor_id.clone()), container_id.clone());
+        known.launching.insert(container_id.clone(), (self.real.join(sandbox), names));
     }
 
     /// The newest run of an executor.
@@ -49,7 +67,7 @@ impl Sandboxes {
         self.lock().latest.get(&(framework_id.clone(), executor_id.clone())).cloned()
     }
 
-    /// The launch has come to something. Nobody else makes anything on the way to a sandbox, so that no link is there.
+    /// The launch, or the search, has come to something. Nobody else makes anything on the way to a sandbox, so that no link is there.
     /// `made`: whether the sandbox certainly is; else the file system is asked, which may take long.
     pub(crate) fn attach(&self, container_id: &ContainerId, made: bool) {
         let Some((real, names)) = self.lock().launching.remove(container_id) else { return };

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use libactor::{Clock, Node};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::LocalSet;
 
 pub use launch::TaskOutput;
 
@@ -149,7 +150,12 @@ fn run(birth: Birth) -> Result<(), String> {
         }
         executor.driver.error().map_or(Ok(()), Err)
     };
-    host::block_on(work).map_err(|error| error.to_string())?
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let outcome = runtime.block_on(work);
+    // The process ends: the system takes it all back at once.
+    std::mem::forget(runtime);
+    outcome
 }
 
 /// TERM and INT mean what a shutdown by the agent means. It does not end.
@@ -232,13 +238,16 @@ async fn live(
             }
         },
     };
-    let node = match host::bind(session.config()).await {
-        Ok(node) => node,
-        Err(error) => return aborted(error),
+    let through_node = async {
+        let node = match host::bind(session.config()).await {
+            Ok(node) => node,
+            Err(error) => return aborted(error),
+        };
+        let end = host::attend(&node, session, first, hands, &mut calls).await;
+        node.shutdown().await;
+        end
     };
-    let end = host::attend(&node, session, first, hands, &mut calls).await;
-    node.shutdown().await;
-    end
+    LocalSet::new().run_until(through_node).await
 }
 
 /// As the environment of a process is given.

@@ -11,9 +11,11 @@
 //! ```text
 //! DIRECTORY/journal/  sled
 //! DIRECTORY/mark      how far the journal was durable
+//! DIRECTORY/closed    there while nobody uses it, if its last user has closed it
 //! ```
 
 mod error;
+mod look;
 mod mark;
 mod open;
 mod records;
@@ -29,6 +31,7 @@ use mark::Mark;
 use open::{guarded, patiently};
 
 pub use error::{Fault, JournalError};
+pub use look::{closed, look, looked_at};
 pub use open::{Words, caught};
 pub use records::{Found, Records, records, whole_records};
 
@@ -82,6 +85,7 @@ pub type Key = (u64, u16);
 pub struct Journal {
     portions: Portions,
     db: sled::Db,
+    home: PathBuf,
     directory: PathBuf,
     /// sled's file, to be synced.
     file: File,
@@ -113,6 +117,7 @@ impl Journal {
         let mark_path = home.join("mark");
         let (mark, marked) = Mark::open(&mark_path).while_doing("open", &mark_path)?;
         make_directory(&directory)?;
+        look::begin_use(home)?;
         let path = directory.clone();
         let (db, values) = guarded(home, words, move |progress| {
             let db = patiently(|| config(&path, portions).open())?;
@@ -129,6 +134,7 @@ impl Journal {
         let mut journal = Self {
             portions,
             db,
+            home: home.to_owned(),
             directory,
             file,
             blobs: BTreeSet::new(),
@@ -204,6 +210,15 @@ impl Journal {
     /// The system refuses it.
     pub fn sync_mark(&self) -> io::Result<()> {
         self.mark.sync()
+    }
+
+    /// Ends its use, with all that was written durable. Without this its next user has to expect anything of it.
+    ///
+    /// # Errors
+    /// The system refuses it.
+    pub fn close(mut self) -> io::Result<()> {
+        self.sync()?;
+        look::end_use(&self.home)
     }
 
     fn flush(&mut self) -> io::Result<()> {

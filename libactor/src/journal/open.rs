@@ -2,9 +2,11 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::env;
 use std::io::{self, ErrorKind};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
+use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Once};
@@ -116,11 +118,14 @@ pub fn caught<T>(words: &Words, work: impl FnOnce() -> T + panic::UnwindSafe) ->
         panic::set_hook(Box::new(move |info| {
             let guarded = GUARDED.with(|guarded| guarded.borrow().clone());
             match guarded {
-                Some(words) if cfg!(panic = "abort") => {
+                Some(words) if aborts() => {
                     tracing::error!("{}", words(&Fault::Damaged(format!("sled panics on it: {info}"))));
                 }
                 Some(_) => {}
                 None => others(info),
+            }
+            if aborts() {
+                process::abort();
             }
         }));
     });
@@ -128,6 +133,11 @@ pub fn caught<T>(words: &Words, work: impl FnOnce() -> T + panic::UnwindSafe) ->
     let done = panic::catch_unwind(work);
     GUARDED.with(|guarded| *guarded.borrow_mut() = None);
     done.map_err(|panic| said(&*panic))
+}
+
+/// Whether a panic ends the process. Tests have debug builds behave as release builds do, by `MESETA_PANIC=abort`.
+fn aborts() -> bool {
+    cfg!(panic = "abort") || (cfg!(debug_assertions) && env::var_os("MESETA_PANIC").is_some())
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {

@@ -31,7 +31,7 @@ pub use identity_file::identity;
 pub use measure::{Load, Measured, measure};
 pub use memory::Memory;
 pub use repair::repair;
-pub use store::{Sled, directory};
+pub use store::{Sled, directory, look};
 
 /// Keeps what a replica asks for. Nothing here waits: what takes time is done elsewhere, in the order of the calls, and
 /// reported as a [`DiskEvent`].

@@ -2,11 +2,12 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use libactor::Pid;
-use libactor::journal::{Fault, Journal, make_directory};
+use libactor::journal::{self, Fault, Journal, make_directory};
 use tokio::sync::mpsc;
 
 use super::error::{At, DiskError, While, words};
@@ -134,6 +135,11 @@ impl Drop for Sled {
             let _ = thread.join();
         }
     }
+}
+
+/// As [`journal::look`]: for the process that does so.
+pub fn look(directory: &Path) -> ExitCode {
+    journal::look(directory, PORTIONS)
 }
 
 fn spawn(name: &str, path: &Path, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, DiskError> {

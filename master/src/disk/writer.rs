@@ -75,7 +75,7 @@ impl Writer {
         let directory = self.directory.clone();
         let done = caught(&words(&directory), AssertUnwindSafe(|| self.turns(queue, events)));
         let failure = match done {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return self.close(),
             Ok(Err(sentence)) => sentence,
             Err(panic) => format!("sled panics on {}: {panic}", directory.display()),
         };
@@ -83,6 +83,13 @@ impl Writer {
         events.send(DiskEvent::Failed(failure));
         // What still comes is not kept, and not reported.
         while queue.take_all().is_some() {}
+    }
+
+    /// Nobody asks any more.
+    fn close(self) {
+        if let Err(error) = self.journal.close() {
+            tracing::warn!(directory = %self.directory.display(), %error, "the journal is not closed: it is looked at at the next start");
+        }
     }
 
     fn turns(&mut self, queue: &Queue<Command>, events: &Events) -> Result<(), String> {

@@ -1,14 +1,17 @@
 //! B7: real processes on one agent. The real master, agent, containerizer and executors; tasks of `true`, from the
 //! framework's start to the last terminal update, in containers that are held to nothing and in such that are kept apart;
-//! and tasks that run, from the wish that all end to the last terminal update.
+//! single tasks, one after the other; and tasks that run, from the wish that all end to the last terminal update.
 //!
 //! Beside each, in the same run, what the kernel alone takes to start as many, in as many processes at once as there are
 //! CPUs.
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use agent::checkpoint::Forgetful;
@@ -18,6 +21,7 @@ use agent::shell::AgentHandle;
 use libactor::{Clock, Node, NodeConfig};
 use protocol::{AgentInfo, Attributes, CommandInfo, FrameworkInfo, KillPolicy, TaskState};
 use scheduler_driver::SchedulerDriver;
+use tokio::sync::oneshot;
 
 use super::report::percentiles_ms;
 use super::{Effort, Figure};
@@ -27,6 +31,9 @@ use crate::runtime;
 
 /// Nothing has come for this long: something is lost, and the figure would be a lie.
 const STALLED: Duration = Duration::from_secs(120);
+
+/// How many tasks are run one after the other.
+const ALONE: usize = 50;
 
 /// How containers are held.
 struct Held {
@@ -86,6 +93,14 @@ pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
         ]);
     }
     for held in [PLAIN, APART] {
+        let alone = runtime::block_on(in_cluster(&held, |world| world.run_alone(ALONE)))?;
+        let shown = held.shown;
+        let params =
+            format!("one task of true alone, from its framework's start to its end, {ALONE} runs; {shown}");
+        let middle = alone[alone.len() / 2].as_secs_f64() * 1_000.0;
+        figures.push(Figure { percentiles_ms: percentiles_ms(alone), ..figure(params, middle, "ms") });
+    }
+    for held in [PLAIN, APART] {
         let killed = runtime::block_on(in_cluster(&held, |world| world.kill_all(tasks)))?;
         figures.push(figure(
             format!("{tasks} running tasks, kill to the last terminal update; {}", held.shown),
@@ -140,21 +155,56 @@ async fn in_directory<T, W: Future<Output = Result<T, Box<dyn Error>>>>(
     directory: &Path,
     work: impl FnOnce(World) -> W,
 ) -> Result<T, Box<dyn Error>> {
+    let master = Master::start().await?;
     let node = Node::bind(NodeConfig::default()).await?;
-    let start = master::Start::alone(&node, master::core::MasterConfig::default(), 1);
-    master::start(&node, start)?.leads().await;
-    let agent_node = Node::bind(NodeConfig::default()).await?;
-    let agent = agent(&node, &agent_node, held, directory)?;
-    let measured = work(World { clock: Clock::real(), masters: node.address().to_string() }).await;
+    let agent = agent(master.address, &node, held, directory)?;
+    let measured = work(World { clock: Clock::real(), masters: master.address.to_string() }).await;
     agent.leave().await;
     agent.ended().await;
-    agent_node.shutdown().await;
     node.shutdown().await;
+    master.end()?;
     measured
 }
 
+/// A master on a thread of its own, as in a cluster it has a process of its own.
+struct Master {
+    address: SocketAddr,
+    /// Dropped: it is to end.
+    stay: oneshot::Sender<()>,
+    thread: JoinHandle<Result<(), String>>,
+}
+
+impl Master {
+    async fn start() -> Result<Self, Box<dyn Error>> {
+        let (told, address) = oneshot::channel();
+        let (stay, over) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("master".into()).spawn(move || {
+            let life = async {
+                let node = Node::bind(NodeConfig::default()).await.map_err(io::Error::other)?;
+                let start = master::Start::alone(&node, master::core::MasterConfig::default(), 1);
+                master::start(&node, start).map_err(io::Error::other)?.leads().await;
+                // Whoever has gone meanwhile has dropped the other as well.
+                let _ = told.send(node.address());
+                let _ = over.await;
+                node.shutdown().await;
+                Ok::<(), io::Error>(())
+            };
+            runtime::block_on(life).map_err(|error| error.to_string())
+        })?;
+        match address.await {
+            Ok(address) => Ok(Self { address, stay, thread }),
+            Err(_) => Err(thread.join().map_err(|_| "the master's thread has panicked")?.unwrap_err().into()),
+        }
+    }
+
+    fn end(self) -> Result<(), Box<dyn Error>> {
+        drop(self.stay);
+        Ok(self.thread.join().map_err(|_| "the master's thread has panicked")??)
+    }
+}
+
 fn agent(
-    node: &Node,
+    master: SocketAddr,
     agent_node: &Node,
     held: &Held,
     directory: &Path,
@@ -168,7 +218,7 @@ fn agent(
     };
     let config = AgentConfig::new(agent_node.pid("slave(1)"), info, protocol::wire::API_VERSION);
     let containers = ProcessConfig { isolation: held.isolation.to_owned(), ..ProcessConfig::new(directory)? };
-    let masters = vec![node.address().into()];
+    let masters = vec![master.into()];
     start_agent(agent_node, config, containers, Forgetful::open(), masters, Default::default())
 }
 
@@ -217,6 +267,27 @@ impl World {
             0 => Ok((elapsed, latencies)),
             code => Err(format!("a task of 'true' ended with {code}").into()),
         }
+    }
+
+    /// How long single tasks take, in order: nothing else runs, and each has a framework of its own.
+    async fn run_alone(self, tasks: usize) -> Result<Vec<Duration>, Box<dyn Error>> {
+        let mut all = Vec::new();
+        for _ in 0..tasks {
+            let begin = self.clock.now();
+            let (driver, mut job) = self.start(1, CommandInfo::argv("true", ["true"]))?;
+            loop {
+                match next(&mut job).await? {
+                    Progress::Done(0) => break,
+                    Progress::Done(code) => return Err(format!("a task of 'true' ended with {code}").into()),
+                    _ => {}
+                }
+            }
+            all.push(self.clock.now().since(begin));
+            driver.stop(false);
+            driver.ended().await;
+        }
+        all.sort_unstable();
+        Ok(all)
     }
 
     /// How long it takes from the wish that all end until they have.

@@ -4,10 +4,12 @@ mod agent;
 mod agents;
 mod bench;
 mod daemon;
+mod environment;
 mod fetch;
 pub mod help;
 mod launch;
 mod local;
+mod look;
 mod master;
 mod masters;
 mod run;
@@ -54,6 +56,7 @@ pub const ALL: &[&Command] = &[
     &help::COMMAND,
     &fetch::COMMAND,
     &launch::COMMAND,
+    &look::COMMAND,
 ];
 
 /// The command of a name.

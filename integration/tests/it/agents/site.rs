@@ -122,6 +122,23 @@ impl Site {
         processes.collect()
     }
 
+    /// What executors have said on their way to an end that was not theirs.
+    pub(crate) fn panics(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.work_dir().join("slaves")];
+        while let Some(folder) = folders.pop() {
+            for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+                if path.is_dir() && !path.is_symlink() {
+                    folders.push(path);
+                } else if path.ends_with("stderr") {
+                    let text = fs::read_to_string(&path).unwrap_or_default();
+                    found.extend(text.contains("panicked").then_some(text));
+                }
+            }
+        }
+        found
+    }
+
     /// What is left of containers: processes, cgroups, mounts, and the agent's own notes of them.
     fn left(&self) -> Vec<String> {
         let mut left = self.processes();
@@ -166,6 +183,12 @@ impl Drop for Site {
 #[expect(clippy::disallowed_methods, reason = "processes of others and cgroups are polled")]
 pub(crate) fn pause() {
     std::thread::sleep(std::time::Duration::from_millis(20));
+}
+
+/// Lets time pass: the moment of a kill is any.
+#[expect(clippy::disallowed_methods, reason = "nothing is waited for")]
+pub(crate) fn wait(duration: std::time::Duration) {
+    std::thread::sleep(duration);
 }
 
 fn hierarchies() -> Vec<PathBuf> {

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use bytes::Bytes;
 use libactor::Clock;
 use protocol::messages::MasterInfo;
 use scheduler_driver::protocol::{
-    Capability, CommandInfo, Filters, FrameworkId, FrameworkInfo, Offer, Operation, Reason, TaskId, TaskInfo,
-    TaskState, TaskStatus, Uuid,
+    AgentId, Capability, CommandInfo, ExecutorId, Filters, FrameworkId, FrameworkInfo, Offer, Operation,
+    Reason, Resources, TaskId, TaskInfo, TaskState, TaskStatus, Uuid,
 };
 use scheduler_driver::{Scheduler, SchedulerDriver};
 
@@ -36,9 +37,15 @@ impl Heard {
     }
 }
 
+/// What is to be launched on the agent of an offer.
+type Launch = Box<dyn FnOnce(AgentId) -> Operation + Send>;
+
 #[derive(Default)]
 struct Inner {
-    waiting: VecDeque<(String, String, String)>,
+    /// With what an offer must have for it.
+    waiting: VecDeque<(Resources, Launch)>,
+    /// How many messages executors have sent.
+    messages: usize,
     tasks: BTreeMap<TaskId, Heard>,
     wrong: Vec<String>,
     subscribed: bool,
@@ -49,6 +56,7 @@ type Shared = Arc<(Mutex<Inner>, Condvar)>;
 /// The framework, from outside; it is over with its scope.
 pub(crate) struct Work {
     shared: Shared,
+    site: String,
     notes: PathBuf,
     driver: SchedulerDriver,
 }
@@ -63,10 +71,10 @@ impl Work {
             capabilities: [Capability::PartitionAware, Capability::GpuResources].into(),
             ..FrameworkInfo::new(name)
         };
-        let scheduler = Worker { shared: shared.clone(), site: site.name.clone() };
+        let scheduler = Worker { shared: shared.clone() };
         let driver = SchedulerDriver::new(scheduler, framework, &site.address.to_string()).unwrap();
         driver.start();
-        Self { shared, notes: site.notes(), driver }
+        Self { shared, site: site.name.clone(), notes: site.notes(), driver }
     }
 
     /// Launches a task as soon as there is an offer: it notes that it runs, and does what the script says.
@@ -78,11 +86,47 @@ impl Work {
     pub(crate) fn launch_with(&self, id: &str, resources: &str, script: &str) {
         let noted = self.notes.join(id);
         let script = format!("echo runs >> {}; {script}", noted.display());
+        let mut command = CommandInfo::shell(&script);
+        command.environment.0.push((MARK.to_owned(), self.site.clone()));
+        let resources = resources.parse().expect("resources");
+        let task_id = TaskId::from(id);
+        self.launch_on([id], Resources::default(), move |agent_id| Operation::Launch {
+            tasks: vec![TaskInfo::command(task_id, agent_id, resources, command)],
+        });
+    }
+
+    /// Launches tasks of these ids as soon as there is an offer with these resources.
+    pub(crate) fn launch_on<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a str>,
+        needed: Resources,
+        operation: impl FnOnce(AgentId) -> Operation + Send + 'static,
+    ) {
         let mut inner = self.lock();
-        inner.tasks.insert(id.into(), Heard::default());
-        inner.waiting.push_back((id.to_owned(), resources.to_owned(), script));
+        inner.tasks.extend(ids.into_iter().map(|id| (id.into(), Heard::default())));
+        inner.waiting.push_back((needed, Box::new(operation)));
         drop(inner);
         self.driver.revive_offers([]);
+    }
+
+    /// Asks for the end of a task.
+    pub(crate) fn kill(&self, id: &str) {
+        self.driver.kill_task(&id.into());
+    }
+
+    /// Sends an executor a message, which may be lost.
+    pub(crate) fn say(&self, executor_id: &str, agent_id: &AgentId) {
+        self.driver.send_framework_message(&executor_id.into(), agent_id, "a word");
+    }
+
+    /// How many messages executors have sent.
+    pub(crate) fn messages(&self) -> usize {
+        self.lock().messages
+    }
+
+    /// Asks what is known of all tasks.
+    pub(crate) fn reconcile(&self) {
+        self.driver.reconcile_tasks(Vec::new());
     }
 
     /// How often a task has begun.
@@ -159,20 +203,6 @@ impl Drop for Work {
 
 struct Worker {
     shared: Shared,
-    site: String,
-}
-
-impl Worker {
-    fn next_tasks(&self, offer: &Offer) -> Vec<TaskInfo> {
-        let mut inner = self.shared.0.lock().unwrap();
-        let task = |(id, resources, script): (String, String, String)| {
-            let mut command = CommandInfo::shell(&script);
-            command.environment.0.push((MARK.to_owned(), self.site.clone()));
-            let resources = resources.parse().expect("resources");
-            TaskInfo::command(id, offer.agent_id.clone(), resources, command)
-        };
-        inner.waiting.drain(..).map(task).collect()
-    }
 }
 
 impl Scheduler for Worker {
@@ -182,7 +212,18 @@ impl Scheduler for Worker {
 
     fn resource_offers(&mut self, driver: &SchedulerDriver, offers: Vec<Offer>) {
         for offer in offers {
-            let operations = vec![Operation::Launch { tasks: self.next_tasks(&offer) }];
+            let mut left = offer.resources.clone();
+            let mut operations = Vec::new();
+            let mut inner = self.shared.0.lock().unwrap();
+            for (needed, launch) in std::mem::take(&mut inner.waiting) {
+                if left.contains(&needed) {
+                    left -= &needed;
+                    operations.push(launch(offer.agent_id.clone()));
+                } else {
+                    inner.waiting.push_back((needed, launch));
+                }
+            }
+            drop(inner);
             driver.accept_offers([offer.id], operations, Filters { refuse: Duration::from_millis(100) });
         }
     }
@@ -216,6 +257,10 @@ impl Scheduler for Worker {
         });
         inner.wrong.extend(sentence);
         self.shared.1.notify_all();
+    }
+
+    fn framework_message(&mut self, _: &SchedulerDriver, _: &ExecutorId, _: &AgentId, _: Bytes) {
+        self.shared.0.lock().unwrap().messages += 1;
     }
 
     fn error(&mut self, _: &SchedulerDriver, message: &str) {

@@ -45,6 +45,13 @@ impl Connection {
         Self { stream: BufReader::new(stream) }
     }
 
+    /// As [`Connection::open`], where nobody may listen.
+    pub(crate) fn open_if_any(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        Some(Self { stream: BufReader::new(stream) })
+    }
+
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         // A peer that refuses a request before all of it has come may close: what it has said is read all the same.
         let _ = self.stream.get_mut().write_all(bytes);
@@ -159,6 +166,29 @@ impl Connection {
         self.stream.read_exact(&mut chunk).ok()?;
         chunk.truncate(length);
         (length > 0).then_some(chunk)
+    }
+
+    /// Reads a head on a connection that may end at any time: its status.
+    pub(crate) fn head_if_any(&mut self) -> Option<u16> {
+        let mut status = None;
+        loop {
+            let mut line = String::new();
+            if self.stream.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            match line.trim_end() {
+                "" => return status,
+                line => status = status.or_else(|| line.split(' ').nth(1)?.parse().ok()),
+            }
+        }
+    }
+
+    /// What comes until the connection ends, as text.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut bytes = Vec::new();
+        // One that is cut has said what it has said.
+        let _ = self.stream.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     fn line(&mut self) -> Option<String> {

@@ -22,7 +22,7 @@ use libactor::detect::Address;
 use protocol::{AgentInfo, Attributes, Role};
 
 use super::daemon::Shown;
-use super::{Command, Failure, daemon};
+use super::{Command, Failure, daemon, environment};
 use crate::about;
 use crate::flags::{Arguments, FlagError, Flags, Surroundings};
 use crate::memory::let_go_of_the_start;
@@ -43,6 +43,20 @@ pub const COMMAND: Command = Command {
 pub(super) const ACTOR: &str = "slave(1)";
 
 fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
+    runtime::block_on(async {
+        // First of all: what is asked of an agent that only begins is done once it can be.
+        let asked = Asked { end: runtime::EndSignals::listen()?, leave: runtime::LeaveSignal::listen()? };
+        run(words, asked).await
+    })
+}
+
+/// What is asked of an agent by signals.
+struct Asked {
+    end: runtime::EndSignals,
+    leave: runtime::LeaveSignal,
+}
+
+async fn run(words: &[String], mut asked: Asked) -> Result<ExitCode, Failure> {
     let surroundings = Surroundings::of_process(&["/etc/mesos-agent", "/etc/mesos-slave"]);
     let flags = Flags::load("agent", flags::FLAGS, Arguments::None, words, &surroundings)?;
     let listen = daemon::listen(&flags)?;
@@ -50,46 +64,42 @@ fn run_agent(words: &[String]) -> Result<ExitCode, Failure> {
     let masters = masters(&flags)?;
     let work_dir = WorkDir::claim(Path::new(work_dir), "agent")?;
     let level = daemon::log(&flags, "agent", None)?;
-    runtime::block_on(async {
-        let mut signals = runtime::EndSignals::listen()?;
-        let mut leave = runtime::LeaveSignal::listen()?;
-        let keeping = recovery::open(&flags, work_dir.path())?;
-        let node = recovery::bind(listen, ACTOR, &keeping).await?;
-        daemon::adjust_log_over_http(&node, level);
-        let mut containers = containers::settings(&flags, work_dir.path())?;
-        containers.settings.cgroups = cgroups::settings(&flags)?;
-        let gpus = &mut containers.settings.gpu;
-        *gpus = gpu::find(&flags, &containers.isolation)?;
-        gpus.remember(&containers.runtime_dir)?;
-        let config = settings(&flags, &node, work_dir.path(), gpus)?;
-        gpus.total = config.info.resources.clone();
-        daemon::log_flags(&flags);
-        tokio::task::spawn_local(let_go_of_the_start(node.clock().clone()));
-        tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
-        sandbox::contents(&flags, &config.info.resources, &mut containers)?;
-        let handle = start(&node, config, containers, keeping, masters, Shown::of(&flags, "agent"))?;
-        let ended = loop {
-            tokio::select! {
-                biased;
-                ended = handle.ended() => break ended,
-                signal = signals.next() => {
-                    recovery::take_leave(&handle, signal).await;
-                    node.shutdown().await;
-                    return Ok(ExitCode::SUCCESS);
-                }
-                () = leave.next() => {
-                    tracing::info!("leaving; once more to kill at once");
-                    handle.leave().await;
-                }
+    let keeping = recovery::open(&flags, work_dir.path())?;
+    let node = recovery::bind(listen, ACTOR, &keeping).await?;
+    daemon::adjust_log_over_http(&node, level);
+    let mut containers = containers::settings(&flags, work_dir.path())?;
+    containers.settings.cgroups = cgroups::settings(&flags)?;
+    let gpus = &mut containers.settings.gpu;
+    *gpus = gpu::find(&flags, &containers.isolation)?;
+    gpus.remember(&containers.runtime_dir)?;
+    let config = settings(&flags, &node, work_dir.path(), gpus)?;
+    gpus.total = config.info.resources.clone();
+    daemon::log_flags(&flags);
+    tokio::task::spawn_local(let_go_of_the_start(node.clock().clone()));
+    tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
+    sandbox::contents(&flags, &config.info.resources, &mut containers)?;
+    let handle = start(&node, config, containers, keeping, masters, Shown::of(&flags, "agent"))?;
+    let ended = loop {
+        tokio::select! {
+            biased;
+            ended = handle.ended() => break ended,
+            signal = asked.end.next() => {
+                recovery::take_leave(&handle, signal).await;
+                node.shutdown().await;
+                return Ok(ExitCode::SUCCESS);
             }
-        };
-        node.shutdown().await;
-        if ended.failed {
-            return Err(ended.message.into());
+            () = asked.leave.next() => {
+                tracing::info!("leaving; once more to kill at once");
+                handle.leave().await;
+            }
         }
-        tracing::info!("{}", ended.message);
-        Ok(ExitCode::SUCCESS)
-    })
+    };
+    node.shutdown().await;
+    if ended.failed {
+        return Err(ended.message.into());
+    }
+    tracing::info!("{}", ended.message);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Starts an agent whose executors are processes.
@@ -142,6 +152,7 @@ fn settings(flags: &Flags, node: &Node, work_dir: &Path, gpus: &GpuSettings) -> 
     take("executor_shutdown_grace_period", &mut config.executor_shutdown_grace_period);
     recovery::settings(flags, &mut config);
     config.switch_user = flags.switch("switch_user");
+    config.executor_environment = environment::read(flags, "executor_environment_variables")?;
     Ok(config)
 }
 

@@ -8,7 +8,7 @@ use agent::core::{AgentConfig, ReconfigurationPolicy, Recover};
 use agent::shell::AgentHandle;
 use libactor::Node;
 
-use super::super::Failure;
+use super::super::{Failure, look};
 use crate::flags::Flags;
 use crate::runtime::{Listen, ListenError};
 
@@ -17,7 +17,10 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Opens what the agent with this work directory keeps.
 pub(super) fn open(flags: &Flags, work_dir: &Path) -> Result<Keeping, Failure> {
-    Ok(Disk::open(&checkpoint::directory(work_dir), flags.switch("strict"))?)
+    let strict = flags.switch("strict");
+    // Who asks for what can be read expects damage.
+    let look = |directory: &Path| look::at("agent", directory, !strict);
+    Ok(Disk::open_looked_at(&checkpoint::directory(work_dir), strict, &look)?)
 }
 
 /// Opens the agent's socket. Where any port will do, it is the one that executors of an earlier run know, if that is free.

@@ -4,13 +4,13 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use master::disk::{self, DiskEvent, Memory, Sled, Storage};
+use master::disk::{self, DiskError, DiskEvent, Memory, Sled, Storage};
 use master::registry::DiskId;
 use master::replication::{Identity, Recovered};
 use protocol::Uuid;
 use tokio::sync::mpsc;
 
-use super::super::{Failure, daemon};
+use super::super::{Failure, daemon, look};
 use super::member::{Begin, Plan};
 use crate::flags::{FlagError, Flags};
 
@@ -49,6 +49,7 @@ pub fn open(flags: &Flags, plan: &Plan, work_dir: &Path, own: &str) -> Result<Be
         first.set(true);
         plan.first_life(disk, own)
     };
+    look::at("master", &directory, false).map_err(DiskError::from)?;
     let (sled, recovered) = Sled::open(&directory, begin, new_disk()?, sender)?;
     check(flags, plan, &recovered.identity, work_dir)?;
     let (storage, place) = (Box::new(sled), directory.display().to_string());

@@ -48,6 +48,14 @@ pub const COMMAND: Command = Command {
 const HAND_OVER: Duration = Duration::from_secs(2);
 
 fn run_master(words: &[String]) -> Result<ExitCode, Failure> {
+    runtime::block_on(async {
+        // First of all: one that is asked to end while it only begins ends as any other.
+        let signals = runtime::EndSignals::listen()?;
+        run(words, signals).await
+    })
+}
+
+async fn run(words: &[String], mut signals: runtime::EndSignals) -> Result<ExitCode, Failure> {
     let surroundings = Surroundings::of_process(&["/etc/mesos-master"]);
     let flags = Flags::load("master", FLAGS, Arguments::None, words, &surroundings)?;
     let mut listen = daemon::listen(&flags)?;
@@ -57,49 +65,46 @@ fn run_master(words: &[String]) -> Result<ExitCode, Failure> {
     let master = daemon::master(&flags, "master", settings::settings(&flags)?);
     let work_dir = WorkDir::claim(Path::new(flags.needed("work_dir")?), "master")?;
     let level = daemon::log(&flags, "master", None)?;
-    runtime::block_on(async {
-        let mut signals = runtime::EndSignals::listen()?;
-        plan.advertise(&mut listen).await?;
-        let node = listen.bind(master::NAME).await?;
-        daemon::adjust_log_over_http(&node, level);
-        let own = node.address().to_string();
-        let begun = begin::open(&flags, &plan, work_dir.path(), &own)?;
-        daemon::log_flags(&flags);
-        tokio::task::spawn_local(let_go_of_the_start(node.clock().clone()));
-        advice::warn(&flags, &plan, begun.first);
-        log_start(&plan, &begun, &node.pid(master::NAME));
-        let Recovered { identity, snapshot, .. } = &begun.recovered;
-        let known = snapshot.state.masters.get(&identity.id).map(|member| &member.address);
-        compare::refuse_twin(&node, identity.id, known).await?;
-        let replica = ReplicaConfig {
-            hostname: daemon::hostname(&flags),
-            tick,
-            ..ReplicaConfig::new(node.pid(replication::NAME), node.pid(master::NAME))
-        };
-        let Begun { recovered, storage, events, .. } = begun;
-        let (seed, log_is_a_file) = (daemon::seed()?, flags.text("log_dir").is_some());
-        let handle = group::start(&node, Start { replica, recovered, storage, events, master, seed })?;
-        let ended = tokio::select! {
-            biased;
-            ended = handle.ended() => ended,
-            message = compare::when_led(&node, &handle, &flags, &plan) => {
-                tracing::error!("{message}");
-                Ended { message, failed: true }
-            }
-            signal = signals.next() => {
-                tracing::info!(signal, "ending");
-                hand_over(&handle).await;
-                Ended { message: String::new(), failed: false }
-            }
-        };
-        node.shutdown().await;
-        match ended.failed {
-            // The log has it; where that is a file it is said here too.
-            true if log_is_a_file => Err(ended.message.into()),
-            true => Ok(ExitCode::FAILURE),
-            false => Ok(ExitCode::SUCCESS),
+    plan.advertise(&mut listen).await?;
+    let node = listen.bind(master::NAME).await?;
+    daemon::adjust_log_over_http(&node, level);
+    let own = node.address().to_string();
+    let begun = begin::open(&flags, &plan, work_dir.path(), &own)?;
+    daemon::log_flags(&flags);
+    tokio::task::spawn_local(let_go_of_the_start(node.clock().clone()));
+    advice::warn(&flags, &plan, begun.first);
+    log_start(&plan, &begun, &node.pid(master::NAME));
+    let Recovered { identity, snapshot, .. } = &begun.recovered;
+    let known = snapshot.state.masters.get(&identity.id).map(|member| &member.address);
+    compare::refuse_twin(&node, identity.id, known).await?;
+    let replica = ReplicaConfig {
+        hostname: daemon::hostname(&flags),
+        tick,
+        ..ReplicaConfig::new(node.pid(replication::NAME), node.pid(master::NAME))
+    };
+    let Begun { recovered, storage, events, .. } = begun;
+    let (seed, log_is_a_file) = (daemon::seed()?, flags.text("log_dir").is_some());
+    let handle = group::start(&node, Start { replica, recovered, storage, events, master, seed })?;
+    let ended = tokio::select! {
+        biased;
+        ended = handle.ended() => ended,
+        message = compare::when_led(&node, &handle, &flags, &plan) => {
+            tracing::error!("{message}");
+            Ended { message, failed: true }
         }
-    })
+        signal = signals.next() => {
+            tracing::info!(signal, "ending");
+            hand_over(&handle).await;
+            Ended { message: String::new(), failed: false }
+        }
+    };
+    node.shutdown().await;
+    match ended.failed {
+        // The log has it; where that is a file it is said here too.
+        true if log_is_a_file => Err(ended.message.into()),
+        true => Ok(ExitCode::FAILURE),
+        false => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// A master that leads and is told to end lets another one lead, if there is one: nobody has to miss it first.
