@@ -52,7 +52,7 @@ fn what_is_replaced_and_removed_takes_no_room() {
     assert!(bytes < 6 << 20, "{bytes} bytes are kept of 8 MB that mean nothing any more");
     let store = open(root.path()).unwrap();
     assert_eq!(store.records().0.len(), 2);
-    let held = super::super::open::open(&root.path().join("other"), true).unwrap();
+    let held = super::super::open::open(&root.path().join("other"), true, &|_| Ok(())).unwrap();
     drop(held);
 }
 
