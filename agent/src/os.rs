@@ -1,4 +1,4 @@
-//! The door to the operating system: the one file that imports `nix`.
+//! What the system alone can tell or do, for all of this crate: who this is, its children, its disk, its name.
 
 use std::io;
 use std::os::fd::AsFd;

@@ -8,7 +8,8 @@ use libactor::detect::{self, Address, Leader};
 use libactor::files::Files;
 use libactor::shell::{self, Accept, Edge, ShellHandle};
 use libactor::{Clock, Counter, Gauge, Me, Node, Pid, SpawnError, Time};
-use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorCallKind, ExecutorEvent, MASTERS};
+use protocol::ContainerId;
+use protocol::messages::{AgentCall, AgentEvent, ExecutorCall, ExecutorEvent, MASTERS};
 use protocol::wire::common::VersionInfo;
 use tokio::sync::{mpsc, watch};
 
@@ -18,6 +19,7 @@ use crate::core::{Agent, AgentConfig, Found, Incompatible, Input, Output};
 use crate::edge::asks::Asks;
 use crate::edge::limits::MAX_WAITING;
 use crate::edge::metrics::AgentMetrics;
+use crate::edge::pipes::{self, Pipes};
 use crate::edge::routes;
 use crate::edge::sandboxes::Sandboxes;
 use crate::edge::site::Site;
@@ -156,7 +158,10 @@ pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHand
         asks: Asks::new(feeder.clone()),
         streams: Arc::new(Streams::new(feeder.clone(), node.address(), node.http_limits().stream())),
     });
-    let sandbox_gc = Arc::new(Collector::new(start.sandbox_gc, start.work_dir.clone(), node.clock().clone()));
+    let pipes = Arc::new(Pipes::new(feeder.clone(), node.address()));
+    let sandboxes = Sandboxes::new(site.files.clone(), start.work_dir.clone());
+    sandboxes.recover(&machine);
+    let sandbox_gc = Arc::new(Collector::new(start.sandbox_gc, start.work_dir, node.clock().clone()));
     sandbox_gc.show(node.metrics());
     start.containerizer.show(node.metrics());
     let edge = AgentEdge {
@@ -166,7 +171,8 @@ pub fn start<C: Containerizer>(node: &Node, start: Start<C>) -> Result<AgentHand
         sources: Some(Sources { events: start.events, durable, master: start.master, recovery }),
         metrics: AgentMetrics::new(node.metrics()),
         destroy_errors: node.metrics().counter("containerizer/mesos/container_destroy_errors"),
-        sandboxes: Sandboxes::new(site.files.clone(), start.work_dir),
+        sandboxes,
+        pipes,
         site: site.clone(),
         shell: None,
         ending,
@@ -213,6 +219,7 @@ struct AgentEdge<C> {
     metrics: AgentMetrics,
     destroy_errors: Counter,
     sandboxes: Arc<Sandboxes>,
+    pipes: Arc<Pipes>,
     site: Arc<Site>,
     shell: Option<ShellHandle<Input>>,
     ending: watch::Sender<Option<Ended>>,
@@ -230,6 +237,9 @@ impl<C: Containerizer> AgentEdge<C> {
                 _ => None,
             };
             return self.site.streams.tell(&to, &event, container_id);
+        }
+        if self.pipes.tell(&to, &event) {
+            return;
         }
         let may_be_lost = matches!(event, ExecutorEvent::Message(_) | ExecutorEvent::Error(_));
         if let Err(error) = me.tell(&to, event) {
@@ -256,6 +266,7 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
         let reports = Reports {
             shell: shell.clone(),
             sandboxes: self.sandboxes.clone(),
+            pipes: self.pipes.clone(),
             sandbox_gc: self.sandbox_gc.clone(),
             destroy_errors: self.destroy_errors.clone(),
             recovery,
@@ -284,9 +295,14 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
             }
             Output::Answer { ask, answer } => self.site.asks.answer(ask, answer),
             Output::Link { pid } if pid.stream_id().is_some() => self.site.streams.watch(pid),
+            // The end of a pipe is always reported.
+            Output::Link { pid } if self.pipes.reach(&pid) => {}
             Output::Link { pid } => me.link(&pid),
             Output::Unlink { pid } if pid.stream_id().is_some() => self.site.streams.finish(&pid),
-            Output::Unlink { pid } => me.unlink(&pid),
+            Output::Unlink { pid } => {
+                self.pipes.close(&pid);
+                me.unlink(&pid);
+            }
             Output::Launch(spec) => {
                 steps::reached("launch-asked");
                 self.sandboxes.launch(&spec);
@@ -326,6 +342,7 @@ impl<C: Containerizer> Edge<Agent> for AgentEdge<C> {
         self.site.asks.close();
         self.site.view.close();
         self.site.streams.close();
+        self.pipes.close_all();
         self.site.feeder.close();
     }
 }
@@ -341,11 +358,7 @@ impl<C: Containerizer> Accept<AgentEvent, Agent> for AgentEdge<C> {
 
 impl<C: Containerizer> Accept<ExecutorCall, Agent> for AgentEdge<C> {
     fn input(&mut self, from: Pid, call: ExecutorCall) -> Option<Input> {
-        match call.call {
-            ExecutorCallKind::Subscribe { .. } => steps::reached("subscribing"),
-            ExecutorCallKind::Update(_) => steps::reached("update-received"),
-            ExecutorCallKind::Message(_) | ExecutorCallKind::Heartbeat => {}
-        }
+        pipes::reached(&call);
         Some(Input::Executor { from, call })
     }
 }
@@ -364,6 +377,7 @@ fn step_of(event: &ExecutorEvent) -> Option<&'static str> {
 struct Reports {
     shell: ShellHandle<Input>,
     sandboxes: Arc<Sandboxes>,
+    pipes: Arc<Pipes>,
     sandbox_gc: Arc<Collector>,
     destroy_errors: Counter,
     recovery: RecoveryTime,
@@ -373,21 +387,33 @@ impl Reports {
     /// As long as both live.
     async fn of_containers(self, mut events: mpsc::Receiver<ContainerEvent>) {
         while let Some(event) = events.recv().await {
-            let input = self.input(event).await;
+            let Some(input) = self.input(event).await else { continue };
             if self.shell.feed(input).await.is_err() {
                 return;
             }
         }
     }
 
-    async fn input(&self, event: ContainerEvent) -> Input {
-        match event {
+    /// Has those of these sandboxes served that are there. The file system is asked; where that fails one is not served, which
+    /// is said.
+    async fn serve(&self, containers: Vec<ContainerId>) {
+        let sandboxes = self.sandboxes.clone();
+        let serve = move || containers.iter().for_each(|container_id| sandboxes.attach(container_id, false));
+        let _ = tokio::task::spawn_blocking(serve).await;
+    }
+
+    async fn input(&self, event: ContainerEvent) -> Option<Input> {
+        Some(match event {
+            ContainerEvent::Piped { container_id, stream } => {
+                self.pipes.open(container_id, stream);
+                return None;
+            }
             ContainerEvent::Launched { container_id, result } => {
                 steps::reached("launched");
-                let (sandboxes, of) = (self.sandboxes.clone(), container_id.clone());
-                // The file system is asked; where that fails the sandbox is not served, which is said.
-                let _ = tokio::task::spawn_blocking(move || sandboxes.attach(&of)).await;
-                if result.is_err() {
+                if result.is_ok() {
+                    self.sandboxes.attach(&container_id, true);
+                } else {
+                    self.serve(vec![container_id.clone()]).await;
                     self.sandbox_gc.end(&container_id);
                 }
                 Input::Launched { container_id, result }
@@ -404,10 +430,11 @@ impl Reports {
                 shown.set(clock.now().since(*began).as_secs_f64());
                 let ended = containers.iter().filter(|(_, found)| matches!(found, Found::Ended(_)));
                 ended.for_each(|(container_id, _)| self.sandbox_gc.end(container_id));
+                self.serve(containers.keys().cloned().collect()).await;
                 Input::Recovered { containers }
             }
             ContainerEvent::Resources { total } => Input::Resources { total },
-        }
+        })
     }
 }
 

@@ -45,6 +45,6 @@ exec chroot . /bin/bash -c '
     exec sleep infinity' first "$place" "$modules"
 END
 chmod +x "$place/first"
-timeout --kill-after=5 "${PURE_V2_TIMEOUT:-300}" linux.uml mem=1G rootfstype=hostfs rootflags=/ ro init="$place/first" \
+timeout --kill-after=5 "${PURE_V2_TIMEOUT:-600}" linux.uml mem=1G rootfstype=hostfs rootflags=/ ro init="$place/first" \
     con=null con0=fd:0,fd:1 ssl=null quiet loglevel=0 </dev/null 2>&1 | sed -u 's/\r$//' || true
 exit "$(cat "$place/status" 2>/dev/null || echo 99)"

@@ -10,7 +10,7 @@ use crate::core::{DriverCall, Input, SessionConfig};
 use crate::environment::EnvironmentError;
 use crate::host;
 use crate::limits::MAX_CALLS;
-use crate::shared::Shared;
+use crate::shared::{Shared, shared};
 use crate::{Executor, Status};
 
 /// The executor's handle to its agent; clones are the same driver.
@@ -59,7 +59,7 @@ impl ExecutorDriver {
     /// A driver without a thread of its own, and its calls.
     pub(crate) fn unattended() -> (Self, mpsc::Receiver<Input>) {
         let (sender, calls) = mpsc::channel(MAX_CALLS);
-        let driver = Self { shared: Arc::new(Shared::new(sender)), pending: Arc::new(Mutex::new(None)) };
+        let driver = Self { shared: Arc::new(shared(sender)), pending: Arc::new(Mutex::new(None)) };
         (driver, calls)
     }
 
@@ -68,7 +68,7 @@ impl ExecutorDriver {
     }
 
     pub(crate) fn callback_returned(&self) {
-        self.shared.returned_here();
+        self.shared.returned_here(Input::CallbackReturned);
     }
 
     /// Subscribes at the agent, on a thread of its own.

@@ -75,6 +75,7 @@ impl SessionConfig {
             recovery_timeout: duration("MESOS_RECOVERY_TIMEOUT", DEFAULT_RECOVERY_TIMEOUT)?,
             backoff_max: duration("MESOS_SUBSCRIPTION_BACKOFF_MAX", DEFAULT_BACKOFF_MAX)?,
             shutdown_grace: duration("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", DEFAULT_SHUTDOWN_GRACE)?,
+            ip: set("LIBPROCESS_IP").and_then(|ip| ip.parse().ok()),
             seed,
         })
     }

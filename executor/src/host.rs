@@ -1,11 +1,12 @@
 //! Where a session lives: its actor on a node, the thread of callbacks, the watchdog.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+use libactor::driver::panic_message;
 use libactor::shell::{self, Accept, Edge, ShellHandle};
 use libactor::{Me, Node, NodeConfig, Pid};
 use protocol::messages::ExecutorEvent;
@@ -18,7 +19,7 @@ use crate::shared::Shared;
 use crate::{Executor, ExecutorDriver, Status};
 
 /// How a session ended, and why where it was not asked to.
-type End = (Status, Option<String>);
+pub(crate) type End = (Status, Option<String>);
 
 /// Where callbacks go. There is room for one, and there is never more than one.
 pub(crate) enum Sink {
@@ -38,15 +39,46 @@ impl Sink {
     }
 }
 
+/// Carries out what a session asks for of its own process, however it speaks with its agent.
+pub(crate) struct Hands {
+    sink: Sink,
+    shared: Arc<Shared>,
+    /// Whether this process is the executor's own and may be killed.
+    own_process: bool,
+}
+
+impl Hands {
+    pub(crate) fn new(sink: Sink, shared: Arc<Shared>, own_process: bool) -> Self {
+        Self { sink, shared, own_process }
+    }
+
+    /// Hands a callback over; what the session is to be told where nobody takes it.
+    pub(crate) fn call_back(&self, callback: Callback) -> Option<Input> {
+        if matches!(callback, Callback::Error(_)) {
+            self.shared.settle(Status::Aborted);
+        }
+        let message = || "nobody takes callbacks".to_owned();
+        (!self.sink.deliver(callback)).then(|| Input::CallbackPanicked { message: message() })
+    }
+
+    pub(crate) fn watch(&self, after: Duration) {
+        if self.own_process {
+            watch(after);
+        }
+    }
+
+    /// Whether calls were lost; asks once.
+    pub(crate) fn take_overflow(&self) -> bool {
+        self.shared.take_overflow()
+    }
+}
+
 /// Carries out what the session asks for.
 struct AgentEdge {
     /// Gone when the session is over: the receiver then knows.
-    sink: Option<Sink>,
+    hands: Option<Hands>,
     shell: Option<ShellHandle<Input>>,
-    shared: Arc<Shared>,
     ended: Option<oneshot::Sender<End>>,
-    /// Whether this process is the executor's own and may be killed.
-    watchdog: bool,
 }
 
 impl Edge<Session> for AgentEdge {
@@ -65,17 +97,12 @@ impl Edge<Session> for AgentEdge {
                 }
             }
             Output::Callback(callback) => {
-                if matches!(callback, Callback::Error(_)) {
-                    self.shared.settle(Status::Aborted);
-                }
-                if !self.sink.as_ref().is_some_and(|sink| sink.deliver(callback)) {
-                    self.feed(Input::CallbackPanicked { message: "nobody takes callbacks".to_owned() });
-                }
+                let taken = self.hands.as_ref().and_then(|hands| hands.call_back(callback));
+                taken.into_iter().for_each(|input| self.feed(input));
             }
-            Output::Watchdog { after } if self.watchdog => watch(after),
-            Output::Watchdog { .. } => {}
+            Output::Watchdog { after } => self.hands.iter().for_each(|hands| hands.watch(after)),
             Output::Terminate { status, error } => {
-                self.sink = None;
+                self.hands = None;
                 if let Some(ended) = self.ended.take() {
                     // Nobody waits any more if the node is being shut down.
                     let _ = ended.send((status, error));
@@ -105,27 +132,26 @@ impl Accept<ExecutorEvent, Session> for AgentEdge {
     }
 }
 
-/// Runs a session to its end.
+/// Runs a session to its end; `first` is what it is told first.
 pub(crate) async fn attend(
     node: &Node,
-    config: SessionConfig,
-    sink: Sink,
-    mut calls: mpsc::Receiver<Input>,
-    shared: Arc<Shared>,
-    watchdog: bool,
+    session: Session,
+    first: Input,
+    hands: Hands,
+    calls: &mut mpsc::Receiver<Input>,
 ) -> End {
     let (sender, mut ended) = oneshot::channel();
-    let name = format!("executor-{}", config.container_id);
-    let edge =
-        AgentEdge { sink: Some(sink), shell: None, shared: shared.clone(), ended: Some(sender), watchdog };
-    let spawned = shell::spawn(node, &name, Session::new(config), edge, |install| {
+    let name = format!("executor-{}", session.config().container_id);
+    let shared = hands.shared.clone();
+    let edge = AgentEdge { hands: Some(hands), shell: None, ended: Some(sender) };
+    let spawned = shell::spawn(node, &name, session, edge, |install| {
         install.message::<ExecutorEvent>();
     });
     let shell = match spawned {
         Ok((_, shell)) => shell,
         Err(error) => return (Status::Aborted, Some(error.to_string())),
     };
-    let mut next = Some(Input::Start);
+    let mut next = Some(first);
     loop {
         if let Some(input) = next.take() {
             // The end of the session is seen below.
@@ -152,7 +178,7 @@ pub(crate) fn own_thread(
     driver: ExecutorDriver,
     executor: Box<dyn Executor>,
     config: SessionConfig,
-    calls: mpsc::Receiver<Input>,
+    mut calls: mpsc::Receiver<Input>,
     own_process: bool,
 ) {
     let shared = driver.shared().clone();
@@ -166,7 +192,10 @@ pub(crate) fn own_thread(
             .name("executor-callbacks".into())
             .spawn(move || call_back(&driver, executor, &callbacks));
         let end = match spawned {
-            Ok(_) => attend(&node, config, Sink::Thread(sender), calls, shared.clone(), own_process).await,
+            Ok(_) => {
+                let hands = Hands::new(Sink::Thread(sender), shared.clone(), own_process);
+                attend(&node, Session::new(config), Input::Start, hands, &mut calls).await
+            }
             Err(error) => (Status::Aborted, Some(format!("no thread for callbacks: {error}"))),
         };
         node.shutdown().await;
@@ -188,11 +217,9 @@ pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, std::io::E
     Ok(LocalSet::new().block_on(&runtime, work))
 }
 
-/// A node where the agent can reach it: on the agent's own address, for that is on this host, unless `LIBPROCESS_IP` says
-/// otherwise.
+/// A node where the agent can reach it.
 pub(crate) async fn bind(config: &SessionConfig) -> Result<Node, String> {
-    let told = std::env::var("LIBPROCESS_IP").ok().and_then(|ip| ip.parse::<IpAddr>().ok());
-    let listen = SocketAddr::new(told.unwrap_or(config.agent.address().ip()), 0);
+    let listen = SocketAddr::new(config.ip.unwrap_or(config.agent.address().ip()), 0);
     Node::bind(NodeConfig { listen, check_machines: cfg!(debug_assertions), ..NodeConfig::default() })
         .await
         .map_err(|error| error.to_string())
@@ -212,11 +239,6 @@ fn call_back(driver: &ExecutorDriver, mut executor: Box<dyn Executor>, callbacks
             }
         }
     }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 fn dispatch(driver: &ExecutorDriver, executor: &mut dyn Executor, callback: Callback) {

@@ -31,8 +31,12 @@ pub mod command;
 pub mod core;
 mod driver;
 mod environment;
+#[cfg(test)]
+#[path = "../../libactor/tests/support/golden.rs"]
+mod golden;
 mod host;
 pub mod limits;
+mod piped;
 mod process;
 mod shared;
 mod traits;

@@ -1,14 +1,15 @@
 //! Processes of this machine: who descends from whom, signals, the end of whole trees. The one door to `nix`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use libactor::processes::{self, Environment, Found, Look, Stat, children};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::unistd::{Pid, User, geteuid, getpgid, getpgrp};
+use nix::unistd::{AccessFlags, Pid, User, access, geteuid, getpgid, getpgrp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -16,6 +17,9 @@ use tokio::sync::Notify;
 const POLL: Duration = Duration::from_millis(2);
 /// How many times at most; what still lives then does not react to KILL.
 const MAX_POLLS: u32 = 1_000;
+/// How many times at most where all that is left are processes whose environment nobody can read now. Ours: far longer than an exec
+/// takes on a machine that is busy.
+const MAX_UNDECIDED_POLLS: u32 = 500;
 
 /// How what descends from a task is told from all else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,14 +29,6 @@ pub(crate) enum Scope {
     /// Several tasks share this process: what descends from the task's first process, its process group, and whatever has this
     /// `NAME=value` in its environment.
     Marked(String),
-}
-
-/// A line of `/proc/<pid>/stat`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    parent: i32,
-    group: i32,
-    zombie: bool,
 }
 
 /// Children that somebody waits for. Clones are the same ones.
@@ -123,8 +119,8 @@ pub(crate) fn become_subreaper() -> Result<(), Errno> {
 /// Only what the kernel lists as children is found: looking at every process of the machine would make many kills slow.
 pub(crate) fn terminate(first: i32, scope: &Scope) {
     let mut open = match scope {
-        Scope::Own => children("self"),
-        Scope::Marked(_) => children(&first.to_string()),
+        Scope::Own => children(own()),
+        Scope::Marked(_) => children(first),
     };
     let mut away = BTreeSet::new();
     let mut seen = BTreeSet::from([first]);
@@ -132,7 +128,7 @@ pub(crate) fn terminate(first: i32, scope: &Scope) {
         if seen.insert(pid) && getpgid(Some(Pid::from_raw(pid))).is_ok_and(|group| group.as_raw() != first) {
             away.insert(pid);
         }
-        open.extend(children(&pid.to_string()).into_iter().filter(|pid| !seen.contains(pid)));
+        open.extend(children(pid).into_iter().filter(|pid| !seen.contains(pid)));
     }
     signal_group(first, Signal::SIGTERM);
     for pid in away {
@@ -155,13 +151,7 @@ fn signal_group(group: i32, signal: Signal) {
 /// Kills all that is left of a task and waits until it is gone. `first` is the task's first process; whoever
 /// started that also reaps it.
 pub(crate) async fn kill_tree(first: i32, scope: &Scope) {
-    for _ in 0..MAX_POLLS {
-        if !kill_once(first, scope) {
-            return;
-        }
-        tokio::time::sleep(POLL).await;
-    }
-    tracing::error!(task = first, "processes of the task do not end");
+    kill_all(Some(first), scope).await;
 }
 
 /// As [`kill_tree`], for what is left when the first process has ended and was reaped.
@@ -169,49 +159,84 @@ pub(crate) async fn kill_rest(first: i32, scope: &Scope) {
     if *scope == Scope::Own && !reap_children() {
         return;
     }
-    kill_tree(first, scope).await;
+    kill_all(Some(first), scope).await;
 }
 
 /// Kills what this process has adopted of a scope, and what that has started.
 pub(crate) async fn kill_adopted(scope: &Scope) {
     let Scope::Marked(mark) = scope else { return };
-    for pid in children("self") {
-        if has_mark(pid, mark) {
-            kill_tree(pid, scope).await;
-        }
+    // One that has just ended may have left another.
+    let may_be = |stat: Stat| {
+        let environment = Environment::of(&stat);
+        environment == Environment::Unsettled || environment.has(mark.as_bytes())
+    };
+    if children(own()).into_iter().filter_map(Stat::of).any(may_be) {
+        kill_all(None, scope).await;
     }
 }
 
-/// The children of a process, as far as the kernel lists them.
-fn children(pid: &str) -> Vec<i32> {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let lists =
-        threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    lists
-        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
-        .collect()
+async fn kill_all(first: Option<i32>, scope: &Scope) {
+    let mut undecided = 0;
+    for _ in 0..MAX_POLLS {
+        match kill_once(first, scope) {
+            Left::Nothing => return,
+            Left::Living => undecided = 0,
+            Left::Undecided if undecided == MAX_UNDECIDED_POLLS => {
+                tracing::warn!(
+                    task = first,
+                    "processes may be left of the task: nobody can tell whose they are"
+                );
+                return;
+            }
+            Left::Undecided => undecided += 1,
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    tracing::error!(task = first, "processes of the task do not end");
+}
+
+fn own() -> i32 {
+    std::process::id().cast_signed()
 }
 
 /// Kills all that descends from this process, then this process.
 pub(crate) fn kill_self() -> ! {
-    let own = std::process::id().cast_signed();
     for _ in 0..MAX_POLLS {
-        let entries = snapshot();
-        let mut doomed = below(&entries, own);
         // Nobody reaps here.
-        doomed.retain(|pid| entries.get(pid).is_some_and(|entry| !entry.zombie));
-        if doomed.is_empty() {
+        let found = processes::hunt(|look| descendants(look.seen()), kill_now);
+        if found.map_or(true, |found| found.is_over()) {
             break;
         }
-        for pid in doomed {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
     }
-    if getpgrp().as_raw() == own {
-        signal_group(own, Signal::SIGKILL);
+    if getpgrp().as_raw() == own() {
+        signal_group(own(), Signal::SIGKILL);
     }
-    let _ = kill(Pid::from_raw(own), Signal::SIGKILL);
+    kill_now(own());
     std::process::exit(137)
+}
+
+fn kill_now(pid: i32) {
+    // One that is gone needs none.
+    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+}
+
+/// The living processes below this one.
+fn descendants(all: &BTreeMap<i32, Stat>) -> Found {
+    Found::of(living(all, below(all, [own()])))
+}
+
+fn living(all: &BTreeMap<i32, Stat>, mut pids: BTreeSet<i32>) -> BTreeSet<i32> {
+    pids.retain(|pid| all.get(pid).is_some_and(Stat::lives));
+    pids
+}
+
+/// What a task has after all that was found has been sent KILL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Living,
+    /// Nobody could tell of some processes whether they are the task's.
+    Undecided,
 }
 
 /// Whether this process is the first one of a namespace: all others of it are below it.
@@ -219,12 +244,13 @@ fn is_first() -> bool {
     std::process::id() == 1
 }
 
-/// As [`kill_once`], by the first process of a namespace, whatever `/proc` shows: all others are the task's.
-fn kill_namespace(first: i32) -> bool {
+/// As [`kill_once`], by the first process of a namespace, whatever `/proc` shows: all others are the task's. Says whether any is
+/// left.
+fn kill_namespace(first: Option<i32>) -> bool {
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
     while let Some(pid) = peek_ended() {
         // Whoever reaps that one looks again.
-        if pid == first || waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)).is_err() {
+        if Some(pid) == first || waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)).is_err() {
             return false;
         }
     }
@@ -232,34 +258,49 @@ fn kill_namespace(first: i32) -> bool {
     waitid(Id::All, flags) != Err(Errno::ECHILD)
 }
 
-/// Sends KILL to all of a task that is alive; says whether there was anything.
-fn kill_once(first: i32, scope: &Scope) -> bool {
+/// Sends KILL to all of a task that is alive, and to what that has started meanwhile.
+fn kill_once(first: Option<i32>, scope: &Scope) -> Left {
     if *scope == Scope::Own && is_first() {
-        return kill_namespace(first);
+        return if kill_namespace(first) { Left::Living } else { Left::Nothing };
     }
-    let entries = snapshot();
-    let own = std::process::id().cast_signed();
-    let mut doomed = match scope {
-        Scope::Own => below(&entries, own),
-        Scope::Marked(_) => below(&entries, first),
-    };
-    doomed.extend(
-        entries.iter().filter(|(pid, entry)| **pid == first || entry.group == first).map(|(pid, _)| *pid),
-    );
-    if let Scope::Marked(mark) = scope {
-        doomed.extend(entries.keys().copied().filter(|pid| *pid != own && has_mark(*pid, mark)));
-    }
-    let mut any = false;
-    for pid in doomed {
-        let Some(entry) = entries.get(&pid) else { continue };
-        if !entry.zombie {
-            any = true;
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        } else if entry.parent == own && pid != first && *scope == Scope::Own {
-            let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+    // Whom the mark has told from the task's processes, by their beginnings.
+    let mut others = BTreeMap::new();
+    match processes::hunt(|look| found(look, first, scope, &mut others), kill_now) {
+        Ok(found) if found.is_over() => Left::Nothing,
+        Ok(found) if found.pids.is_empty() => Left::Undecided,
+        Ok(_) => Left::Living,
+        Err(error) => {
+            tracing::error!(%error, "processes can't be looked for: only the task's process group is killed");
+            first.inspect(|first| kill_group(*first));
+            Left::Nothing
         }
     }
-    any
+}
+
+/// The living processes of a task among those that were seen.
+fn found(look: &Look, first: Option<i32>, scope: &Scope, others: &mut BTreeMap<i32, u64>) -> Found {
+    let all = look.seen();
+    let Scope::Marked(mark) = scope else {
+        let ended = all.values().filter(|stat| stat.is_unreaped() && stat.parent == own());
+        for stat in ended.filter(|stat| Some(stat.pid) != first) {
+            let _ = waitpid(Pid::from_raw(stat.pid), Some(WaitPidFlag::WNOHANG));
+        }
+        return descendants(all);
+    };
+    let near = all.values().filter(|stat| Some(stat.pid) == first || Some(stat.group) == first);
+    let mut found = Found::of(near.map(|stat| stat.pid).collect());
+    for stat in all.values().filter(|stat| stat.lives() && stat.pid != own()) {
+        let known = others.get(&stat.pid) == Some(&stat.began);
+        let is_mark = |environment: &Environment| environment.has(mark.as_bytes());
+        if !known && !found.pids.contains(&stat.pid) && !found.add(stat, Environment::of(stat), is_mark) {
+            others.insert(stat.pid, stat.began);
+        }
+    }
+    let roots: Vec<i32> = found.pids.iter().copied().chain(first).collect();
+    found.pids.extend(below(all, roots));
+    found.pids.remove(&own());
+    found.pids = living(all, found.pids);
+    found
 }
 
 /// Reaps children that have ended; says whether others live. Only where no child of ours is waited for elsewhere.
@@ -273,14 +314,14 @@ fn reap_children() -> bool {
     }
 }
 
-/// What descends from a process, itself not included.
-fn below(entries: &BTreeMap<i32, Entry>, root: i32) -> BTreeSet<i32> {
+/// What descends from these, they themselves not included.
+fn below(all: &BTreeMap<i32, Stat>, roots: impl IntoIterator<Item = i32>) -> BTreeSet<i32> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    for (pid, entry) in entries {
-        children.entry(entry.parent).or_default().push(*pid);
+    for stat in all.values() {
+        children.entry(stat.parent).or_default().push(stat.pid);
     }
     let mut found = BTreeSet::new();
-    let mut open = vec![root];
+    let mut open = Vec::from_iter(roots);
     while let Some(parent) = open.pop() {
         for pid in children.get(&parent).into_iter().flatten() {
             if found.insert(*pid) {
@@ -291,24 +332,14 @@ fn below(entries: &BTreeMap<i32, Entry>, root: i32) -> BTreeSet<i32> {
     found
 }
 
-/// All processes that can be seen.
-fn snapshot() -> BTreeMap<i32, Entry> {
-    let Ok(folder) = fs::read_dir("/proc") else { return BTreeMap::new() };
-    let pids = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter_map(|pid| Some((pid, parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?)))
-        .collect()
+/// Whether a file can be executed by this process.
+pub(crate) fn is_program(path: &Path) -> bool {
+    access(path, AccessFlags::X_OK).is_ok() && path.is_file()
 }
 
-/// Reads `pid (name) state parent group ...`; the name may hold anything, also parentheses.
-fn parse_stat(line: &str) -> Option<Entry> {
-    let mut words = line.get(line.rfind(')')? + 1..)?.split_whitespace();
-    let zombie = matches!(words.next()?, "Z" | "X");
-    Some(Entry { parent: words.next()?.parse().ok()?, group: words.next()?.parse().ok()?, zombie })
-}
-
-fn has_mark(pid: i32, mark: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()))
+/// Whether a file could not be executed for what is in it.
+pub(crate) fn is_no_program(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::ENOEXEC as i32)
 }
 
 /// Whose rights a command gets.
@@ -365,27 +396,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stat_lines_are_read_whatever_the_name() {
-        let entry = parse_stat("12 (a) b) Z) S 3 4 5 0 -1").unwrap();
-        assert_eq!(entry, Entry { parent: 3, group: 4, zombie: false });
-        assert!(parse_stat("12 (x) Z 1 1 1").unwrap().zombie);
-        assert_eq!(parse_stat("12"), None);
-    }
-
-    #[test]
     fn descendants_are_found_at_any_depth() {
-        let entry = |parent| Entry { parent, group: 0, zombie: false };
-        let entries =
-            BTreeMap::from([(1, entry(0)), (2, entry(1)), (3, entry(2)), (4, entry(1)), (5, entry(9))]);
-        assert_eq!(below(&entries, 1), BTreeSet::from([2, 3, 4]));
-        assert!(below(&entries, 5).is_empty());
-    }
-
-    #[test]
-    fn this_process_is_seen_with_its_environment() {
-        let own = std::process::id().cast_signed();
-        assert!(snapshot().contains_key(&own));
-        assert!(!has_mark(own, "MESETA_NO_SUCH_NAME=1"));
+        let process = |pid, parent| (pid, Stat { pid, parent, ..Stat::default() });
+        let all = BTreeMap::from([process(1, 0), process(2, 1), process(3, 2), process(4, 1), process(5, 9)]);
+        assert_eq!(below(&all, [1]), BTreeSet::from([2, 3, 4]));
+        assert!(below(&all, [5]).is_empty());
     }
 
     #[test]

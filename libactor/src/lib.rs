@@ -14,12 +14,14 @@
 //! | actors: what they take, their handle to themselves | [`Receive`], [`Answer`], [`OnExited`], [`Install`], [`Me`] |
 //! | components that decide, as plain data | [`machine`], [`shell`] |
 //! | the way to a machine, looks at it | [`Feeder`], [`View`] |
+//! | what handles of a driver share with its session | [`driver`] |
 //! | who leads a group of nodes | [`detect`] |
 //! | actors that are made again | [`supervise`](supervise()), [`Backoff`] |
 //! | time, randomness | [`Clock`], [`Time`], [`Timers`]; [`Random`], [`entropy`](entropy()) |
 //! | HTTP | [`http`] |
 //! | files over HTTP | [`files`] |
 //! | metrics | [`Metrics`] |
+//! | the processes of this machine | [`processes`] |
 //! | watching and dropping messages in tests | [`Filter`] |
 //! | every bound | [`limits`] |
 //! | whole clusters on virtual time (feature `sim`) | `sim` |
@@ -85,6 +87,7 @@ mod clock;
 mod codec;
 mod complaint;
 pub mod detect;
+pub mod driver;
 mod entropy;
 mod error;
 pub mod files;
@@ -100,6 +103,8 @@ mod metrics;
 mod net;
 mod node;
 mod pid;
+pub mod pipe;
+pub mod processes;
 pub mod shell;
 #[cfg(feature = "sim")]
 pub mod sim;

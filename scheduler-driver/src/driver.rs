@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::core::{DriverCall, Input, SessionConfig};
 use crate::host::{self, Start};
 use crate::limits::MAX_CALLS;
-use crate::shared::Shared;
+use crate::shared::{Shared, shared};
 use crate::{Scheduler, Status};
 
 /// The framework's handle to its session; clones are the same driver.
@@ -90,10 +90,7 @@ impl Builder {
         let (sender, calls) = mpsc::channel::<Input>(MAX_CALLS);
         let (scheduler, listen, node) = (self.scheduler, self.listen, self.node);
         let start = Start { scheduler, config, masters, calls, listen, node };
-        Ok(SchedulerDriver {
-            shared: Arc::new(Shared::new(sender)),
-            pending: Arc::new(Mutex::new(Some(start))),
-        })
+        Ok(SchedulerDriver { shared: Arc::new(shared(sender)), pending: Arc::new(Mutex::new(Some(start))) })
     }
 }
 

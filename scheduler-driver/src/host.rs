@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use libactor::detect::{self, Address};
+use libactor::driver::panic_message;
 use libactor::shell::{self, Accept, Edge, ShellHandle};
 use libactor::{Me, Node, NodeConfig, Pid};
 use protocol::Uuid;
@@ -229,11 +230,6 @@ fn call_back(driver: &SchedulerDriver, mut scheduler: Box<dyn Scheduler>, callba
             }
         }
     }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 fn dispatch(driver: &SchedulerDriver, scheduler: &mut dyn Scheduler, callback: Callback) {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    agent::launch::launch_main(no_command_executor)
+    agent::launch::launch_main(|_| no_command_executor())
 }
 
 #[allow(clippy::print_stderr, reason = "standard error is the sandbox's file by now")]

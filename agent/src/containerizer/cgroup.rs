@@ -10,14 +10,18 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use libactor::processes::Stat;
 use protocol::ContainerId;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::usage::{self, Usage};
+use crate::os;
 
 /// How often the lock of an own directory is tried for. Ours: another agent holds it for two system calls.
 const LOCK_ATTEMPTS: usize = 1000;
+/// How often a cgroup is killed until none is found in it that needs more than that. Ours: twice is enough where it starts no others.
+const KILLS: usize = 100;
 
 /// Below a `cgroup2` mount, the directory of this agent's containers.
 #[derive(Clone, Debug)]
@@ -133,7 +137,20 @@ impl Cgroups {
 
     /// Kills what is in a container's cgroup, now.
     pub(crate) fn kill(&self, container_id: &ContainerId) -> io::Result<()> {
-        fs::write(self.path(container_id).join("cgroup.kill"), "1")
+        let path = self.path(container_id);
+        for _ in 0..KILLS {
+            fs::write(path.join("cgroup.kill"), "1")?;
+            // The kernel sends the signal to first threads: where that has ended the others live on.
+            let mut left = Vec::new();
+            usage::processes_below(&path, &mut left);
+            left.retain(|pid| Stat::of(*pid).is_some_and(|stat| stat.first_thread_ended()));
+            if left.is_empty() {
+                break;
+            }
+            // They may have started others meanwhile.
+            left.into_iter().for_each(os::kill);
+        }
+        Ok(())
     }
 }
 

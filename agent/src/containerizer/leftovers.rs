@@ -1,12 +1,14 @@
 //! Processes of containers that nobody knows any more: found by what their environment says of their sandbox, and ended.
 //! The work directory's lock says that no other agent lives there.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::posix;
+use libactor::processes::{self, Environment, Found, Look, Stat};
+
 use crate::os;
 
 /// The variable that names a process's sandbox.
@@ -16,35 +18,55 @@ pub(crate) const SANDBOX: &str = "MESOS_SANDBOX";
 const LOOKS: usize = 1000;
 
 /// Kills the processes that name a sandbox below the work directory as theirs, but for those that are kept; says how
-/// many.
+/// many. May block.
 pub(super) fn kill_processes(work_dir: &Path, kept: &[PathBuf]) -> usize {
-    let mark = [SANDBOX.as_bytes(), b"="].concat();
-    let is_left = |pid: i32| {
-        sandbox_of(pid, &mark).is_some_and(|path| {
+    let is_left = |environment: &Environment| {
+        environment.value(SANDBOX).map(|path| Path::new(OsStr::from_bytes(path))).is_some_and(|path| {
             path.starts_with(work_dir) && path != work_dir && !kept.iter().any(|kept| path.starts_with(kept))
         })
     };
-    let mut killed = std::collections::BTreeSet::new();
-    for _ in 0..LOOKS {
-        let found: Vec<i32> = posix::all_processes().filter(|pid| is_left(*pid)).collect();
-        if found.is_empty() {
-            return killed.len();
+    let mut killed = BTreeSet::new();
+    match kill_all(is_left, &mut killed) {
+        Ok(left) if left.is_over() => {}
+        Ok(left) => {
+            let work_dir = work_dir.display();
+            tracing::error!(%work_dir, ?left, "processes of an earlier life of this agent may not have ended");
         }
-        // A stopped process starts no other while the rest is looked for.
-        found.iter().copied().for_each(os::stop);
-        found.iter().copied().for_each(os::kill);
-        killed.extend(found);
+        Err(error) => {
+            tracing::error!(%error, "processes of an earlier life of this agent can't be looked for")
+        }
     }
-    tracing::error!(work_dir = %work_dir.display(), "processes of an earlier life of this agent do not end");
     killed.len()
 }
 
-/// The sandbox that a process names as its own.
-fn sandbox_of(pid: i32, mark: &[u8]) -> Option<PathBuf> {
-    if pid == std::process::id().cast_signed() {
-        return None;
+/// Kills those whose environment is meant; what could not be ended.
+fn kill_all(is_left: impl Fn(&Environment) -> bool, killed: &mut BTreeSet<i32>) -> io::Result<Found> {
+    let mut left = Found::default();
+    for _ in 0..LOOKS {
+        let mut others = BTreeMap::new();
+        // A stopped process starts no other while the rest is looked for.
+        left = processes::hunt(|look| found(look, &is_left, &mut others), os::stop)?;
+        if left.is_over() {
+            break;
+        }
+        left.pids.iter().copied().for_each(os::kill);
+        killed.extend(&left.pids);
+        std::thread::yield_now();
     }
-    let all = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let path = all.split(|byte| *byte == 0).find_map(|one| one.strip_prefix(mark))?;
-    Some(PathBuf::from(OsStr::from_bytes(path)))
+    Ok(left)
+}
+
+/// Those whose environment is meant; whose is not is asked once.
+fn found(look: &Look, is_left: impl Fn(&Environment) -> bool, others: &mut BTreeMap<i32, u64>) -> Found {
+    let mut found = Found::default();
+    let own = std::process::id().cast_signed();
+    let unknown =
+        |stat: &&Stat| stat.lives() && stat.pid != own && others.get(&stat.pid) != Some(&stat.began);
+    let unknown: Vec<&Stat> = look.seen().values().filter(unknown).collect();
+    for stat in unknown {
+        if !found.add(stat, Environment::of(stat), &is_left) {
+            others.insert(stat.pid, stat.began);
+        }
+    }
+    found
 }

@@ -41,6 +41,7 @@ pub use tree::LauncherKind;
 pub use usage::{Meter, Usage};
 
 use std::collections::BTreeMap;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use libactor::Metrics;
@@ -49,8 +50,15 @@ use protocol::{ContainerId, Resources};
 use crate::core::{ContainerEnd, ContainerSpec, Found};
 
 /// What a containerizer reports; the shell turns it into the machine's inputs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum ContainerEvent {
+    /// An executor speaks through a socket that it was born with; before [`ContainerEvent::Launched`].
+    Piped {
+        /// Whose.
+        container_id: ContainerId,
+        /// The agent's end, for messages as [`libactor::pipe`] knows them.
+        stream: UnixStream,
+    },
     /// A launch has come to something.
     Launched {
         /// Which.

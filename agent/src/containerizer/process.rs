@@ -28,6 +28,8 @@ use crate::sandbox_gc::SandboxGcSettings;
 /// Most sandboxes made and processes started at one moment; the others wait for their turn. Ours: starting is work for
 /// the kernel, more threads than this only wait for one another.
 const MAX_STARTING: usize = 4;
+/// Most containers tidied up after at one moment. Ours: it is work for the kernel, which does it one at a time.
+const MAX_ENDING: usize = 2;
 /// How many events may wait to be taken.
 const EVENT_CAPACITY: usize = 1024;
 /// How many reports of isolators may wait to be taken. Ours.
@@ -96,6 +98,8 @@ pub(super) struct Shared {
     pub(super) logger: Logger,
     /// For those that are being started.
     pub(super) starting: Semaphore,
+    /// For those that have ended.
+    pub(super) ending: Semaphore,
     /// Those that live.
     handles: Mutex<BTreeMap<ContainerId, Arc<Handle>>>,
     events: mpsc::Sender<ContainerEvent>,
@@ -161,16 +165,32 @@ impl ProcessContainerizer {
             "containers are kept apart"
         );
         for (name, why) in chosen.missing() {
-            tracing::warn!(isolator = name, "containers are not held to this: {why}");
+            // Most machines have no GPU, and lack nothing.
+            match name.starts_with("gpu/") {
+                true => tracing::info!(isolator = name, "{why}"),
+                false => tracing::warn!(isolator = name, "containers are not held to this: {why}"),
+            }
         }
         let (events, receiver) = mpsc::channel(EVENT_CAPACITY);
         let starting = Semaphore::new(MAX_STARTING);
+        let ending = Semaphore::new(MAX_ENDING);
         let zygote = Zygote::new(config.launcher.clone());
         let handles = Mutex::default();
         let fetcher = Fetcher::new(config.fetcher.clone(), &config.work_dir)?;
         let logger = Logger::new(config.logger)?;
-        let shared =
-            Shared { config, tree, chosen, records, zygote, fetcher, logger, starting, handles, events };
+        let shared = Shared {
+            config,
+            tree,
+            chosen,
+            records,
+            zygote,
+            fetcher,
+            logger,
+            starting,
+            ending,
+            handles,
+            events,
+        };
         let shared = Arc::new(shared);
         tokio::spawn(end_the_broken(Arc::downgrade(&shared), breaches));
         tokio::spawn(tell_of_offered(shared.events.downgrade(), totals));

@@ -90,16 +90,12 @@ fn sandboxes(running: &[Running]) -> Vec<PathBuf> {
 
 /// Finds out what there is: by what was kept, and by what the kernel has.
 fn survey(shared: &Shared, named: &BTreeSet<ContainerId>, rebooted: bool) -> Left {
-    let records = shared.records.all().unwrap_or_else(|error| {
-        tracing::error!(%error, "can't read what was kept of containers");
-        Vec::new()
-    });
     let mut left = Left { kept: Vec::new(), ended: Vec::new() };
     let mut known = BTreeSet::new();
-    for (container_id, record) in records {
+    for record in shared.records.all() {
+        let container_id = record.container_id.clone();
         known.insert(container_id.clone());
-        let record = record
-            .filter(|record| record.boot_id == shared.records.boot_id && record.container_id == container_id);
+        let record = Some(record).filter(|record| record.boot_id == shared.records.boot_id);
         match record {
             Some(record)
                 if named.contains(&container_id)

@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
+
+/// Who may look into a sandbox: its user and that one's group, no other tasks' users. Source: Mesos.
+const MODE: u32 = 0o750;
 
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +32,17 @@ pub(crate) fn make(work_dir: &Path, relative: &Path) -> Result<PathBuf, SandboxE
     let path = work_dir.join(relative);
     let failed = |source| SandboxError::Make { path: path.clone(), source };
     fs::create_dir_all(&path).map_err(failed)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(MODE)).map_err(failed)?;
     if let (Some(runs), Some(name)) = (path.parent(), path.file_name()) {
         let latest = runs.join("latest");
         let failed = |source| SandboxError::Make { path: latest.clone(), source };
         // A name of its own first: replacing by renaming leaves no moment without `latest`.
         let new = runs.join(format!(".latest-{}", name.to_string_lossy()));
-        symlink(name, &new).map_err(failed)?;
+        match symlink(name, &new) {
+            // A life of the agent that ended between these two steps has left it, and it points where it should.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(failed)?,
+        }
         fs::rename(&new, &latest).map_err(failed)?;
     }
     Ok(path)
@@ -53,6 +61,24 @@ mod tests {
             let latest = fs::read_link(directory.path().join("executors/e/runs/latest")).unwrap();
             assert_eq!(latest, Path::new(run));
         }
+    }
+
+    #[test]
+    fn users_of_other_tasks_can_not_look_into_a_sandbox() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = make(directory.path(), Path::new("executors/e/runs/one")).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o750);
+    }
+
+    #[test]
+    fn a_sandbox_that_was_half_made_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let runs = directory.path().join("executors/e/runs");
+        fs::create_dir_all(runs.join("one")).unwrap();
+        symlink("one", runs.join(".latest-one")).unwrap();
+        make(directory.path(), Path::new("executors/e/runs/one")).unwrap();
+        assert_eq!(fs::read_link(runs.join("latest")).unwrap(), Path::new("one"));
+        assert!(!runs.join(".latest-one").is_symlink());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use libactor::pipe;
 use protocol::{ContainerId, Resources};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -13,7 +14,7 @@ use super::asked::Handle;
 use super::isolation::disk;
 use super::isolation::kinds::States;
 use super::isolation::{Container, IsolationError, demands};
-use super::launch::{DEFAULT_PATH, GO, LaunchSpec, READY};
+use super::launch::{BORN, DEFAULT_PATH, LaunchSpec};
 use super::process::Shared;
 use super::records::ContainerRecord;
 use super::running::Running;
@@ -55,16 +56,19 @@ pub(super) enum StartError {
     Killed,
 }
 
-/// Starts the executor and waits until it runs. Where that fails nothing is left.
+/// Starts the executor and waits until it runs; with it comes the socket through which it speaks, if it has one. Where that
+/// fails nothing is left.
 pub(super) async fn start(
     shared: &Arc<Shared>,
     spec: ContainerSpec,
     handle: &Handle,
-) -> Result<Running, StartError> {
+) -> Result<(Running, Option<StdStream>), StartError> {
     let container_id = spec.container_id.clone();
     let mut running = None;
-    let outcome = bring_up(shared, spec, handle, &mut running).await;
-    let Err(error) = outcome else { return Ok(running.expect("it is there where all went well")) };
+    let error = match bring_up(shared, spec, handle, &mut running).await {
+        Ok(pipe) => return Ok((running.expect("it is there where all went well"), pipe)),
+        Err(error) => error,
+    };
     let main = running.as_ref().map(Running::pid);
     if let Some(running) = &mut running {
         running.kill();
@@ -80,16 +84,17 @@ async fn bring_up(
     spec: ContainerSpec,
     handle: &Handle,
     running: &mut Option<Running>,
-) -> Result<(), StartError> {
+) -> Result<Option<StdStream>, StartError> {
     fetch(shared, &spec, handle).await?;
     let permit = shared.starting.acquire().await.expect("the semaphore is never closed");
     let other = shared.clone();
-    let Made { record, description, stream } = on_a_thread(move || make(&other, spec)).await?;
+    let Made { record, kept, description, stream } = on_a_thread(move || make(&other, spec)).await?;
     drop(permit);
-    let running = running.insert(Running::open(record).map_err(StartError::Watch)?);
+    *running = Some(Running::open(record).map_err(StartError::Watch)?);
+    kept?;
     let stream = UnixStream::from_std(stream).map_err(StartError::Speak)?;
     tokio::select! {
-        outcome = converse(shared, &running.record, stream, &description) => outcome,
+        outcome = converse(stream, &description) => outcome,
         () = handle.over() => Err(StartError::Killed),
     }
 }
@@ -114,7 +119,9 @@ async fn fetch(shared: &Arc<Shared>, spec: &ContainerSpec, handle: &Handle) -> R
 /// A container whose first process waits to be told what it is.
 struct Made {
     record: ContainerRecord,
-    /// For the launcher.
+    /// Whether it will be found again.
+    kept: Result<(), StartError>,
+    /// For the launcher, its length first.
     description: Vec<u8>,
     /// To the launcher.
     stream: StdStream,
@@ -141,14 +148,32 @@ fn make(shared: &Shared, spec: ContainerSpec) -> Result<Made, StartError> {
         command: (!spec.command_executor).then_some(spec.executor.command.command),
         environment,
         plan,
+        pipe: Some(pipe::VERSION),
     };
-    let description = serde_json::to_vec(&launch)?;
+    let description = describe(&launch)?;
     let (stream, its) = StdStream::pair().map_err(StartError::Speak)?;
     stream.set_nonblocking(true).map_err(StartError::Speak)?;
     let pid = shared.zygote.make(&launch.plan, tree.as_deref(), &its)?;
     steps::reached("forked");
     let record = record(shared, spec.container_id, pid, launch.sandbox, spec.resources, states);
-    Ok(Made { record, description, stream })
+    let kept = keep(shared, &record);
+    Ok(Made { record, kept, description, stream })
+}
+
+/// What is kept of a container before its executor's first instruction.
+fn keep(shared: &Shared, record: &ContainerRecord) -> Result<(), StartError> {
+    shared.records.write(record).map_err(StartError::Record)?;
+    steps::reached("recorded");
+    Ok(shared.chosen.started(&record.container_id, record.pid as u32)?)
+}
+
+/// As the launcher reads it: its length first.
+fn describe(launch: &LaunchSpec) -> Result<Vec<u8>, StartError> {
+    let mut words = vec![0; 4];
+    serde_json::to_writer(&mut words, launch)?;
+    let length = (words.len() - 4) as u32;
+    words[..4].copy_from_slice(&length.to_le_bytes());
+    Ok(words)
 }
 
 fn record(
@@ -165,35 +190,15 @@ fn record(
     ContainerRecord { container_id, boot_id, pid, began, sandbox, resources, states }
 }
 
-/// Tells the launcher what to launch, lets it go when all is ready, and hears whether it could.
-async fn converse(
-    shared: &Arc<Shared>,
-    record: &ContainerRecord,
-    mut stream: UnixStream,
-    description: &[u8],
-) -> Result<(), StartError> {
-    let length = (description.len() as u32).to_le_bytes();
+/// Tells the launcher what to launch, and hears whether it could. A command executor keeps the socket.
+async fn converse(mut stream: UnixStream, description: &[u8]) -> Result<Option<StdStream>, StartError> {
     // One that has failed early takes nothing, and has said why.
-    let told = match stream.write_all(&length).await {
-        Ok(()) => stream.write_all(description).await,
-        Err(error) => Err(error),
-    };
+    let told = stream.write_all(description).await;
+    steps::reached("executing");
     let mut first = [0];
     match stream.read(&mut first).await.map_err(StartError::Speak)? {
-        1 if first[0] == READY => told.map_err(StartError::Speak)?,
-        read => return Err(said(stream, &first[..read]).await),
-    }
-    let (other, record) = (shared.clone(), record.clone());
-    on_a_thread(move || {
-        other.records.write(&record).map_err(StartError::Record)?;
-        steps::reached("recorded");
-        Ok::<_, StartError>(other.chosen.started(&record.container_id, record.pid as u32)?)
-    })
-    .await?;
-    stream.write_all(&[GO]).await.map_err(StartError::Speak)?;
-    steps::reached("executing");
-    match stream.read(&mut first).await.map_err(StartError::Speak)? {
-        0 => Ok(()),
+        0 => told.map(|()| None).map_err(StartError::Speak),
+        1 if first[0] == BORN => stream.into_std().map(Some).map_err(StartError::Speak),
         read => Err(said(stream, &first[..read]).await),
     }
 }

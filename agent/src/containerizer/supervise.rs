@@ -21,7 +21,11 @@ pub(super) async fn supervise(shared: Arc<Shared>, spec: ContainerSpec, handle: 
             let result = Err(error.to_string());
             shared.report(ContainerEvent::Launched { container_id, result }).await;
         }
-        Ok(running) => {
+        Ok((running, pipe)) => {
+            if let Some(stream) = pipe {
+                let container_id = container_id.clone();
+                shared.report(ContainerEvent::Piped { container_id, stream }).await;
+            }
             let result = Ok(running.pid() as u32);
             let container = container_id.clone();
             shared.report(ContainerEvent::Launched { container_id: container, result }).await;
@@ -121,14 +125,17 @@ pub(super) async fn end(
 ) -> (Option<Limitation>, Vec<String>) {
     let mut problems = Vec::new();
     let emptied = shared.tree.empty(container_id, main).await;
+    let permit = shared.ending.acquire().await.expect("the semaphore is never closed");
     let (other, container) = (shared.clone(), container_id.clone());
     let (broken, removed, left) = on_a_thread(move || {
         let broken = other.chosen.broken(&container);
         let removed = other.tree.remove(&container);
         let left = other.chosen.cleanup(&container);
-        (broken, removed.and(other.records.remove(&container)), left)
+        other.records.remove(&container);
+        (broken, removed, left)
     })
     .await;
+    drop(permit);
     if let Err(error) = emptied.and(removed) {
         tracing::error!(%container_id, %error, "can't end a container's processes");
         problems.push(format!("its processes could not be ended: {error}"));

@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code, reason = "each of these is one system call with arguments of its own making")]
 
-use std::ffi::{CString, c_int, c_long, c_uint, c_ulong};
+use std::ffi::{c_int, c_long, c_uint, c_ulong};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -127,17 +127,6 @@ pub(super) fn exit_of(process: BorrowedFd<'_>) -> Option<i32> {
     // SAFETY: `info` is as large as the request's number says, and lives through the call.
     let returned = unsafe { libc::ioctl(process.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
     (returned == 0 && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
-}
-
-/// Makes these all of this process's environment. It must have one thread only. What is no variable is left out.
-pub(super) fn replace_environment(variables: Vec<(CString, CString)>) {
-    // SAFETY: no other thread reads the environment.
-    unsafe {
-        libc::clearenv();
-        for (name, value) in &variables {
-            libc::setenv(name.as_ptr(), value.as_ptr(), 1);
-        }
-    }
 }
 
 /// A copy of a mount that is nowhere yet, with all below it.

@@ -120,7 +120,7 @@ impl Tree {
     pub(super) async fn kill(&self, container_id: &ContainerId, main: i32) -> io::Result<()> {
         match self {
             Tree::Cgroup(cgroups) => cgroups.kill(container_id),
-            Tree::Posix(sessions) => sessions.end(container_id, main).await,
+            Tree::Posix(sessions) => sessions.kill(container_id, main).await,
         }
     }
 
@@ -133,7 +133,7 @@ impl Tree {
                 cgroups.empty(container_id).await
             }
             (Tree::Posix(sessions), Some(main)) => {
-                let ended = sessions.end(container_id, main).await;
+                let ended = sessions.empty(container_id, main).await;
                 sessions.leave(container_id, main);
                 ended
             }

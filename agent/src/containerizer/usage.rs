@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use libactor::processes::Stat;
 use protocol::ContainerId;
 use protocol::wire::v1::ContainerStatus;
 use serde::Serialize;
@@ -171,42 +172,21 @@ impl Waiting {
 /// What the processes of a container use, whichever live.
 pub(super) fn of_processes(pids: impl IntoIterator<Item = i32>) -> Option<Usage> {
     let mut all = Usage::default();
-    for pid in pids {
-        // One that has ended meanwhile is left out.
-        let Ok(text) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
-        if let Some(one) = parse_stat(&text, os::ticks_per_second(), os::page_bytes()) {
-            all.processes += 1;
-            all.threads += one.threads;
-            all.cpus_user += one.cpus_user;
-            all.cpus_system += one.cpus_system;
-            all.mem_rss_bytes += one.mem_rss_bytes;
-        }
+    // One that has ended meanwhile is left out.
+    for stat in pids.into_iter().filter_map(Stat::of).filter(Stat::lives) {
+        all.processes += 1;
+        all.threads += stat.threads;
+        // The time of children that have been waited for counts, else the sum would shrink when one ends.
+        all.cpus_user += time(stat.user_ticks, os::ticks_per_second());
+        all.cpus_system += time(stat.system_ticks, os::ticks_per_second());
+        all.mem_rss_bytes += stat.resident_pages.saturating_mul(os::page_bytes());
     }
     (all.processes > 0).then_some(all)
 }
 
-/// One line of `/proc/<pid>/stat`. The time of children that have been waited for counts, else the sum would shrink when
-/// one ends.
-fn parse_stat(text: &str, ticks_per_second: u64, page_bytes: u64) -> Option<Usage> {
-    let (_, tail) = text.rsplit_once(") ")?;
-    let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
-    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-    let time = |own: usize, children: usize| -> Option<Duration> {
-        let ticks = number(own)?.saturating_add(number(children)?);
-        Some(Duration::from_nanos((ticks / ticks_per_second).saturating_mul(1_000_000_000))).map(|whole| {
-            whole + Duration::from_nanos(ticks % ticks_per_second * 1_000_000_000 / ticks_per_second)
-        })
-    };
-    if matches!(fields.first(), Some(&("Z" | "X"))) {
-        return None;
-    }
-    Some(Usage {
-        threads: u32::try_from(number(17)?).ok()?,
-        cpus_user: time(11, 13)?,
-        cpus_system: time(12, 14)?,
-        mem_rss_bytes: number(21)?.saturating_mul(page_bytes),
-        ..Usage::default()
-    })
+fn time(ticks: u64, ticks_per_second: u64) -> Duration {
+    let rest = u128::from(ticks % ticks_per_second) * 1_000_000_000 / u128::from(ticks_per_second);
+    Duration::new(ticks / ticks_per_second, u32::try_from(rest).unwrap_or_default())
 }
 
 /// What a cgroup of the second version uses, with those below it. `None`: it is gone, or nothing is in it.
@@ -222,7 +202,8 @@ pub(super) fn of_cgroup(path: &Path) -> Option<Usage> {
     Some(usage)
 }
 
-fn processes_below(path: &Path, into: &mut Vec<i32>) {
+/// The processes of a cgroup and of those below it.
+pub(super) fn processes_below(path: &Path, into: &mut Vec<i32>) {
     let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
     into.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
     for entry in fs::read_dir(path).into_iter().flatten().flatten() {
@@ -261,15 +242,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_proc_is_read() {
-        let line = "42 (a) b) S 7 42 40 0 -1 4194560 100 0 0 0 150 25 50 5 20 0 3 0 12345 1000000 256 18446744073709551615";
-        let usage = parse_stat(line, 100, 4096).unwrap();
-        assert_eq!(usage.cpus_user, Duration::from_millis(2000));
-        assert_eq!(usage.cpus_system, Duration::from_millis(300));
-        assert_eq!((usage.threads, usage.mem_rss_bytes), (3, 256 * 4096));
-        assert_eq!(parse_stat("42 (a) Z 7 42 40 0", 100, 4096), None);
-        assert_eq!(parse_stat("42 (a) S 7", 100, 4096), None);
-        assert_eq!(parse_stat("", 100, 4096), None);
+    fn ticks_are_time() {
+        assert_eq!(time(250, 100), Duration::from_millis(2500));
+        assert_eq!(time(1, 1024), Duration::from_nanos(976_562));
+        assert_eq!(time(u64::MAX, 1), Duration::from_secs(u64::MAX));
+    }
+
+    #[test]
+    fn what_this_process_uses_is_read() {
+        let usage = of_processes([std::process::id().cast_signed(), i32::MAX]).unwrap();
+        assert!(usage.processes == 1 && usage.threads > 1 && usage.mem_rss_bytes > 100_000, "{usage:?}");
+        assert_eq!(of_processes([i32::MAX]), None);
     }
 
     #[test]

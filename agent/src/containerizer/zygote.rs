@@ -79,7 +79,8 @@ impl Zygote {
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = live.as_ref() {
             match known.ask(flags(plan), cgroup.as_ref(), stream) {
-                Err(error) if is_gone(&error) => drop(live.take()),
+                // Whatever went wrong between the two: an answer that comes late must not be taken for the next one's.
+                Err(ZygoteError::Speak(_)) => drop(live.take()),
                 outcome => return outcome,
             }
         }
@@ -88,11 +89,14 @@ impl Zygote {
     }
 }
 
-/// Whether the launcher has ended, or does not answer.
-fn is_gone(error: &ZygoteError) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof, WouldBlock};
-    let gone = [BrokenPipe, ConnectionReset, UnexpectedEof, WouldBlock];
-    matches!(error, ZygoteError::Speak(source) if gone.contains(&source.kind()))
+/// Calls until no signal has come between: a socket with a timeout is not called again by the system.
+fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> Result<T, ZygoteError> {
+    loop {
+        match call() {
+            Err(nix::Error::EINTR) => {}
+            outcome => return outcome.map_err(|error| ZygoteError::Speak(error.into())),
+        }
+    }
 }
 
 /// What the new process has of its own.
@@ -132,12 +136,10 @@ impl Live {
         let parts = [IoSlice::new(&words)];
         let rights = [ControlMessage::ScmRights(&descriptors)];
         let socket = self.socket.as_fd().as_raw_fd();
-        let speak = |error: nix::Error| ZygoteError::Speak(error.into());
         posix::launching(|| {
-            let sent = sendmsg::<()>(socket, &parts, &rights, MsgFlags::MSG_NOSIGNAL, None);
-            sent.map_err(speak)?;
+            uninterrupted(|| sendmsg::<()>(socket, &parts, &rights, MsgFlags::MSG_NOSIGNAL, None))?;
             let mut answer = [0; 4];
-            match recv(socket, &mut answer, MsgFlags::empty()).map_err(speak)? {
+            match uninterrupted(|| recv(socket, &mut answer, MsgFlags::empty()))? {
                 4 => {}
                 _ => return Err(ZygoteError::Speak(io::ErrorKind::UnexpectedEof.into())),
             }

@@ -79,7 +79,9 @@ impl Agent {
                     );
                 }
             }
-            for executor in framework.executors.values() {
+            for (executor_id, executor) in &framework.executors {
+                let live = framework.live_of(executor_id);
+                assert_eq!(*executor.live.sum(), live, "what {executor_id}'s tasks use is their sum");
                 for queued in executor.queued.iter().chain(&executor.handed).flat_map(Queued::tasks) {
                     let task = framework.tasks.get(&queued.task_id);
                     assert!(

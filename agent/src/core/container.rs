@@ -231,6 +231,7 @@ mod tests {
             handed: Default::default(),
             kills: Default::default(),
             patience: Default::default(),
+            live: Default::default(),
             allotted: Default::default(),
         };
         add_container_status(&mut status, &executor, "::1".parse().unwrap());

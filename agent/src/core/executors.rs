@@ -179,7 +179,7 @@ impl Agent {
         }
         self.counters.executors_terminated += 1;
         let (tasks, message) = (left.len(), end.message);
-        if status == NEVER_STARTED {
+        if end.reason == Reason::ContainerLaunchFailed {
             tracing::warn!(%executor_id, %framework_id, %container_id, tasks, error = message, "the executor can't be launched");
         } else {
             tracing::info!(%executor_id, %framework_id, %container_id, tasks, how = message, "the executor is gone");

@@ -233,4 +233,4 @@ impl Agent {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -70,7 +70,7 @@ impl Agent {
         let framework = self.enter_framework(framework, &framework_id);
         for task in work.tasks() {
             let record = Task::new(framework_id.clone(), task, TaskState::Staging);
-            framework.tasks.insert(task.task_id.clone(), record);
+            framework.enter(record);
         }
         self.keep_work(&framework_id, &work);
         self.drained_for = None;
@@ -147,7 +147,7 @@ impl Agent {
         let framework = self.enter_framework(framework, framework_id);
         for task in &tasks {
             let record = Task::new(framework_id.clone(), task, TaskState::Staging);
-            framework.tasks.insert(task.task_id.clone(), record);
+            framework.enter(record);
         }
         for task in &tasks {
             self.keep_task(framework_id, &task.task_id);
@@ -233,6 +233,7 @@ impl Agent {
         let container_id = ContainerId::from(Uuid::from_random(self.random.next_u128()).to_string());
         let Run { info, command_executor, queued, relaunched } = run;
         let executor_id = info.executor_id.clone();
+        let live = queued.iter().flat_map(Queued::tasks).map(|task| &task.resources).collect();
         let spec = self.container_spec(framework_id, &info, &queued, &container_id);
         tracing::info!(%executor_id, %framework_id, %container_id, "launching an executor");
         let executor = Executor {
@@ -250,6 +251,7 @@ impl Agent {
             handed: VecDeque::new(),
             kills: BTreeMap::new(),
             patience: Duration::ZERO,
+            live,
             allotted: spec.resources.clone(),
         };
         let framework = self.frameworks.get_mut(framework_id).expect("the task's framework has been entered");

@@ -57,6 +57,7 @@ mod resources;
 mod state;
 mod stream;
 mod subscription;
+mod tally;
 mod updates;
 
 #[cfg(test)]
@@ -74,6 +75,7 @@ pub use queue::Queued;
 pub use reconfigure::Incompatible;
 pub use registration::Phase;
 pub use state::{Agent, Counters, Executor, ExecutorState, Framework};
+pub use tally::Tally;
 
 use calls::Caller;
 use state::Timer;

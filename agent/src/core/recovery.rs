@@ -139,6 +139,7 @@ impl Agent {
             handed: Default::default(),
             kills: BTreeMap::new(),
             patience: self.config.executor_reregistration_timeout,
+            live: Default::default(),
             allotted: Default::default(),
         };
         if let Some(framework) = self.frameworks.get_mut(&record.framework_id) {
@@ -171,7 +172,7 @@ impl Agent {
         }
         let Some(framework) = self.frameworks.get_mut(&framework_id) else { return };
         let (state, executor_id) = (task.state, task.executor_id.clone());
-        framework.tasks.insert(task_id.clone(), task);
+        framework.enter(task);
         if state.is_terminal() {
             return;
         }

@@ -70,14 +70,11 @@ impl Agent {
     /// Tells the containerizer what a custom executor's container may use now. One that is being launched is told after.
     pub(super) fn allot(&mut self, container_id: &ContainerId, out: &mut Vec<Output>) {
         let Some((framework_id, executor_id)) = self.containers.get(container_id) else { return };
-        let framework = &self.frameworks[framework_id];
-        let executor = &framework.executors[executor_id];
+        let executor = &self.frameworks[framework_id].executors[executor_id];
         if executor.command_executor || executor.os_pid.is_none() {
             return;
         }
-        let own = framework.tasks.values();
-        let live = own.filter(|task| task.executor_id == *executor_id && !task.state.is_terminal());
-        let resources: Resources = live.map(|task| &task.resources).chain([&executor.info.resources]).sum();
+        let resources = executor.live.sum().clone() + executor.info.resources.clone();
         if let Some(executor) = self.executor_mut(container_id)
             && executor.allotted != resources
         {

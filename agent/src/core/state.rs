@@ -19,6 +19,7 @@ use super::queue::Queued;
 use super::recovery::Recovery;
 use super::registration::Registration;
 use super::stream::Stream;
+use super::tally::Tally;
 use super::{AgentConfig, Output};
 
 /// The agent machine. Fields are read through its methods; only inputs change it.
@@ -118,6 +119,8 @@ pub struct Executor {
     pub kills: BTreeMap<TaskId, Option<KillPolicy>>,
     /// How long it may be away.
     pub patience: Duration,
+    /// What its tasks in [`Framework::tasks`] use that have not ended.
+    pub live: Tally,
     /// What its container may use, as the containerizer was told last.
     pub allotted: Resources,
 }
@@ -160,8 +163,10 @@ pub struct Counters {
     pub tasks_killed: u64,
     /// Tasks that ended in TASK_LOST or TASK_DROPPED.
     pub tasks_lost: u64,
-    /// Tasks that ended in another state.
-    pub tasks_other: u64,
+    /// Tasks that ended in TASK_GONE.
+    pub tasks_gone: u64,
+    /// Tasks that ended in TASK_ERROR.
+    pub tasks_error: u64,
     /// Executors whose container is gone.
     pub executors_terminated: u64,
     /// Launches that failed.

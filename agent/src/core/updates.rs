@@ -160,8 +160,7 @@ impl Agent {
         let mut heard = true;
         if let Some(framework) = self.frameworks.get_mut(framework_id) {
             heard = !framework.removed;
-            if let Some(task) = framework.tasks.get_mut(&task_id) {
-                task.state = status.state;
+            if let Some(task) = framework.reach(&task_id, status.state) {
                 remember(task, &status);
             }
         }
@@ -231,7 +230,8 @@ impl Agent {
             TaskState::Failed => &mut self.counters.tasks_failed,
             TaskState::Killed => &mut self.counters.tasks_killed,
             TaskState::Lost | TaskState::Dropped => &mut self.counters.tasks_lost,
-            state if state.is_terminal() => &mut self.counters.tasks_other,
+            TaskState::Gone => &mut self.counters.tasks_gone,
+            state if state.is_terminal() => &mut self.counters.tasks_error,
             _ => return,
         };
         *counter += 1;

@@ -15,16 +15,19 @@ const AMOUNTS: [&str; 4] = ["cpus", "mem", "disk", "gpus"];
 type Read = fn(&Counters) -> u64;
 
 /// Counters' names, and where the machine has them.
-const COUNTERS: [(&str, Read); 13] = [
+const COUNTERS: [(&str, Read); 16] = [
     ("slave/registration_attempts", |counters| counters.registration_attempts),
     ("slave/tasks_finished", |counters| counters.tasks_finished),
     ("slave/tasks_failed", |counters| counters.tasks_failed),
     ("slave/tasks_killed", |counters| counters.tasks_killed),
     ("slave/tasks_lost", |counters| counters.tasks_lost),
+    ("slave/tasks_gone", |counters| counters.tasks_gone),
+    ("slave/tasks_error", |counters| counters.tasks_error),
     ("slave/executors_terminated", |counters| counters.executors_terminated),
     ("slave/container_launch_errors", |counters| counters.container_launch_errors),
     ("slave/valid_status_updates", |counters| counters.valid_status_updates),
     ("slave/invalid_status_updates", |counters| counters.invalid_status_updates),
+    ("slave/coalesced_status_updates", |counters| counters.coalesced_status_updates),
     ("slave/valid_framework_messages", |counters| counters.valid_framework_messages),
     ("slave/invalid_framework_messages", |counters| counters.invalid_framework_messages),
     ("slave/ignored_master_messages", |counters| counters.ignored_master_messages),
@@ -62,7 +65,7 @@ fn publish_pressure(node: &Metrics) {
 impl AgentMetrics {
     pub(crate) fn new(node: &Metrics) -> Self {
         let counters = COUNTERS.iter().map(|(name, read)| (node.counter(name), *read)).collect();
-        for name in ["slave/recovery_errors", "slave/executors_preempted", "slave/tasks_gone"] {
+        for name in ["slave/recovery_errors", "slave/executors_preempted"] {
             node.counter(name);
         }
         publish_pressure(node);

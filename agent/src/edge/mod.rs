@@ -7,6 +7,7 @@
 //! | [`snapshot`], `view` | the machine at one moment, for those who read it elsewhere; how they get it, and the way to it |
 //! | `routes`, `site` | what is served over HTTP; what the routes share |
 //! | `executor_api`, `asks`, `streams` | executors that speak HTTP: their calls, and the streams of their events |
+//! | `pipes` | executors that speak through a socket that they were born with |
 //! | `operator` | what operators ask |
 //! | `v0` | the older, read-only endpoints |
 //! | `statistics` | what containers use |
@@ -17,6 +18,7 @@ mod executor_api;
 pub(crate) mod limits;
 pub mod metrics;
 mod operator;
+pub(crate) mod pipes;
 pub mod probe;
 mod refused;
 pub(crate) mod routes;

@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use libactor::files::Files;
 use protocol::{ContainerId, ExecutorId, FrameworkId};
 
-use crate::core::ContainerSpec;
+use crate::core::{Agent, ContainerSpec};
 
 /// The sandboxes of the runs that the machine knows.
 #[derive(Debug)]
 pub(crate) struct Sandboxes {
     files: Files,
     work_dir: PathBuf,
+    /// The same without symbolic links.
+    real: PathBuf,
     known: Mutex<Known>,
 }
 
@@ -22,22 +24,42 @@ pub(crate) struct Sandboxes {
 struct Known {
     /// The newest run of each executor: there for as long as any run of the executor is known.
     latest: BTreeMap<(FrameworkId, ExecutorId), ContainerId>,
-    /// Runs that are being launched.
-    launching: BTreeMap<ContainerId, [String; 3]>,
+    /// Runs that are being launched, or looked for: where they will be, and their names.
+    launching: BTreeMap<ContainerId, (PathBuf, [String; 3])>,
 }
 
 impl Sandboxes {
     pub(crate) fn new(files: Files, work_dir: PathBuf) -> Arc<Self> {
-        Arc::new(Self { files, work_dir, known: Mutex::default() })
+        // One that is not there has no sandboxes that could be served.
+        let real = work_dir.canonicalize().unwrap_or_else(|_| work_dir.clone());
+        Arc::new(Self { files, work_dir, real, known: Mutex::default() })
     }
 
     /// A run has been asked for.
     pub(crate) fn launch(&self, spec: &ContainerSpec) {
-        let (framework_id, executor_id) = (&spec.framework_id, &spec.executor.executor_id);
-        let names = self.names(framework_id, executor_id, &spec.sandbox);
+        self.begin(&spec.framework_id, &spec.executor.executor_id, &spec.container_id, &spec.sandbox);
+    }
+
+    /// The runs of an earlier life of the agent: they are served once it is known what has become of them.
+    pub(crate) fn recover(&self, agent: &Agent) {
+        for (framework_id, framework) in agent.frameworks() {
+            for (executor_id, executor) in &framework.executors {
+                self.begin(framework_id, executor_id, &executor.container_id, &executor.sandbox);
+            }
+        }
+    }
+
+    fn begin(
+        &self,
+        framework_id: &FrameworkId,
+        executor_id: &ExecutorId,
+        container_id: &ContainerId,
+        sandbox: &Path,
+    ) {
+        let names = self.names(framework_id, executor_id, sandbox);
         let mut known = self.lock();
-        known.latest.insert((framework_id.clone(), executor_id.clone()), spec.container_id.clone());
-        known.launching.insert(spec.container_id.clone(), names);
+        known.latest.insert((framework_id.clone(), executor_id.clone()), container_id.clone());
+        known.launching.insert(container_id.clone(), (self.real.join(sandbox), names));
     }
 
     /// The newest run of an executor.
@@ -45,12 +67,15 @@ impl Sandboxes {
         self.lock().latest.get(&(framework_id.clone(), executor_id.clone())).cloned()
     }
 
-    /// The launch has come to something: the sandbox is there, unless it could not be made. Asks the file system.
-    pub(crate) fn attach(&self, container_id: &ContainerId) {
-        let Some(names) = self.lock().launching.remove(container_id) else { return };
-        let real = PathBuf::from(&names[0]);
+    /// The launch, or the search, has come to something. Nobody else makes anything on the way to a sandbox, so that no link is there.
+    /// `made`: whether the sandbox certainly is; else the file system is asked, which may take long.
+    pub(crate) fn attach(&self, container_id: &ContainerId, made: bool) {
+        let Some((real, names)) = self.lock().launching.remove(container_id) else { return };
+        if !made && !real.is_dir() {
+            return tracing::debug!(%container_id, "there is no sandbox to be served");
+        }
         for name in names {
-            if let Err(error) = self.files.attach(&name, &real) {
+            if let Err(error) = self.files.attach_known(&name, real.clone()) {
                 tracing::debug!(%container_id, %error, "a sandbox can't be served");
                 return;
             }
@@ -117,7 +142,7 @@ mod tests {
             let spec = spec(run);
             std::fs::create_dir_all(work_dir.path().join(&spec.sandbox)).unwrap();
             sandboxes.launch(&spec);
-            sandboxes.attach(&spec.container_id);
+            sandboxes.attach(&spec.container_id, true);
             assert_eq!(sandboxes.latest(&framework_id, &executor_id), Some(run.into()));
         }
         let short = "/frameworks/F/executors/e/runs/latest".to_owned();
@@ -140,8 +165,8 @@ mod tests {
         let files = Files::new();
         let sandboxes = Sandboxes::new(files.clone(), work_dir.path().to_path_buf());
         sandboxes.launch(&spec("one"));
-        sandboxes.attach(&"one".into());
-        sandboxes.attach(&"nobody".into());
+        sandboxes.attach(&"one".into(), false);
+        sandboxes.attach(&"nobody".into(), true);
         assert!(files.debug().is_empty());
     }
 }

@@ -16,7 +16,8 @@ use super::snapshot::{FrameworkView, Run, Snapshot};
 use crate::core::Phase;
 
 /// What of Mesos's agent this one can do.
-pub(crate) const CAPABILITIES: [&str; 3] = ["MULTI_ROLE", "HIERARCHICAL_ROLE", "RESERVATION_REFINEMENT"];
+pub(crate) const CAPABILITIES: [&str; 4] =
+    ["MULTI_ROLE", "HIERARCHICAL_ROLE", "RESERVATION_REFINEMENT", "AGENT_DRAINING"];
 
 /// What is told besides the machine's state.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +41,7 @@ pub(crate) struct State<'a> {
     id: &'a str,
     pid: String,
     hostname: &'a str,
-    capabilities: [&'static str; 3],
+    capabilities: [&'static str; 4],
     resources: V0Resources<&'a Resources>,
     reserved_resources: V0Reserved<&'a Resources>,
     unreserved_resources: V0Resources<Resources>,

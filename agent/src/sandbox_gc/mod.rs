@@ -60,6 +60,8 @@ struct Shared {
     policy: Mutex<Policy>,
     /// Whether there may be sandboxes that nobody knows.
     unknown: AtomicBool,
+    /// Runs that are over, and since when: to be noted in their sandboxes. While there are any, a thread does it.
+    over: Mutex<Vec<(PathBuf, Time)>>,
     wake: Notify,
     ended: AtomicBool,
     succeeded: AtomicU64,
@@ -88,6 +90,7 @@ impl Collector {
             max_age_secs: AtomicU64::new(policy.max_age(0).as_secs()),
             policy: Mutex::new(policy),
             unknown: AtomicBool::new(true),
+            over: Mutex::default(),
             wake: Notify::new(),
             ended: AtomicBool::new(false),
             succeeded: AtomicU64::new(0),
@@ -132,7 +135,15 @@ impl Collector {
         let now = self.0.clock.now();
         match self.0.policy().end(container_id.clone(), now) {
             // What another life of the agent will take for its end.
-            Some(sandbox) => drop(tokio::task::spawn_blocking(move || touch(&sandbox, now))),
+            Some(sandbox) => {
+                let mut over = self.0.over();
+                over.push((sandbox, now));
+                // One thread for all that end at about one time.
+                if over.len() == 1 {
+                    let shared = self.0.clone();
+                    drop(tokio::task::spawn_blocking(move || shared.touch_all()));
+                }
+            }
             None => self.0.unknown.store(true, Ordering::Relaxed),
         }
     }
@@ -148,6 +159,26 @@ impl Drop for Collector {
 impl Shared {
     fn policy(&self) -> MutexGuard<'_, Policy> {
         self.policy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn over(&self) -> MutexGuard<'_, Vec<(PathBuf, Time)>> {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes all ends that are to be noted.
+    fn touch_all(&self) {
+        let mut done = 0;
+        loop {
+            let mut over = self.over();
+            over.drain(..done);
+            if over.is_empty() {
+                return;
+            }
+            let next = over.clone();
+            drop(over);
+            next.iter().for_each(|(sandbox, at)| touch(sandbox, *at));
+            done = next.len();
+        }
     }
 
     fn ended(&self) -> bool {

@@ -1,15 +1,19 @@
 //! Removes a tree that a stranger has made: no link is followed, nothing that is mounted is entered, and neither its depth
-//! nor its breadth needs memory. What lies deep is moved up, into a directory beside the tree, and removed from there.
+//! nor its breadth needs memory. What lies deep is moved up, into a directory beside the tree, and removed from there. An agent
+//! that is not root unlocks directories that their task has locked: they belong to the same user.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use nix::NixPath;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmodat, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use crate::os;
 
 /// How deep a tree is gone down before what lies below is moved up. Ours: each level holds a descriptor.
 const MAX_DEPTH: usize = 24;
@@ -23,7 +27,7 @@ const DIRECTORY: OFlag =
 /// # Errors
 /// Something stays: the first error, after all else has been removed; or it was told to stop.
 pub(super) fn remove(path: &Path, go_on: &mut dyn FnMut() -> bool) -> io::Result<()> {
-    let root = match openat(AT_FDCWD, path, DIRECTORY, Mode::empty()) {
+    let root = match unlocked(AT_FDCWD, path, || openat(AT_FDCWD, path, DIRECTORY, Mode::empty())) {
         Err(Errno::ENOENT) => return Ok(()),
         other => other?,
     };
@@ -87,7 +91,8 @@ impl Remover<'_> {
             } else {
                 let up = format!(".meseta-removed-{}", self.moved);
                 self.moved += 1;
-                let outcome = renameat(&directory, name, &self.root, up.as_str());
+                let outcome =
+                    unlocked(directory.as_fd(), name, || renameat(&directory, name, &self.root, up.as_str()));
                 if outcome.is_err() {
                     // Else it would be tried again without end.
                     self.moved -= 1;
@@ -102,10 +107,10 @@ impl Remover<'_> {
     fn enter(&self, above: &OwnedFd, name: &std::ffi::CStr) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_NO_SYMLINKS;
         let how = OpenHow::new().flags(DIRECTORY).resolve(resolve);
-        let below = match openat2(above, name, how) {
-            Err(Errno::ENOSYS | Errno::EPERM) => openat(above, name, DIRECTORY, Mode::empty())?,
-            other => other?,
-        };
+        let below = unlocked(above.as_fd(), name, || match openat2(above, name, how) {
+            Err(Errno::ENOSYS | Errno::EPERM) => openat(above, name, DIRECTORY, Mode::empty()),
+            other => other,
+        })?;
         if fstat(&below)?.st_dev == self.device { Ok(below) } else { Err(Errno::EXDEV) }
     }
 
@@ -126,6 +131,20 @@ impl Remover<'_> {
             Err(error) => self.failed = self.failed.or(Some(error)),
         }
     }
+}
+
+/// Does something with a directory, which is unlocked where that is in the way; and so that what is in it can be removed.
+fn unlocked<T, P: NixPath + ?Sized>(
+    above: BorrowedFd<'_>,
+    name: &P,
+    work: impl Fn() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    let about = fstatat(above, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    let locked = is_directory(&about) && about.st_mode & Mode::S_IRWXU.bits() != Mode::S_IRWXU.bits();
+    if locked && !os::is_root() {
+        fchmodat(above, name, Mode::S_IRWXU, FchmodatFlags::NoFollowSymlink)?;
+    }
+    work()
 }
 
 fn is_directory(stat: &FileStat) -> bool {
@@ -177,6 +196,44 @@ mod tests {
             nix::sys::stat::mkdirat(&here, "d", Mode::S_IRWXU).unwrap();
             here = openat(&here, "d", DIRECTORY, Mode::empty()).unwrap();
         }
+        remove(&run, &mut || true).unwrap();
+        assert!(!run.exists());
+    }
+
+    /// As root it is done over again as another user, for root is let in everywhere.
+    #[test]
+    fn what_a_task_has_locked_is_removed_by_an_agent_that_is_not_root() {
+        use std::os::unix::process::CommandExt;
+
+        if os::is_root() {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args([
+                "--exact",
+                "sandbox_gc::remove::tests::what_a_task_has_locked_is_removed_by_an_agent_that_is_not_root",
+            ]);
+            match command.current_dir("/").env("TMPDIR", "/tmp").uid(65534).gid(65534).output() {
+                Err(error) => println!("SKIPPED: another user can't run this test: {error}"),
+                Ok(output) => {
+                    let said = String::from_utf8_lossy(&output.stdout);
+                    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+                }
+            }
+            return;
+        }
+        let (_place, run) = place();
+        let deep: String = "d/".repeat(2 * MAX_DEPTH);
+        fs::create_dir_all(run.join("closed/below")).unwrap();
+        fs::create_dir_all(run.join(&deep)).unwrap();
+        fs::write(run.join("closed/below/file"), "").unwrap();
+        let lock = |name: &str, mode| {
+            fs::set_permissions(run.join(name), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        };
+        lock("closed/below", 0o555);
+        lock("closed", 0);
+        for depth in (1..=2 * MAX_DEPTH).rev() {
+            lock(&"d/".repeat(depth), 0o555);
+        }
+        lock("", 0);
         remove(&run, &mut || true).unwrap();
         assert!(!run.exists());
     }

@@ -47,8 +47,13 @@ impl World {
     }
 
     pub(crate) async fn event(&mut self) -> ContainerEvent {
-        let event = tokio::time::timeout(PATIENCE, self.events.recv()).await;
-        event.expect("an event comes").expect("the containerizer lives")
+        loop {
+            let event = tokio::time::timeout(PATIENCE, self.events.recv()).await;
+            match event.expect("an event comes").expect("the containerizer lives") {
+                ContainerEvent::Piped { .. } => {}
+                event => return event,
+            }
+        }
     }
 
     pub(crate) async fn launched(&mut self) -> Result<u32, String> {

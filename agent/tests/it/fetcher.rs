@@ -160,6 +160,21 @@ async fn files_of_the_machine_are_copied() {
     assert_eq!((place.shows("task_fetches_succeeded"), place.shows("task_fetches_failed")), (2.0, 3.0));
 }
 
+/// Servers may close a connection whenever they like, also with the next request under way.
+#[tokio::test]
+async fn a_redirection_is_followed_on_a_connection_of_its_own() {
+    let once: Answer = Arc::new(|stream| {
+        stream
+            .write_all(b"HTTP/1.1 302 Found\r\nLocation: /hello\r\nContent-Length: 0\r\n\r\n")
+            .and_then(|()| stream.read(&mut [0]).map(drop))
+            .unwrap();
+    });
+    let server = Server::start(vec![("/once", once), ("/hello", page(b"hello"))]);
+    let place = Place::new(|_| {});
+    place.fetch(uri(server.uri("/once"))).await.unwrap();
+    assert_eq!(place.read("once"), "hello");
+}
+
 #[tokio::test]
 async fn http_is_fetched_and_what_is_wrong_is_said() {
     let server = Server::start(vec![

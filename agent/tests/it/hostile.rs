@@ -1,10 +1,14 @@
 //! Containers that do all they can not to end, or to reach what made them.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent::containerizer::{Containerizer, LauncherKind, ProcessConfig};
+use libactor::processes::Stat;
 use protocol::{CommandInfo, ContainerId};
 
 use crate::containers::{World, marked_processes, spec, unique, wait_ready};
@@ -21,29 +25,103 @@ fn worlds() -> impl Iterator<Item = World> {
     })
 }
 
-/// Each process starts its successor in a new session and ends: whoever is looked for is gone.
-const RUNNER: &str = "#!/bin/sh\ntrap '' TERM HUP INT\nsetsid $0 &\nsleep 0.02\nexit 0\n";
+/// Has a container run a script four times, each in a session of its own, and ends it.
+async fn run_away(mut world: World, runner: &str) {
+    let id = unique("runaway");
+    let ready = world.ready_pipe();
+    let path = world.directory.path().join("runner");
+    fs::write(&path, runner).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = path.display();
+    let script = format!(
+        "for i in 1 2 3 4; do (setsid {path} &); done; sleep 0.1; echo ready > {}; while :; do sleep 1000; done",
+        ready.display()
+    );
+    world.containerizer.launch(spec(&id, CommandInfo::shell(script)));
+    assert!(world.launched().await.is_ok());
+    wait_ready(&ready).await;
+    assert_ne!(marked_processes(&id), Vec::<String>::new());
+    world.containerizer.destroy(&id.as_str().into());
+    assert_eq!(world.exited().await, 137);
+    assert_eq!(marked_processes(&id), Vec::<String>::new());
+}
 
+/// Each process starts its successor in a new session and ends: whoever is looked for is gone.
 #[tokio::test]
 async fn processes_that_run_away_from_session_to_session_end_with_their_container() {
+    for world in worlds() {
+        run_away(world, "#!/bin/sh\ntrap '' TERM HUP INT\nsetsid $0 &\nsleep 0.02\nexit 0\n").await;
+    }
+}
+
+/// All processes can't be looked at while one of these lives.
+#[tokio::test]
+async fn processes_that_live_as_short_as_they_can_end_with_their_container() {
+    for world in worlds() {
+        run_away(world, "#!/bin/sh\nsetsid $0 &\nexit 0\n").await;
+    }
+}
+
+/// A name may be any bytes.
+#[tokio::test]
+async fn a_process_whose_name_is_no_text_ends_with_its_container() {
     for mut world in worlds() {
-        let id = unique("runaway");
+        let id = unique("nameless");
         let ready = world.ready_pipe();
-        let runner = world.directory.path().join("runner");
-        fs::write(&runner, RUNNER).unwrap();
-        let chmod = std::process::Command::new("chmod").arg("755").arg(&runner).status().unwrap();
-        assert!(chmod.success());
-        let path = runner.display();
+        let program = world.directory.path().join(OsStr::from_bytes(b"\xff) Z \xfe"));
+        fs::copy("/bin/sleep", &program).unwrap();
         let script = format!(
-            "for i in 1 2 3 4; do (setsid {path} &); done; sleep 0.1; echo ready > {}; while :; do sleep 1000; done",
+            "(setsid {}/\"$(printf '\\377) Z \\376')\" 1000 &); sleep 0.1; echo ready > {}; while :; do sleep 1000; done",
+            world.directory.path().display(),
             ready.display()
         );
         world.containerizer.launch(spec(&id, CommandInfo::shell(script)));
         assert!(world.launched().await.is_ok());
         wait_ready(&ready).await;
+        assert!(!processes_of(&program).is_empty());
         world.containerizer.destroy(&id.as_str().into());
         assert_eq!(world.exited().await, 137);
-        assert_eq!(marked_processes(&id), Vec::<String>::new());
+        assert_eq!(processes_of(&program), Vec::<i32>::new());
+    }
+}
+
+/// The kernel shows such a process as one that has ended, and without an environment.
+#[tokio::test]
+async fn a_process_whose_first_thread_has_ended_ends_with_its_container() {
+    const PROGRAM: &str = "#include <pthread.h>\n#include <unistd.h>\n\
+                           static void *rest(void *none) { for (;;) pause(); }\n\
+                           int main(void) { pthread_t t; pthread_create(&t, 0, rest, 0); pthread_exit(0); }\n";
+    for mut world in worlds() {
+        let id = unique("headless");
+        let ready = world.ready_pipe();
+        let directory = world.directory.path().to_owned();
+        fs::write(directory.join("headless.c"), PROGRAM).unwrap();
+        let program = directory.join("headless");
+        let compiled = std::process::Command::new("cc")
+            .args(["-pthread", "-o"])
+            .args([&program, &directory.join("headless.c")])
+            .status();
+        if !compiled.is_ok_and(|status| status.success()) {
+            eprintln!("SKIPPED: no C compiler here");
+            return;
+        }
+        let script = format!(
+            "(setsid {} & echo $! > pid); until grep -q ') Z ' /proc/$(cat pid)/stat; do :; done; \
+             cp pid {}; while :; do sleep 1000; done",
+            program.display(),
+            ready.display()
+        );
+        world.containerizer.launch(spec(&id, CommandInfo::shell(script)));
+        assert!(world.launched().await.is_ok());
+        let pid = tokio::task::spawn_blocking(move || fs::read_to_string(ready)).await.unwrap().unwrap();
+        // Seen from a namespace it has another one.
+        let inside = Stat::of(pid.trim().parse().unwrap()).filter(|stat| stat.state == b'Z');
+        world.containerizer.destroy(&id.as_str().into());
+        assert_eq!(world.exited().await, 137);
+        if let Some(seen) = inside {
+            let left = Stat::of(seen.pid).filter(|stat| stat.began == seen.began && stat.lives());
+            assert_eq!(left, None);
+        }
     }
 }
 

@@ -75,6 +75,7 @@ fn carry_out(containerizer: &mut ProcessContainerizer, line: &str) {
 
 fn shown(event: ContainerEvent) -> String {
     match event {
+        ContainerEvent::Piped { container_id, .. } => format!("piped {container_id}"),
         ContainerEvent::Launched { result, .. } => format!("launched {}", result.unwrap()),
         ContainerEvent::Exited { container_id, end } => {
             format!("exited {container_id} {:?} {:?} {:?}", end.status, end.message, end.limitation)
@@ -290,6 +291,41 @@ fn a_recovered_container_is_destroyed_with_all_that_it_has_started() {
         );
         place.is_clean();
         assert_eq!(place.cgroups_of(&id), Vec::<PathBuf>::new());
+        second.kill();
+    }
+}
+
+/// Each process starts its successor in a new session and ends at once. Whoever is told of their ends, it is not the agent.
+#[test]
+fn processes_that_run_away_from_containers_of_an_earlier_life_end_with_them() {
+    // Memory is not limited: what has ended and is reaped late is charged too.
+    for place in places().filter(|place| !place.isolation.contains("auto")) {
+        let (kept, unnamed) = (unique("kept"), unique("unnamed"));
+        let runner = place.directory.path().join("runner");
+        fs::write(&runner, "#!/bin/sh\nsetsid $0 &\nexit 0\n").unwrap();
+        fs::set_permissions(&runner, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut first = Life::begin(&place);
+        first.ask("recover");
+        first.said();
+        let mut pids = Vec::new();
+        for id in [&kept, &unnamed] {
+            let ready = place.pipe(id);
+            let script = format!(
+                "for i in 1 2; do (setsid {} &); done; sleep 0.1; echo ready > {}; while :; do sleep 1000; done",
+                runner.display(),
+                ready.display()
+            );
+            pids.push(first.launch(id, &script));
+            assert_eq!(read_line(&ready), "ready");
+        }
+        first.kill();
+        let mut second = Life::begin(&place);
+        second.ask(&format!("recover {kept}"));
+        assert_eq!(second.said(), format!("recovered {kept} runs {}", pids[0]));
+        second.ask(&format!("destroy {kept}"));
+        let said = second.said();
+        assert_eq!(said, format!("exited {kept} Some(137) None None"), "{} {}", place.kind, place.isolation);
+        place.is_clean();
         second.kill();
     }
 }

@@ -1,12 +1,17 @@
 //! The older endpoints: each shows what a real Mesos agent was recorded to show, with a task that runs and one that is over.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use protocol::TaskState;
+use agent::checkpoint::{Forgetful, Keeping};
+use agent::containerizer::all_ended;
+use agent::core::checkpoint::{AgentRecord, Change, ExecutorRecord, Record, TaskRecord};
+use agent::core::{Found, Phase};
+use protocol::{AgentInfo, Capability, CommandInfo, ExecutorInfo, FrameworkInfo, Task, TaskInfo, TaskState};
 use serde_json::{Value, json};
 use tokio::task::LocalSet;
 
-use crate::world::World;
+use crate::world::{Finds, World};
 
 const RECORDED: &str = include_str!("recorded/answers.json");
 const METRICS: &str = include_str!("recorded/metrics.txt");
@@ -136,14 +141,81 @@ async fn sandboxes_and_the_log_are_served() {
     LocalSet::new().run_until(pages).await;
 }
 
-/// Metrics of things that are not there yet, provisioners, resource providers, recovery, and of the fetcher, which the
+/// What an agent has kept that ran a task of one executor, since this start of the machine.
+fn earlier_life(boot_id: &str) -> Keeping {
+    let info = AgentInfo {
+        hostname: "host".into(),
+        port: 0,
+        resources: "cpus:4;mem:1000".parse().unwrap(),
+        attributes: Default::default(),
+        id: Some("S0".into()),
+    };
+    let mut framework = FrameworkInfo { id: Some("F".into()), checkpoint: true, ..FrameworkInfo::new("f") };
+    framework.capabilities.insert(Capability::PartitionAware);
+    let executor = ExecutorRecord {
+        framework_id: "F".into(),
+        info: ExecutorInfo::new("e", CommandInfo::shell("")),
+        command_executor: false,
+        container_id: "c".into(),
+        sandbox: SANDBOX.into(),
+        subscribed: true,
+        relaunched: false,
+    };
+    let resources = "cpus:1".parse().unwrap();
+    let task = TaskInfo::with_executor("t", "S0".into(), resources, executor.info.clone());
+    let task = Task::new("F".into(), &task, TaskState::Running);
+    let mut keeping = Forgetful::open();
+    for record in [
+        Record::Agent(AgentRecord { info, boot_id: boot_id.to_owned() }),
+        Record::Framework(framework),
+        Record::Executor(executor),
+        Record::Task(TaskRecord { task, info: None, group: Vec::new(), order: 0 }),
+    ] {
+        keeping.records.change(Change::Put(Box::new(record)));
+    }
+    keeping
+}
+
+const SANDBOX: &str = "slaves/S0/frameworks/F/executors/e/runs/c";
+
+#[tokio::test]
+async fn sandboxes_of_an_earlier_life_are_served() {
+    let lives: Finds = |named| named.into_iter().map(|id| (id, Found::Running(7))).collect();
+    let ended: Finds = all_ended;
+    for finds in [lives, ended] {
+        let pages = async {
+            let work_dir = tempfile::tempdir().unwrap();
+            let sandbox = work_dir.path().join(SANDBOX);
+            std::fs::create_dir_all(&sandbox).unwrap();
+            std::fs::write(sandbox.join("stdout"), "hello").unwrap();
+            let world = World::after(work_dir, earlier_life("now"), finds).await;
+            world.until(|snapshot| snapshot.phase > Phase::Recovering).await;
+            let latest = sandbox.with_file_name("latest");
+            for root in [sandbox.as_path(), &latest, Path::new("/frameworks/F/executors/e/runs/latest")] {
+                let path = format!("/files/read?path={}/stdout&offset=0", root.display());
+                assert_eq!(world.page(&path).await.json()["data"], "hello", "{path}");
+            }
+        };
+        LocalSet::new().run_until(pages).await;
+    }
+}
+
+#[tokio::test]
+async fn tasks_that_a_reboot_has_ended_are_counted() {
+    let counted = async {
+        let place = tempfile::tempdir().unwrap();
+        let world = World::after(place, earlier_life("before"), all_ended).await;
+        world.until(|snapshot| snapshot.phase > Phase::Recovering).await;
+        let shown = world.agent_node.metrics().snapshot();
+        assert_eq!((shown["slave/tasks_gone"], shown["slave/tasks_error"]), (1.0, 0.0));
+    };
+    LocalSet::new().run_until(counted).await;
+}
+
+/// Metrics of things that are not there yet, provisioners and resource providers, and of the fetcher, which the
 /// containerizer of these tests has not.
-const NOT_YET: [&str; 4] = [
-    "containerizer/fetcher/",
-    "containerizer/mesos/provisioner/",
-    "resource_provider_manager/",
-    "slave/recovery_time_secs",
-];
+const NOT_YET: [&str; 3] =
+    ["containerizer/fetcher/", "containerizer/mesos/provisioner/", "resource_provider_manager/"];
 
 #[tokio::test]
 async fn metrics_have_the_names_of_mesos() {

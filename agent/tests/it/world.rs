@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context};
-use agent::checkpoint::Forgetful;
+use agent::checkpoint::{Forgetful, Keeping};
 use agent::containerizer::usage::{DeviceIo, Pids, Throttling};
 use agent::containerizer::{ContainerEvent, Containerizer, Meter, Usage, all_ended};
-use agent::core::{AgentConfig, ContainerEnd, ContainerSpec};
+use agent::core::{AgentConfig, ContainerEnd, ContainerSpec, Found};
 use agent::edge::snapshot::Snapshot;
 use agent::shell::{self, AgentHandle, Start};
 use libactor::detect::Leader;
@@ -41,7 +41,11 @@ impl<M: Message> Receive<M> for Ear<M> {
 struct Made {
     asked: mpsc::Sender<Asked>,
     events: mpsc::Sender<ContainerEvent>,
+    finds: Finds,
 }
+
+/// What is found of containers of an earlier life.
+pub(crate) type Finds = fn(Vec<ContainerId>) -> BTreeMap<ContainerId, Found>;
 
 #[derive(Debug)]
 pub(crate) enum Asked {
@@ -51,7 +55,7 @@ pub(crate) enum Asked {
 
 impl Containerizer for Made {
     fn recover(&mut self, containers: Vec<ContainerId>, _rebooted: bool) {
-        let containers = all_ended(containers);
+        let containers = (self.finds)(containers);
         self.events.try_send(ContainerEvent::Recovered { containers }).expect("there is room");
     }
     fn launch(&mut self, spec: ContainerSpec) {
@@ -121,6 +125,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::after(tempfile::tempdir().unwrap(), Forgetful::open(), all_ended).await
+    }
+
+    /// An agent with an earlier life, which has left this behind.
+    pub(crate) async fn after(work_dir: tempfile::TempDir, keeping: Keeping, finds: Finds) -> Self {
         let bind =
             || Node::bind(NodeConfig { listen: "127.0.0.1:0".parse().unwrap(), ..NodeConfig::default() });
         let (agent_node, other_node) = (bind().await.unwrap(), bind().await.unwrap());
@@ -134,19 +143,20 @@ impl World {
             attributes: "rack:r1;zone:z1".parse().unwrap(),
             id: None,
         };
-        let work_dir = tempfile::tempdir().unwrap();
         let log_file = work_dir.path().join("agent.log");
         std::fs::write(&log_file, "a line\n").unwrap();
         let (asks, asked) = mpsc::channel(64);
         let (containers, events) = mpsc::channel(64);
+        let mut config = AgentConfig::new(agent_node.pid("slave(1)"), info, "0.1.0");
+        config.boot_id = "now".to_owned();
         let agent = shell::start(
             &agent_node,
             Start {
-                config: AgentConfig::new(agent_node.pid("slave(1)"), info, "0.1.0"),
+                config,
                 seed: 1,
-                containerizer: Made { asked: asks, events: containers.clone() },
+                containerizer: Made { asked: asks, events: containers.clone(), finds },
                 events,
-                keeping: Forgetful::open(),
+                keeping,
                 sandbox_gc: Default::default(),
                 master: watch::channel(Some(Leader { pid: master.pid().clone(), epoch: 1 })).1,
                 work_dir: work_dir.path().into(),

@@ -24,18 +24,21 @@ mod runner;
 mod tests;
 
 use std::ffi::OsString;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use libactor::Node;
+use libactor::{Clock, Node};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
+use tokio::task::LocalSet;
 
 pub use launch::TaskOutput;
 
-use crate::core::SessionConfig;
-use crate::host::{self, Sink};
+use crate::core::{Input, Session, SessionConfig};
+use crate::host::{self, End, Hands, Sink};
+use crate::piped::{self, Parted};
 use crate::process::{self, Awaited, Scope};
 use crate::{ExecutorDriver, Status};
 use launch::Surroundings;
@@ -90,16 +93,33 @@ pub fn start(node: &Node, config: CommandConfig) -> CommandExecutor {
         output: config.output,
         awaited: Awaited::default(),
     };
-    let (executor, work) = prepare(node.clone(), config.session, around, scope, false);
+    let (executor, work) =
+        prepare(Way::Shared(node.clone()), node.clock().clone(), config.session, around, scope);
     tokio::task::spawn_local(work);
     executor
 }
 
-/// The command executor as this process's only work: what an agent starts for a command task. All it needs is in the
-/// environment; output is inherited.
+/// What a process that is to be a command executor was born with.
+#[derive(Debug)]
+pub struct Birth {
+    /// Its environment, which is its task's too: what the agent tells it is in there.
+    pub environment: Vec<(String, String)>,
+    /// A socket whose other end the agent holds, for messages of [`libactor::pipe::VERSION`]; absent: it looks for the agent
+    /// by its address.
+    pub pipe: Option<UnixStream>,
+}
+
+impl Birth {
+    /// As any process is born.
+    pub fn of_this_process() -> Self {
+        Self { environment: std::env::vars().collect(), pipe: None }
+    }
+}
+
+/// The command executor as this process's only work: what an agent starts for a command task. Output is inherited.
 #[allow(clippy::print_stderr, reason = "the sandbox's stderr is where people look")]
-pub fn main() -> ExitCode {
-    match run() {
+pub fn main(birth: Birth) -> ExitCode {
+    match run(birth) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("the command executor ends: {message}");
@@ -108,36 +128,41 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), String> {
-    let session = SessionConfig::from_environment(host::seed()).map_err(|error| error.to_string())?;
+fn run(birth: Birth) -> Result<(), String> {
+    let Birth { environment, pipe } = birth;
+    let variable =
+        |wanted: &str| environment.iter().rfind(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let session = SessionConfig::from_variables(variable, host::seed()).map_err(|error| error.to_string())?;
     process::become_subreaper().map_err(|error| format!("orphans can't be adopted: {error}"))?;
-    let around = Surroundings {
-        environment: std::env::vars_os().collect(),
-        sandbox: None,
-        output: TaskOutput::Inherited,
-        awaited: Awaited::default(),
-    };
+    let environment = environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let awaited = Awaited::default();
+    let around =
+        Surroundings { environment, sandbox: None, output: TaskOutput::Inherited, awaited: awaited.clone() };
     let work = async {
-        let node = host::bind(&session).await?;
-        let orphans = around.awaited.clone().reap_others();
-        let (executor, work) = prepare(node.clone(), session, around, Scope::Own, true);
-        let shut_down = end_on_signals(executor.driver.clone())?;
+        let orphans = awaited.reap_others();
+        let way = pipe.map_or(Way::OwnNode, Way::Pipe);
+        let (executor, work) = prepare(way, Clock::real(), session, around, Scope::Own);
+        let signals = end_on_signals(executor.driver.clone())?;
         tokio::select! {
             () = work => {}
+            () = signals => {}
             Err(error) = orphans => return Err(format!("the ends of processes can't be seen: {error}")),
         }
-        shut_down.abort();
-        node.shutdown().await;
         executor.driver.error().map_or(Ok(()), Err)
     };
-    host::block_on(work).map_err(|error| error.to_string())?
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let outcome = runtime.block_on(work);
+    // The process ends: the system takes it all back at once.
+    std::mem::forget(runtime);
+    outcome
 }
 
-/// TERM and INT mean what a shutdown by the agent means.
-fn end_on_signals(driver: ExecutorDriver) -> Result<tokio::task::JoinHandle<()>, String> {
+/// TERM and INT mean what a shutdown by the agent means. It does not end.
+fn end_on_signals(driver: ExecutorDriver) -> Result<impl Future<Output = ()>, String> {
     let listen = |kind| signal(kind).map_err(|error| format!("signals can't be handled: {error}"));
     let (mut term, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    Ok(tokio::task::spawn_local(async move {
+    Ok(async move {
         loop {
             tokio::select! {
                 _ = term.recv() => {}
@@ -145,16 +170,26 @@ fn end_on_signals(driver: ExecutorDriver) -> Result<tokio::task::JoinHandle<()>,
             }
             driver.shut_down();
         }
-    }))
+    })
+}
+
+/// How an executor speaks with its agent.
+enum Way {
+    /// Through a node that it shares with others.
+    Shared(Node),
+    /// Through a node of its own, in a process of its own.
+    OwnNode,
+    /// Through the socket that its process was born with, and through a node of its own once that is closed.
+    Pipe(UnixStream),
 }
 
 /// An executor and the work of its life.
 fn prepare(
-    node: Node,
+    way: Way,
+    clock: Clock,
     session: SessionConfig,
     around: Surroundings,
     scope: Scope,
-    own_process: bool,
 ) -> (CommandExecutor, impl Future<Output = ()>) {
     let (driver, calls) = ExecutorDriver::unattended();
     driver.shared().start();
@@ -164,7 +199,7 @@ fn prepare(
         driver: driver.clone(),
         callbacks,
         destroy: destroy.clone(),
-        clock: node.clock().clone(),
+        clock: clock.clone(),
         around: Arc::new(around),
         scope,
         shutdown_grace: session.shutdown_grace,
@@ -172,12 +207,47 @@ fn prepare(
         held: Held::default(),
     };
     let shared = driver.shared().clone();
+    let own_process = !matches!(way, Way::Shared(_));
+    let hands = Hands::new(Sink::Task(sender), shared.clone(), own_process);
     let work = async move {
-        let session = host::attend(&node, session, Sink::Task(sender), calls, shared.clone(), own_process);
+        let session = live(way, &clock, Session::new(session), hands, calls);
         let ((status, error), ()) = tokio::join!(session, runner.run());
         shared.end(status, error);
     };
     (CommandExecutor { driver, destroy }, work)
+}
+
+/// A session from its start to its end.
+async fn live(
+    way: Way,
+    clock: &Clock,
+    session: Session,
+    hands: Hands,
+    mut calls: mpsc::Receiver<Input>,
+) -> End {
+    let aborted = |error: String| (Status::Aborted, Some(error));
+    let (session, first) = match way {
+        Way::Shared(node) => return host::attend(&node, session, Input::Start, hands, &mut calls).await,
+        Way::OwnNode => (session, Input::Start),
+        Way::Pipe(stream) => match piped::attend(stream, session, &hands, clock, &mut calls).await {
+            Err(error) => return aborted(format!("the agent's socket can't be watched: {error}")),
+            Ok(Parted::Ended(end)) => return end,
+            Ok(Parted::Alone(session)) => {
+                let pid = session.config().agent.clone();
+                (*session, Input::Exited { pid })
+            }
+        },
+    };
+    let through_node = async {
+        let node = match host::bind(session.config()).await {
+            Ok(node) => node,
+            Err(error) => return aborted(error),
+        };
+        let end = host::attend(&node, session, first, hands, &mut calls).await;
+        node.shutdown().await;
+        end
+    };
+    LocalSet::new().run_until(through_node).await
 }
 
 /// As the environment of a process is given.

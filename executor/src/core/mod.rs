@@ -25,6 +25,7 @@ mod input;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use libactor::{Machine, Pid, Random, Time};
@@ -57,6 +58,8 @@ pub struct SessionConfig {
     pub backoff_max: Duration,
     /// `MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD`: between a shutdown and the watchdog's kill.
     pub shutdown_grace: Duration,
+    /// `LIBPROCESS_IP`: where its node listens; absent: at its agent's address, for that is on the same host.
+    pub ip: Option<IpAddr>,
     /// For the jitter of waits and the uuids of updates.
     pub seed: u64,
 }

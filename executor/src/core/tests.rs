@@ -1,6 +1,6 @@
-//! Golden scripts: lines of input after `>`, the outputs below. `UPDATE_GOLDEN=1` rewrites them.
+//! Golden scripts, and random inputs.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use bytes::Bytes;
 use libactor::Machine;
@@ -11,6 +11,7 @@ use protocol::{
 };
 
 use super::*;
+use crate::golden;
 
 fn agent() -> Pid {
     "slave(1)@10.0.0.1:5051".parse().unwrap()
@@ -26,6 +27,7 @@ fn config(checkpoint: bool) -> SessionConfig {
         recovery_timeout: Duration::from_secs(8),
         backoff_max: Duration::from_secs(2),
         shutdown_grace: Duration::from_secs(5),
+        ip: None,
         seed: 1,
     }
 }
@@ -159,31 +161,11 @@ fn link(link: Link) -> String {
 
 #[test]
 fn golden_scripts() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/core/golden");
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    assert!(!paths.is_empty(), "there are scripts");
-    for path in paths {
-        let text = std::fs::read_to_string(&path).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/core/golden");
+    golden::scripts(&folder, 4, |_| {
         let mut script = Script::default();
-        let mut traced = String::new();
-        for line in text.lines().filter(|line| line.is_empty() || line.starts_with(['>', '#'])) {
-            traced.push_str(line);
-            traced.push('\n');
-            if let Some(command) = line.strip_prefix('>') {
-                for output in script.step(command) {
-                    traced.push_str(&output);
-                    traced.push('\n');
-                }
-            }
-        }
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(&path, traced).unwrap();
-        } else {
-            assert_eq!(traced, text, "{} (UPDATE_GOLDEN=1 rewrites it)", path.display());
-        }
-    }
+        move |input| script.step(input)
+    });
 }
 
 /// Anything may come at any time: one callback at a time, nothing after the end, and the invariants hold.

@@ -73,6 +73,7 @@ impl Agent {
             recovery_timeout: Duration::from_secs(10),
             backoff_max: Duration::from_millis(100),
             shutdown_grace: Duration::from_secs(10),
+            ip: None,
             seed: 1,
         }
     }
@@ -244,7 +245,10 @@ fn as_executor(
 #[test]
 #[ignore = "a command executor: started by tests"]
 fn as_a_command_executor() {
-    assert_eq!(format!("{:?}", command::main()), format!("{:?}", std::process::ExitCode::SUCCESS));
+    assert_eq!(
+        format!("{:?}", command::main(command::Birth::of_this_process())),
+        format!("{:?}", std::process::ExitCode::SUCCESS)
+    );
 }
 
 /// Starts a process and does not come back from its shutdown.

@@ -42,7 +42,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("lzma_rust2::", &["agent/src/fetcher/process/unpack"]),
     ("use tar::", &["agent/src/fetcher/process/unpack/tar.rs"]),
     ("use zip::", &["agent/src/fetcher/process/unpack/zip.rs"]),
-    ("ureq::", &["agent/src/fetcher/process/download.rs"]),
+    ("ureq::", &["agent/src/fetcher/process/download.rs", "meseta/src/commands/agents/http.rs"]),
     ("use ring::digest", &["agent/src/fetcher/process/mod.rs"]),
     ("raft::", &["master/src/replication"]),
     ("protobuf::", &["master/src/replication/convert.rs"]),

@@ -90,6 +90,14 @@ impl Files {
         write(&self.0.roots).attach(virtual_path, path)
     }
 
+    /// As [`attach`](Self::attach), for a real path in which no symbolic link is; the file system is not asked.
+    ///
+    /// # Errors
+    /// The virtual path can't be asked for, or too many are attached.
+    pub fn attach_known(&self, virtual_path: &str, real: PathBuf) -> Result<(), AttachError> {
+        write(&self.0.roots).attach(virtual_path, real)
+    }
+
     /// Serves that path no longer; downloads that have begun go on. Says whether it was attached.
     pub fn detach(&self, virtual_path: &str) -> bool {
         write(&self.0.roots).detach(virtual_path)

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Says why a test does nothing.
-pub(super) fn skipped(reason: &str) {
+pub(crate) fn skipped(reason: &str) {
     eprintln!("SKIPPED: {reason}");
 }
 
 /// A file system that is there until this is dropped.
-pub(super) struct Mount(PathBuf);
+pub(crate) struct Mount(PathBuf);
 
 impl Mount {
-    pub(super) fn new(root: &Path, options: &[&str], what: &Path) -> Option<Self> {
+    pub(crate) fn new(root: &Path, options: &[&str], what: &Path) -> Option<Self> {
         let path = root.join("mounted");
         fs::create_dir_all(&path).unwrap();
         match Command::new("mount").args(options).arg(what).arg(&path).output() {
@@ -26,19 +26,19 @@ impl Mount {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// Takes a tmpfs more room.
-    pub(super) fn resize(&self, size: &str) {
+    pub(crate) fn resize(&self, size: &str) {
         let options = format!("remount,size={size}");
         let status = Command::new("mount").args(["-o", &options]).arg(&self.0).status().unwrap();
         assert!(status.success());
     }
 
     /// Stops an ext4 at once: what was not synced is lost. Tells whether the system lets us.
-    pub(super) fn lose_power(&self) -> bool {
+    pub(crate) fn lose_power(&self) -> bool {
         // Source: linux, fs/ext4/ext4.h: EXT4_IOC_SHUTDOWN, EXT4_GOING_FLAGS_NOLOGFLUSH.
         const SHUTDOWN: u64 = 0x8004_587d;
         let without_log: u32 = 2;

@@ -7,8 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use agent::checkpoint::Forgetful;
@@ -18,6 +21,7 @@ use agent::shell::AgentHandle;
 use libactor::{Clock, Node, NodeConfig};
 use protocol::{AgentInfo, Attributes, CommandInfo, FrameworkInfo, KillPolicy, TaskState};
 use scheduler_driver::SchedulerDriver;
+use tokio::sync::oneshot;
 
 use super::report::percentiles_ms;
 use super::{Effort, Figure};
@@ -140,21 +144,56 @@ async fn in_directory<T, W: Future<Output = Result<T, Box<dyn Error>>>>(
     directory: &Path,
     work: impl FnOnce(World) -> W,
 ) -> Result<T, Box<dyn Error>> {
+    let master = Master::start().await?;
     let node = Node::bind(NodeConfig::default()).await?;
-    let start = master::Start::alone(&node, master::core::MasterConfig::default(), 1);
-    master::start(&node, start)?.leads().await;
-    let agent_node = Node::bind(NodeConfig::default()).await?;
-    let agent = agent(&node, &agent_node, held, directory)?;
-    let measured = work(World { clock: Clock::real(), masters: node.address().to_string() }).await;
+    let agent = agent(master.address, &node, held, directory)?;
+    let measured = work(World { clock: Clock::real(), masters: master.address.to_string() }).await;
     agent.leave().await;
     agent.ended().await;
-    agent_node.shutdown().await;
     node.shutdown().await;
+    master.end()?;
     measured
 }
 
+/// A master on a thread of its own, as in a cluster it has a process of its own.
+struct Master {
+    address: SocketAddr,
+    /// Dropped: it is to end.
+    stay: oneshot::Sender<()>,
+    thread: JoinHandle<Result<(), String>>,
+}
+
+impl Master {
+    async fn start() -> Result<Self, Box<dyn Error>> {
+        let (told, address) = oneshot::channel();
+        let (stay, over) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("master".into()).spawn(move || {
+            let life = async {
+                let node = Node::bind(NodeConfig::default()).await.map_err(io::Error::other)?;
+                let start = master::Start::alone(&node, master::core::MasterConfig::default(), 1);
+                master::start(&node, start).map_err(io::Error::other)?.leads().await;
+                // Whoever has gone meanwhile has dropped the other as well.
+                let _ = told.send(node.address());
+                let _ = over.await;
+                node.shutdown().await;
+                Ok::<(), io::Error>(())
+            };
+            runtime::block_on(life).map_err(|error| error.to_string())
+        })?;
+        match address.await {
+            Ok(address) => Ok(Self { address, stay, thread }),
+            Err(_) => Err(thread.join().map_err(|_| "the master's thread has panicked")?.unwrap_err().into()),
+        }
+    }
+
+    fn end(self) -> Result<(), Box<dyn Error>> {
+        drop(self.stay);
+        Ok(self.thread.join().map_err(|_| "the master's thread has panicked")??)
+    }
+}
+
 fn agent(
-    node: &Node,
+    master: SocketAddr,
     agent_node: &Node,
     held: &Held,
     directory: &Path,
@@ -168,7 +207,7 @@ fn agent(
     };
     let config = AgentConfig::new(agent_node.pid("slave(1)"), info, protocol::wire::API_VERSION);
     let containers = ProcessConfig { isolation: held.isolation.to_owned(), ..ProcessConfig::new(directory)? };
-    let masters = vec![node.address().into()];
+    let masters = vec![master.into()];
     start_agent(agent_node, config, containers, Forgetful::open(), masters, Default::default())
 }
 

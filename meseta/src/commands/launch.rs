@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use executor::command::Birth;
+
 use super::{Command, Failure};
 
 /// The command.
@@ -23,6 +25,8 @@ fn launch(words: &[String]) -> Result<ExitCode, Failure> {
             agent::launch::floor(count.parse()?, &cgroups)?;
             Ok(ExitCode::SUCCESS)
         }
-        _ => Ok(agent::launch::launch_main(executor::command::main)),
+        _ => Ok(agent::launch::launch_main(|agent::launch::Born { environment, pipe }| {
+            executor::command::main(Birth { environment, pipe })
+        })),
     }
 }

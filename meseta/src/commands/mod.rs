@@ -4,6 +4,7 @@ mod agent;
 mod agents;
 mod bench;
 mod daemon;
+mod environment;
 mod fetch;
 pub mod help;
 mod launch;

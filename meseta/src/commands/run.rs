@@ -7,7 +7,7 @@ use std::time::Duration;
 use protocol::{CommandInfo, FrameworkInfo, KillPolicy, Resources, Role};
 use scheduler_driver::SchedulerDriver;
 
-use super::{Command, Failure, LOG_FLAGS, daemon};
+use super::{Command, Failure, LOG_FLAGS, daemon, environment};
 use crate::flags::{Arguments, Flag, FlagError, Flags, Kind, Surroundings};
 use crate::run::{JobSpec, Lines, RunScheduler, drive};
 use crate::runtime;
@@ -138,8 +138,9 @@ fn job(flags: &Flags) -> Result<JobSpec, Failure> {
     protocol::validate::task_id(&name.as_str().into())
         .map_err(|invalid| flags.refuse("name", invalid.to_string()))?;
     let resources = Resources::parse(flags.text("resources").unwrap_or_default())?;
-    let mut command =
-        environment(flags)?.into_iter().fold(command, |command, (name, value)| command.env(name, value));
+    let mut command = environment::read(flags, "env")?
+        .into_iter()
+        .fold(command, |command, (name, value)| command.env(name, value));
     command.user = flags.text("user").map(Into::into);
     let grace = flags.duration("kill_grace_period").unwrap_or(Duration::from_secs(3));
     Ok(JobSpec { name, command, resources, instances, kill_policy: KillPolicy { grace_period: Some(grace) } })
@@ -153,22 +154,4 @@ fn framework(flags: &Flags, name: &str) -> Result<FrameworkInfo, FlagError> {
     framework.checkpoint = true;
     framework.roles = [role].into();
     Ok(framework)
-}
-
-/// `NAME=VALUE,...`, or a JSON object of texts.
-fn environment(flags: &Flags) -> Result<Vec<(String, String)>, FlagError> {
-    let Some(text) = flags.text("env") else { return Ok(Vec::new()) };
-    let refuse = || flags.refuse("env", "expected NAME=VALUE,... or a JSON object of texts");
-    if text.trim_start().starts_with('{') {
-        let object: std::collections::BTreeMap<String, String> =
-            serde_json::from_str(text).map_err(|_| refuse())?;
-        return Ok(object.into_iter().collect());
-    }
-    text.split(',')
-        .filter(|part| !part.is_empty())
-        .map(|part| match part.split_once('=') {
-            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-            _ => Err(refuse()),
-        })
-        .collect()
 }

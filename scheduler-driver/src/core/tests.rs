@@ -1,6 +1,9 @@
-//! Golden scripts: lines of input after `>`, the outputs below. `UPDATE_GOLDEN=1` rewrites them.
+//! Golden scripts, and random inputs.
 
-use std::path::PathBuf;
+#[path = "../../../libactor/tests/support/golden.rs"]
+mod golden;
+
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -244,31 +247,11 @@ fn describe_callback(callback: &Callback) -> String {
 
 #[test]
 fn golden_scripts() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/core/golden");
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    assert!(!paths.is_empty(), "there are scripts");
-    for path in paths {
-        let text = std::fs::read_to_string(&path).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/core/golden");
+    golden::scripts(&folder, 6, |_| {
         let mut script = Script { session: None, now: Time::from_nanos(1_000_000_000) };
-        let mut traced = String::new();
-        for line in text.lines().filter(|line| line.is_empty() || line.starts_with(['>', '#'])) {
-            traced.push_str(line);
-            traced.push('\n');
-            if let Some(command) = line.strip_prefix('>') {
-                for output in script.step(command) {
-                    traced.push_str(&output);
-                    traced.push('\n');
-                }
-            }
-        }
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(&path, traced).unwrap();
-        } else {
-            assert_eq!(traced, text, "{} (UPDATE_GOLDEN=1 rewrites it)", path.display());
-        }
-    }
+        move |input| script.step(input)
+    });
 }
 
 /// Anything may come at any time: one callback at a time, nothing after the end, and the invariants hold.

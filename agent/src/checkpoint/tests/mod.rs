@@ -3,10 +3,10 @@
 mod crash;
 mod damage;
 mod model;
-#[path = "../../../../libactor/tests/support/mounts.rs"]
-mod mounts;
 mod plain;
 mod recorded;
+#[path = "../../../../libactor/tests/support/mod.rs"]
+mod support;
 
 use std::path::Path;
 use std::time::Duration;
@@ -148,18 +148,5 @@ impl Open {
     fn write(&mut self, changes: Vec<Change>) {
         let number = self.begin(changes);
         assert_eq!(self.wait(number), Durable { number, failure: None });
-    }
-}
-
-/// Random numbers, from a seed.
-struct Random(libactor::Random);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(libactor::Random::new(seed))
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.0.below(bound as u64)).unwrap()
     }
 }

@@ -62,7 +62,7 @@ impl Pair {
             store.wait(store.number);
             self.lives += 1;
             let copied = self.root.path().join(self.lives.to_string());
-            damage::copy(&directory, &copied);
+            support::copy(&directory, &copied);
             directory = copied;
         }
         // The old life ends first: all that it was asked for is written then.

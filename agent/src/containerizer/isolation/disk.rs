@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::dir::{Dir, OwningIter};
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use protocol::{ContainerId, Reason, Resource, Resources};
@@ -134,7 +135,7 @@ impl Watched {
         let all: Vec<(ContainerId, PathBuf)> =
             self.lock().iter().map(|(id, sandbox)| (id.clone(), sandbox.path.clone())).collect();
         for (container_id, path) in all {
-            let used = match usage(&path, pace) {
+            let Used { bytes: used, hidden } = match usage(&path, pace) {
                 Ok(used) => used,
                 // It may have ended, and its sandbox with it.
                 Err(error) => {
@@ -145,35 +146,53 @@ impl Watched {
             let mut containers = self.lock();
             let Some(sandbox) = containers.get_mut(&container_id) else { continue };
             sandbox.used_bytes = Some(used);
-            let Some(limit) = sandbox.limit_bytes.filter(|limit| self.enforce && used > *limit) else {
-                continue;
-            };
+            let broken = sandbox.limit_bytes.and_then(|limit| limitation(used, hidden, limit));
+            let Some(limitation) = broken.filter(|_| self.enforce) else { continue };
             drop(containers);
             // Nobody listens any more where the agent ends.
-            let _ = self.broken.blocking_send((container_id, limitation(used, limit)));
+            let _ = self.broken.blocking_send((container_id, limitation));
         }
     }
 }
 
-fn limitation(used: u64, limit: u64) -> Limitation {
+/// What there is to say of a container with a limit, if it breaks it.
+fn limitation(used: u64, hidden: bool, limit: u64) -> Option<Limitation> {
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / f64::from(1 << 20));
-    let message = format!(
-        "Disk usage ({}) exceeds quota ({}): ask for more of the resource 'disk', or write less to the sandbox",
-        megabytes(used),
-        megabytes(limit)
-    );
+    let message = match (used > limit, hidden) {
+        (true, _) => format!(
+            "Disk usage ({}) exceeds quota ({}): ask for more of the resource 'disk', or write less to the sandbox",
+            megabytes(used),
+            megabytes(limit)
+        ),
+        // Else whoever digs deep enough would have no limit.
+        (false, true) => format!(
+            "Disk usage can't be told, so its quota ({}) can't be held: more than {MAX_DEEP} directories of the sandbox lie \
+             more than {MAX_DEPTH} levels deep; make fewer of them",
+            megabytes(limit)
+        ),
+        (false, false) => return None,
+    };
     let millis = u64::try_from(u128::from(used) * 1000 / (1 << 20)).unwrap_or(u64::MAX);
     let disk = Resource::scalar("disk", protocol::Scalar::from_millis(millis));
-    Limitation { reason: Reason::ContainerLimitationDisk, message, resources: Resources::from_iter([disk]) }
+    let reason = Reason::ContainerLimitationDisk;
+    Some(Limitation { reason, message, resources: Resources::from_iter([disk]) })
 }
 
-/// What a tree takes, bytes.
-fn usage(path: &Path, pace: &Pace) -> io::Result<u64> {
+/// What a tree takes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Used {
+    bytes: u64,
+    /// There is more, in places that were not looked at.
+    hidden: bool,
+}
+
+/// What a tree takes. What is removed meanwhile takes nothing.
+fn usage(path: &Path, pace: &Pace) -> io::Result<Used> {
     let root = openat(AT_FDCWD, path, DIRECTORY, Mode::empty())?;
     let about = fstat(&root)?;
     let mut walk = Walk {
         device: about.st_dev,
-        bytes: size(&about),
+        used: Used { bytes: size(&about), hidden: false },
         linked: HashSet::new(),
         deep: vec![root],
         looked: 0,
@@ -181,12 +200,12 @@ fn usage(path: &Path, pace: &Pace) -> io::Result<u64> {
     while let Some(top) = walk.deep.pop() {
         walk.tree(top, pace)?;
     }
-    Ok(walk.bytes)
+    Ok(walk.used)
 }
 
 struct Walk {
     device: u64,
-    bytes: u64,
+    used: Used,
     /// Files with several names that have been counted.
     linked: HashSet<u64>,
     /// Directories that lie too deep to hold all above them open.
@@ -196,13 +215,17 @@ struct Walk {
 
 impl Walk {
     fn tree(&mut self, top: OwnedFd, pace: &Pace) -> io::Result<()> {
-        let mut way = vec![list(top)?];
+        let mut way = Vec::from_iter(list(top)?);
         while let Some((directory, listing)) = way.last_mut() {
-            let Some(entry) = listing.next() else {
-                way.pop();
-                continue;
+            let entry = match listing.next() {
+                Some(Ok(entry)) => entry,
+                // Its end; or it was removed, with all that was in it.
+                None | Some(Err(Errno::ENOENT)) => {
+                    way.pop();
+                    continue;
+                }
+                Some(Err(error)) => return Err(error.into()),
             };
-            let entry = entry?;
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
@@ -215,17 +238,17 @@ impl Walk {
             if about.st_dev != self.device || self.is_counted(&about) {
                 continue;
             }
-            self.bytes += size(&about);
+            self.used.bytes += size(&about);
             if !is_directory(&about) {
                 continue;
             }
             let Ok(below) = openat(&*directory, name, DIRECTORY, Mode::empty()) else { continue };
             if way.len() < MAX_DEPTH {
-                way.push(list(below)?);
+                way.extend(list(below)?);
             } else if self.deep.len() < MAX_DEEP {
                 self.deep.push(below);
             } else {
-                self.bytes += shallow(&below, self.device);
+                self.used.hidden = true;
             }
         }
         Ok(())
@@ -237,22 +260,13 @@ impl Walk {
     }
 }
 
-/// A directory and what is in it.
-fn list(directory: OwnedFd) -> io::Result<(OwnedFd, OwningIter)> {
-    let listing = Dir::from_fd(openat(&directory, ".", DIRECTORY, Mode::empty())?)?;
-    Ok((directory, listing.into_iter()))
-}
-
-/// What the files of one directory take, bytes.
-fn shallow(directory: &OwnedFd, device: u64) -> u64 {
-    let opened = openat(directory, ".", DIRECTORY, Mode::empty()).and_then(Dir::from_fd);
-    let Ok(mut listing) = opened else { return 0 };
-    let entries = listing.iter().flatten();
-    let sizes = entries.filter_map(|entry| {
-        let about = fstatat(directory, entry.file_name(), AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
-        (about.st_dev == device && !is_directory(&about)).then(|| size(&about))
-    });
-    sizes.sum()
+/// A directory and what is in it; nothing where it was removed.
+fn list(directory: OwnedFd) -> io::Result<Option<(OwnedFd, OwningIter)>> {
+    match openat(&directory, ".", DIRECTORY, Mode::empty()).and_then(Dir::from_fd) {
+        Ok(listing) => Ok(Some((directory, listing.into_iter()))),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn size(about: &FileStat) -> u64 {
@@ -275,7 +289,7 @@ mod tests {
 
     fn used(path: &Path) -> u64 {
         let (_end, ended) = std::sync::mpsc::sync_channel(0);
-        usage(path, &Pace::of(ended)).unwrap()
+        usage(path, &Pace::of(ended)).unwrap().bytes
     }
 
     #[test]
@@ -311,6 +325,58 @@ mod tests {
         fs::write(here.join("file"), vec![1; 1 << 20]).unwrap();
         assert_eq!(used(place.path()) - empty, 1 << 20);
         assert!(empty >= 500 * 4096);
+    }
+
+    #[test]
+    fn a_tree_that_changes_all_the_time_is_measured_all_the_same() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("file"), vec![1; 1 << 20]).unwrap();
+        let (end, ended) = std::sync::mpsc::sync_channel::<()>(0);
+        let sandbox = place.path().to_owned();
+        let busy = std::thread::spawn(move || {
+            while ended.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+                for number in 0..20 {
+                    fs::create_dir_all(sandbox.join(format!("d{number}/a/b"))).unwrap();
+                }
+                for number in 0..20 {
+                    fs::remove_dir_all(sandbox.join(format!("d{number}"))).unwrap();
+                }
+            }
+        });
+        for _ in 0..300 {
+            assert!(used(place.path()) >= 1 << 20);
+        }
+        drop(end);
+        busy.join().unwrap();
+        // The very moment: it is gone once it was opened.
+        let gone = place.path().join("gone");
+        fs::create_dir(&gone).unwrap();
+        let top = openat(AT_FDCWD, &gone, DIRECTORY, Mode::empty()).unwrap();
+        fs::remove_dir(&gone).unwrap();
+        assert!(list(top).unwrap().is_none_or(|(_, mut listing)| {
+            listing.next().is_none_or(|entry| matches!(entry, Err(Errno::ENOENT)) || entry.is_ok())
+        }));
+    }
+
+    #[test]
+    fn who_hides_what_it_takes_is_told_so() {
+        let place = tempfile::tempdir().unwrap();
+        let mut here = place.path().to_owned();
+        for _ in 1..MAX_DEPTH {
+            here.push("d");
+        }
+        // One directory more than are remembered, each with more in it than its own files.
+        for number in 0..=MAX_DEEP {
+            fs::create_dir_all(here.join(format!("{number}/below"))).unwrap();
+        }
+        let (_end, ended) = std::sync::mpsc::sync_channel(0);
+        let pace = Pace::of(ended);
+        assert!(usage(place.path(), &pace).unwrap().hidden);
+        fs::remove_dir_all(here.join("0")).unwrap();
+        assert!(!usage(place.path(), &pace).unwrap().hidden);
+        let said = limitation(0, true, 1 << 20).unwrap();
+        assert!(said.message.contains("quota (1.0 MB) can't be held"), "{}", said.message);
+        assert!(limitation(1 << 20, false, 1 << 20).is_none());
     }
 
     #[test]

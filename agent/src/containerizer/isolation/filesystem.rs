@@ -78,6 +78,11 @@ fn private_tmp(sandbox: &Path, plan: &mut LaunchPlan) -> io::Result<()> {
     for (shared, own) in SHARED.iter().filter(|(shared, _)| Path::new(shared).is_dir()) {
         let made = walk::below(&base, Path::new(own), Make::Directory)?;
         let path = format!("/proc/self/fd/{}", made.as_raw_fd());
+        if !std::fs::metadata(&path)?.is_dir() {
+            // What was fetched stands there.
+            let taken = format!("'{own}' in the sandbox is no directory");
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, taken));
+        }
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o1777))?;
         plan.mounts.push(Mount {
             source: Some(sandbox.join(own)),
@@ -195,4 +200,25 @@ fn inside(path: &str, sandbox: &Path) -> Result<PathBuf, String> {
     }
     // What is empty or '.' within it says nothing.
     Ok(sandbox.join(wanted).components().filter(|part| *part != Component::CurDir).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_fetched_to_the_place_of_a_private_tmp_stays_as_it_is() {
+        let sandbox = tempfile::tempdir().unwrap();
+        let file = sandbox.path().join(".private/tmp");
+        std::fs::create_dir(sandbox.path().join(".private")).unwrap();
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let error = private_tmp(sandbox.path(), &mut LaunchPlan::default()).unwrap_err();
+        assert!(error.to_string().contains("'.private/tmp' in the sandbox is no directory"), "{error}");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
+        std::fs::remove_file(&file).unwrap();
+        let mut plan = LaunchPlan::default();
+        private_tmp(sandbox.path(), &mut plan).unwrap();
+        assert!(plan.mounts.len() >= 2 && file.is_dir());
+    }
 }

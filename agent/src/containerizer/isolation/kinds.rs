@@ -7,6 +7,7 @@ use protocol::wire::v1::ContainerStatus;
 use protocol::{ContainerId, Resources};
 use serde_json::Value;
 
+use super::cgroups::CgroupSettings;
 use super::cgroups::blkio::BlkioIsolator;
 use super::cgroups::cpu::CpuIsolator;
 use super::cgroups::cpuset::CpusetIsolator;
@@ -32,6 +33,8 @@ struct Kind {
     aliases: &'static [&'static str],
     /// Whether `auto` takes it where it can work.
     automatic: fn(&Surroundings) -> bool,
+    /// Whether a flag asks for what it does: `auto` takes it then, or says why it can't.
+    asked: fn(&CgroupSettings) -> bool,
     /// Makes one, or says why it can't work on this machine, as a sentence for people.
     make: fn(&Surroundings) -> Result<Arc<dyn Isolator>, String>,
 }
@@ -43,18 +46,23 @@ const ALL_CGROUPS: &str = "cgroups/all";
 const KINDS: &[Kind] = &[
     kind("posix/cpu", &["process"], never, PosixIsolator::cpu),
     kind("posix/mem", &["process"], never, PosixIsolator::memory),
-    kind("cgroups/cpu", &["cgroups", ALL_CGROUPS], always, CpuIsolator::make),
-    kind("cgroups/mem", &["cgroups", ALL_CGROUPS], always, MemoryIsolator::make),
+    kind("cgroups/cpu", &["cgroups", ALL_CGROUPS], always, CpuIsolator::make).asked(|flags| flags.enable_cfs),
+    kind("cgroups/mem", &["cgroups", ALL_CGROUPS], always, MemoryIsolator::make)
+        .asked(|flags| flags.limit_swap),
     kind("cgroups/pids", &[ALL_CGROUPS], always, PidsIsolator::make),
-    kind("cgroups/devices", &[ALL_CGROUPS], with_gpus, DevicesIsolator::make),
-    kind("cgroups/blkio", &[ALL_CGROUPS], never, BlkioIsolator::make),
-    kind("cgroups/cpuset", &[ALL_CGROUPS], never, CpusetIsolator::make),
+    kind("cgroups/devices", &[ALL_CGROUPS], with_gpus, DevicesIsolator::make)
+        .asked(|flags| !flags.allowed_devices.is_empty()),
+    kind("cgroups/blkio", &[ALL_CGROUPS], never, BlkioIsolator::make)
+        .asked(|flags| !flags.io_limits.is_empty()),
+    kind("cgroups/cpuset", &[ALL_CGROUPS], never, CpusetIsolator::make)
+        .asked(|flags| flags.cpus.is_some() || flags.pin),
     kind(gpu::NAME, &["gpu"], always, gpu::make),
     kind("namespaces/pid", &[], never, PidNamespace::make),
     kind("namespaces/ipc", &[], never, IpcNamespace::make),
     kind("filesystem/linux", &[], always, FilesystemIsolator::make),
     kind("posix/rlimits", &[], always, RlimitsIsolator::make),
     kind("linux/capabilities", &[], always, CapabilitiesIsolator::make),
+    // A task that uses sudo, or any other set-user-ID program, would break: who runs none says so by name.
     kind("linux/nnp", &[], never, NoNewPrivileges::make),
     kind("disk/du", &["posix/disk"], always, DiskIsolator::make),
     kind("network/ports", &[], always, PortsIsolator::make),
@@ -66,7 +74,14 @@ const fn kind(
     automatic: fn(&Surroundings) -> bool,
     make: fn(&Surroundings) -> Result<Arc<dyn Isolator>, String>,
 ) -> Kind {
-    Kind { name, aliases, automatic, make }
+    Kind { name, aliases, automatic, asked: |_| false, make }
+}
+
+impl Kind {
+    const fn asked(mut self, asked: fn(&CgroupSettings) -> bool) -> Self {
+        self.asked = asked;
+        self
+    }
 }
 
 fn always(_around: &Surroundings) -> bool {
@@ -96,6 +111,16 @@ pub enum UnknownIsolator {
     /// This machine does not allow it.
     #[error("the isolator '{name}' can't work here: {why}; leave it out of --isolation, or mend that")]
     Unavailable {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// This machine does not allow what a flag asks for.
+    #[error(
+        "a flag asks for what the isolator '{name}' can't do here: {why}; leave that flag out, or mend that"
+    )]
+    Asked {
         /// Which.
         name: &'static str,
         /// Why.
@@ -132,13 +157,15 @@ impl Chosen {
         for kind in KINDS {
             let all = names.contains(&ALL_CGROUPS) && kind.aliases.contains(&ALL_CGROUPS);
             let named = names.iter().any(|name| *name != ALL_CGROUPS && is(kind, name));
-            let taken = named || all || (names.contains(&"auto") && (kind.automatic)(around));
+            let asked = (kind.asked)(&around.settings.cgroups);
+            let taken = named || all || (names.contains(&"auto") && (asked || (kind.automatic)(around)));
             if !taken {
                 continue;
             }
             match (kind.make)(around) {
                 Ok(isolator) => chosen.isolators.push(isolator),
                 Err(why) if named => return Err(UnknownIsolator::Unavailable { name: kind.name, why }),
+                Err(why) if asked => return Err(UnknownIsolator::Asked { name: kind.name, why }),
                 Err(why) => chosen.missing.push((kind.name, why)),
             }
         }
@@ -183,14 +210,16 @@ impl Chosen {
         self.isolators.iter().try_for_each(|isolator| isolator.started(container_id, pid))
     }
 
-    /// See [`Isolator::recover`]; `known.state` is filled in.
+    /// See [`Isolator::recover`]; `known.state` is filled in. All are told of the container, whoever could not take it up: until
+    /// it has ended nobody else may have what is its own.
     ///
     /// # Errors
     /// Of the first isolator that could not.
     pub fn recover(&self, known: &Known<'_>, states: &States) -> Result<(), IsolationError> {
-        self.isolators.iter().try_for_each(|isolator| {
+        self.isolators.iter().fold(Ok(()), |before, isolator| {
             let state = states.get(isolator.name()).unwrap_or(&Value::Null);
-            isolator.recover(&Known { state, ..*known })
+            let this = isolator.recover(&Known { state, ..*known });
+            before.and(this)
         })
     }
 
@@ -232,5 +261,89 @@ impl Chosen {
 impl std::fmt::Debug for Chosen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Chosen").field(&self.names()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::IsolationSettings;
+    use super::super::cgroups::IoLimit;
+    use super::super::testing::surroundings;
+    use super::*;
+
+    /// Knows whom it was told of, and fails.
+    #[derive(Default)]
+    struct Fails(std::sync::Mutex<Vec<ContainerId>>);
+
+    impl Isolator for Fails {
+        fn name(&self) -> &'static str {
+            "fails"
+        }
+
+        fn prepare(&self, _: &Container<'_>, _: &mut LaunchPlan) -> Result<Value, IsolationError> {
+            Ok(Value::Null)
+        }
+
+        fn recover(&self, known: &Known<'_>) -> Result<(), IsolationError> {
+            let mut told = self.0.lock().unwrap();
+            told.push(known.container_id.clone());
+            Err(IsolationError(format!("the one that was told {} times", told.len())))
+        }
+
+        fn cleanup(&self, _: &ContainerId) -> Result<(), IsolationError> {
+            Ok(())
+        }
+    }
+
+    /// Else the GPU of a container that is about to end could be given to another one.
+    #[test]
+    fn a_container_that_one_isolator_can_not_take_up_is_known_to_all_of_them() {
+        let own = Arc::new(Fails::default());
+        let chosen = Chosen { isolators: vec![own.clone(), own.clone()], missing: Vec::new() };
+        let (container_id, resources) = (ContainerId::from("c"), Resources::new());
+        let known = Known {
+            container_id: &container_id,
+            pid: 1,
+            sandbox: std::path::Path::new("/"),
+            resources: &resources,
+            state: &Value::Null,
+        };
+        let error = chosen.recover(&known, &States::new()).unwrap_err();
+        assert_eq!(error.0, "the one that was told 1 times");
+        assert_eq!(*own.0.lock().unwrap(), [container_id.clone(), container_id]);
+    }
+
+    /// Whoever may not make cgroups is told so: a flag is never left out in silence.
+    #[tokio::test]
+    async fn what_a_flag_asks_for_is_taken_or_refused_aloud() {
+        let limit = IoLimit { device: (7, 0), ..IoLimit::default() };
+        let flags = [
+            ("cgroups/blkio", CgroupSettings { io_limits: vec![limit], ..CgroupSettings::default() }),
+            ("cgroups/cpuset", CgroupSettings { pin: true, ..CgroupSettings::default() }),
+            ("cgroups/mem", CgroupSettings { limit_swap: true, ..CgroupSettings::default() }),
+        ];
+        for (name, cgroups) in flags {
+            let place = tempfile::tempdir().unwrap();
+            let asked = IsolationSettings { cgroups, ..IsolationSettings::default() };
+            for (settings, wanted) in [(asked, true), (IsolationSettings::default(), false)] {
+                let (mut around, _breaches) = surroundings(place.path(), settings);
+                around.cgroup =
+                    format!("meseta-test-kinds-{}/{}", std::process::id(), name.replace('/', "-"));
+                match Chosen::from_names("auto", &around) {
+                    Ok(chosen) if wanted => assert!(chosen.names().contains(&name), "{chosen:?}"),
+                    Ok(chosen) => {
+                        let missing = chosen.missing().iter().any(|(one, _)| *one == name);
+                        assert_eq!(chosen.names().contains(&name) || missing, name == "cgroups/mem");
+                    }
+                    Err(error) => {
+                        println!("{error}");
+                        assert!(
+                            wanted
+                                && matches!(error, UnknownIsolator::Asked { name: one, .. } if one == name)
+                        );
+                    }
+                }
+            }
+        }
     }
 }

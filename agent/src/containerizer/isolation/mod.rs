@@ -15,6 +15,7 @@
 //! | [`disk`] | what a sandbox takes |
 //! | [`ports`] | where containers listen |
 //! | `watcher` | threads that look again and again |
+//! | `names` | names of processes in messages |
 //! | `demands` | what is asked for and not given |
 //!
 //! A container goes through its isolators so: [`prepare`](Isolator::prepare) of each in their order, the launcher carries
@@ -31,6 +32,7 @@ pub mod disk;
 pub mod filesystem;
 pub mod gpu;
 pub mod kinds;
+mod names;
 pub mod namespaces;
 pub mod plan;
 pub mod ports;

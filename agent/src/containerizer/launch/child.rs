@@ -1,6 +1,6 @@
 //! What a container's first process does before it is the executor.
 
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,13 +9,13 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command as Process;
 
+use libactor::pipe;
 use nix::fcntl::OFlag;
 use protocol::Command;
 
 use super::rights::{self, RightsError};
-use super::{LaunchError, LaunchSpec, READY, mounts};
+use super::{BORN, LaunchError, LaunchSpec, mounts};
 use crate::account::Account;
-use crate::containerizer::syscalls;
 use crate::os;
 
 /// Most bytes of a launch's description. Ours: above what the kernel takes as arguments and environment.
@@ -24,7 +24,11 @@ const MAX_SPEC_BYTES: u32 = 16 << 20;
 /// The last step.
 pub(super) enum Next {
     /// Go on as the command executor.
-    CommandExecutor,
+    CommandExecutor {
+        environment: Vec<(String, String)>,
+        /// Whether it keeps the socket.
+        pipe: bool,
+    },
     /// Execute a custom executor's command.
     Execute {
         command: Command,
@@ -34,7 +38,7 @@ pub(super) enum Next {
     },
 }
 
-/// Does all but the last step, and waits for the agent to want that one.
+/// Does all but the last step.
 pub(super) fn prepare(stream: &mut UnixStream, null: File) -> Result<Next, LaunchError> {
     let spec = hear(stream)?;
     os::new_session().map_err(LaunchError::Session)?;
@@ -48,17 +52,23 @@ pub(super) fn prepare(stream: &mut UnixStream, null: File) -> Result<Next, Launc
     enter_sandbox(&spec.sandbox, user.as_ref(), &null)?;
     drop(null);
     rights::take(&spec.plan, user)?;
-    if spec.command.is_none() {
-        syscalls::replace_environment(variables(&spec.environment));
+    let pipe = spec.command.is_none() && spec.pipe == Some(pipe::VERSION);
+    if pipe {
+        stream.write_all(&[BORN]).map_err(LaunchError::Input)?;
     }
-    stream.write_all(&[READY]).map_err(LaunchError::Input)?;
-    stream.read_exact(&mut [0]).map_err(LaunchError::Input)?;
     Ok(match spec.command {
         Some(command) => {
             Next::Execute { command, environment: spec.environment, below: spec.plan.namespaces.pid }
         }
-        None => Next::CommandExecutor,
+        None => Next::CommandExecutor { environment: usable(spec.environment), pipe },
     })
+}
+
+/// Without what can't be a variable.
+fn usable(mut environment: Vec<(String, String)>) -> Vec<(String, String)> {
+    environment
+        .retain(|(name, value)| !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0'));
+    environment
 }
 
 fn hear(stream: &mut UnixStream) -> Result<LaunchSpec, LaunchError> {
@@ -96,16 +106,6 @@ fn enter_sandbox(sandbox: &Path, user: Option<&Account>, null: &File) -> Result<
     }
     std::env::set_current_dir(sandbox).map_err(at(sandbox))?;
     os::replace_streams(null, &streams[0], &streams[1]).map_err(at(sandbox))
-}
-
-/// As the system wants them; what can't be one is left out.
-fn variables(environment: &[(String, String)]) -> Vec<(CString, CString)> {
-    let usable = environment.iter().filter(|(name, _)| !name.is_empty() && !name.contains('='));
-    usable
-        .filter_map(|(name, value)| {
-            Some((CString::new(name.as_str()).ok()?, CString::new(value.as_str()).ok()?))
-        })
-        .collect()
 }
 
 /// Returns only where it can't.

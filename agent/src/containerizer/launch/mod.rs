@@ -9,9 +9,11 @@
 //! | from | what |
 //! |---|---|
 //! | agent | the length of the description of the launch, four bytes, little endian; the description |
-//! | launcher | [`READY`]: all is done but the last step; or a sentence that says why not, and the end |
-//! | agent | [`GO`]; its end instead: nobody wants it any more |
-//! | launcher | its end: the executor runs; a sentence before it: it does not, and why |
+//! | launcher | its end: the executor runs; or [`BORN`]: it does, and keeps the socket; or a sentence that says why it does not, and the end |
+//! | both | after [`BORN`] what a command executor and the agent say to each other ([`libactor::pipe`]) |
+//!
+//! Before it is told what to be it does nothing, and it ends where nobody tells it: until then the agent writes down that it is
+//! there.
 //!
 //! It makes itself the leader of a session, joins the container's cgroups, makes its mounts ([`mounts`]), puts the sandbox's
 //! `stdout` and `stderr` in the place of its own, becomes the task's user with what rights that is to have ([`rights`]), and
@@ -29,6 +31,7 @@ mod rights;
 mod server;
 
 use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,10 +47,8 @@ pub use floor::floor;
 
 /// Where programs are looked up unless an executor says otherwise.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// The launcher waits for [`GO`]. No sentence begins with it.
-pub(crate) const READY: u8 = 0;
-/// The executor may begin.
-pub(crate) const GO: u8 = 1;
+/// This process is the command executor from now on, and keeps the socket. No sentence begins with it.
+pub(crate) const BORN: u8 = 0;
 
 /// What the agent tells the launcher.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +63,18 @@ pub(crate) struct LaunchSpec {
     pub(crate) environment: Vec<(String, String)>,
     /// What the isolators want.
     pub(crate) plan: LaunchPlan,
+    /// The version of messages that the agent speaks with a command executor over the socket; absent: none.
+    #[serde(default)]
+    pub(crate) pipe: Option<u16>,
+}
+
+/// What a command executor is born with.
+#[derive(Debug)]
+pub struct Born {
+    /// All of its environment.
+    pub environment: Vec<(String, String)>,
+    /// A socket whose other end the agent holds, for messages of [`libactor::pipe::VERSION`]; absent: the agent has none.
+    pub pipe: Option<UnixStream>,
 }
 
 /// Why the executor does not start.
@@ -89,13 +102,13 @@ enum LaunchError {
 
 /// The body of `main`: serves the agent that is at the other end of the standard input until that is over. In the process
 /// of a command executor it ends with what `command_executor` returns.
-pub fn launch_main(command_executor: impl FnOnce() -> ExitCode) -> ExitCode {
+pub fn launch_main(command_executor: impl FnOnce(Born) -> ExitCode) -> ExitCode {
     let Ok(Served::Child { mut stream, null }) = server::serve() else { return ExitCode::SUCCESS };
     // Its end tells the agent that the executor runs.
     let error = match child::prepare(&mut stream, null) {
-        Ok(Next::CommandExecutor) => {
-            drop(stream);
-            return command_executor();
+        Ok(Next::CommandExecutor { environment, pipe }) => {
+            let pipe = pipe.then_some(stream);
+            return command_executor(Born { environment, pipe });
         }
         Ok(Next::Execute { command, environment, below: false }) => child::execute(command, environment),
         Ok(Next::Execute { command, environment, below: true }) => match syscalls::clone_process(0, None) {

@@ -1,5 +1,5 @@
-//! Golden scripts: lines that begin with `>` are inputs, what follows each is what the machine asks for.
-//! `UPDATE_GOLDEN=1 cargo test -p agent golden` writes the traces anew; read the difference before committing it.
+//! The agent's golden scripts. `UPDATE_GOLDEN=1 cargo test -p agent golden` writes the traces anew; read the difference before
+//! committing it.
 //!
 //! Names stand for what is not readable: `M` and `N` are masters, `e1` .. actors of executors, `c1` .. containers in
 //! the order of their launch, `#1` .. uuids in the order of their appearance (an executor's own are `#a`, `#b` ..).
@@ -11,10 +11,12 @@
 
 mod parse;
 mod print;
+#[path = "../../../../libactor/tests/support/golden.rs"]
+mod scripts;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use libactor::{Machine, Pid, Time};
@@ -141,35 +143,15 @@ fn config() -> AgentConfig {
     AgentConfig { boot_id: "first".into(), ..AgentConfig::new(pid, info, "0.1.0") }
 }
 
-fn run(script: &str) -> String {
-    let mut world = World::new();
-    for line in script.lines() {
-        if let Some(input) = line.strip_prefix("> ") {
-            writeln!(world.trace, "{line}").unwrap();
-            parse::command(&mut world, input);
-        } else if line.is_empty() || line.starts_with("//") {
-            writeln!(world.trace, "{line}").unwrap();
-        }
-    }
-    world.trace
-}
-
 #[test]
 fn golden_scripts() {
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/core/golden");
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
-    let mut names: Vec<PathBuf> =
-        std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    names.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
-    names.sort();
-    assert!(names.len() >= 12, "the scripts are there");
-    for path in names {
-        let script = std::fs::read_to_string(&path).unwrap();
-        let trace = run(&script);
-        if update {
-            std::fs::write(&path, trace).unwrap();
-        } else {
-            assert_eq!(trace, script, "{}: UPDATE_GOLDEN=1 writes it anew", path.display());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/core/golden");
+    scripts::scripts(&folder, 12, |_| {
+        let mut world = World::new();
+        assert_eq!(world.trace, "", "nothing is said before the first input");
+        move |input| {
+            parse::command(&mut world, input);
+            std::mem::take(&mut world.trace).lines().map(str::to_owned).collect()
         }
-    }
+    });
 }

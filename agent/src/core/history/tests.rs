@@ -7,8 +7,8 @@ use super::super::{AgentConfig, Ask, Input};
 use super::*;
 
 /// An agent whose updates are acknowledged at once.
-struct World {
-    agent: Agent,
+pub(in super::super) struct World {
+    pub(in super::super) agent: Agent,
     master: Pid,
     launched: Option<ContainerId>,
     /// Runs that were forgotten, and whether each was the last of its executor.
@@ -17,7 +17,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(in super::super) fn new() -> Self {
         let (own, master): (Pid, Pid) =
             ("slave(1)@10.0.0.9:5051".parse().unwrap(), "master@10.0.0.1:5050".parse().unwrap());
         let resources = "cpus:4".parse().unwrap();
@@ -31,7 +31,7 @@ impl World {
         world
     }
 
-    fn feed(&mut self, input: Input) {
+    pub(in super::super) fn feed(&mut self, input: Input) {
         let mut out = Vec::new();
         self.agent.handle(Time::default(), input, &mut out);
         for output in out {
@@ -49,12 +49,16 @@ impl World {
         }
     }
 
-    fn master(&mut self, event: AgentEvent) {
+    pub(in super::super) fn master(&mut self, event: AgentEvent) {
         self.feed(Input::Master { from: self.master.clone(), event });
     }
 
     /// Runs a task of an executor; its container, where it is a new one.
-    fn run(&mut self, framework_id: &str, executor_id: &str) -> (TaskId, Option<ContainerId>) {
+    pub(in super::super) fn run(
+        &mut self,
+        framework_id: &str,
+        executor_id: &str,
+    ) -> (TaskId, Option<ContainerId>) {
         self.next += 1;
         let task_id = TaskId::from(format!("t{}", self.next));
         let framework = FrameworkInfo { id: Some(framework_id.into()), ..FrameworkInfo::new("f") };

@@ -20,6 +20,8 @@ pub(super) fn open(url: &str, stall_timeout: Duration) -> Result<Box<dyn Read>, 
     let said = |error: ureq::Error| ProcessError::Http(error.to_string());
     let config = ureq::Agent::config_builder()
         .max_redirects(MAX_REDIRECTS)
+        // One that is used again for a redirection may be closed by then.
+        .max_idle_connections(0)
         .user_agent(concat!("meseta/", env!("CARGO_PKG_VERSION")))
         .proxy(ureq::Proxy::try_from_env())
         .timeout_resolve(Some(stall_timeout))

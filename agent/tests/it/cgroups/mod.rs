@@ -1,13 +1,15 @@
 //! Containers that are held to their share by cgroups, whichever version this machine has.
 
+mod block_devices;
 mod pure_v2;
+mod swap;
 mod world;
 
 use std::path::Path;
 use std::time::Duration;
 
 use agent::containerizer::isolation::DeviceRule;
-use agent::containerizer::isolation::cgroups::{CgroupSettings, IoLimit};
+use agent::containerizer::isolation::cgroups::CgroupSettings;
 use agent::containerizer::{Containerizer, Usage};
 use agent::core::{ContainerEnd, Found};
 use protocol::Reason;
@@ -49,8 +51,8 @@ async fn limits_are_there_and_change() {
 #[tokio::test]
 async fn a_limit_never_goes_below_what_is_used() {
     let Some(mut world) = World::new("cgroups/mem", settings()) else { return };
-    // What a variable of a shell holds can't be reclaimed.
-    let script = "x=$(head -c 50000000 /dev/zero | tr '\\0' x); echo ready; sleep 1000";
+    // What a program keeps of a line that does not end can't be reclaimed.
+    let script = "exec 3>&1; (head -c 52000000 /dev/zero; echo ready >&3; exec sleep 1000) | tail >/dev/null";
     let container = world.start("shrink", "mem:256", script).await;
     world.says(&container.0, "ready").await;
     world.containerizer.update(&container.0, &"mem:32".parse().unwrap());
@@ -170,37 +172,24 @@ async fn device_files_are_closed_but_for_those_that_are_allowed() {
     }
 }
 
-/// A block device of this machine.
-fn block_device() -> Option<(u32, u32)> {
-    let mut all: Vec<_> = std::fs::read_dir("/sys/block").ok()?.flatten().map(|entry| entry.path()).collect();
-    all.sort_by_key(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("loop")));
-    let number = std::fs::read_to_string(all.first()?.join("dev")).ok()?;
-    let (major, minor) = number.trim().split_once(':')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
 #[tokio::test]
-async fn block_devices_are_throttled_and_counted() {
-    let Some(device) = block_device() else {
-        eprintln!("SKIPPED: this machine has no block device");
-        return;
-    };
-    let limit = IoLimit { device, read_bytes: Some(MB), writes: Some(100), ..IoLimit::default() };
-    // Each version is asked whether it holds what was written: the launch fails if not.
-    let Some(mut world) =
-        World::new("cgroups/blkio", CgroupSettings { io_limits: vec![limit], ..settings() })
-    else {
-        return;
-    };
-    let script =
-        "dd if=/dev/zero of=file bs=4096 count=16 oflag=direct 2>/dev/null; echo done; exec sleep 1000";
-    let container = world.start("io", "mem:64", script).await;
-    world.says(&container.0, "done").await;
-    let usage = world.usage(&container);
-    for io in &usage.io {
-        assert!(io.written_bytes >= io.writes, "{io:?}");
+async fn a_container_that_has_ended_leaves_no_file_open() {
+    let Some(mut world) = World::new("cgroups/cpu,cgroups/mem,cgroups/pids", settings()) else { return };
+    for number in 0..5 {
+        let container = world.start(&format!("files-{number}"), "cpus:0.1;mem:32", IDLE).await;
+        // Who is asked about pressure opens files for it.
+        world.usage(&container);
+        assert!(!world.open().is_empty(), "its end is waited for");
+        world.destroy(&container.0).await;
     }
-    world.destroy(&container.0).await;
+    let closing = async {
+        while !world.open().iter().all(|path| path.is_dir()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(60), closing).await.is_err() {
+        panic!("still open: {:?}", world.open());
+    }
     world.end();
 }
 

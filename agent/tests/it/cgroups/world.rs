@@ -16,7 +16,7 @@ use tokio::sync::mpsc::Receiver;
 
 const LAUNCHER: &str = env!("CARGO_BIN_EXE_agent-launch");
 /// Far longer than anything here takes: only a hang meets it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Between two looks at what a container uses.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -120,6 +120,23 @@ impl World {
 
     pub(super) fn stdout(&self, id: &ContainerId) -> String {
         fs::read_to_string(self.sandbox(id).join("stdout")).unwrap_or_default()
+    }
+
+    /// What the kernel holds in the first of these files that a container has, in any hierarchy.
+    pub(super) fn held(&self, id: &ContainerId, files: &[&str]) -> String {
+        let own =
+            directories(&self.root).into_iter().flat_map(|path| fs::read_dir(path).into_iter().flatten());
+        let mut groups = own.flatten().map(|own| own.path().join(id.as_str())).filter(|path| path.is_dir());
+        let found =
+            groups.find_map(|path| files.iter().find_map(|file| fs::read_to_string(path.join(file)).ok()));
+        found.unwrap_or_else(|| panic!("{id} has none of {files:?}")).trim_end().to_owned()
+    }
+
+    /// Which files of this world's cgroups this process holds open.
+    pub(super) fn open(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let targets = files.filter_map(|file| fs::read_link(file.path()).ok());
+        targets.filter(|target| target.to_string_lossy().contains(&self.root)).collect()
     }
 
     /// What a container uses now.

@@ -1,11 +1,12 @@
-//! Golden scripts: lines of input after `>`, the outputs below. `UPDATE_GOLDEN=1` rewrites them.
+//! Golden scripts, and random answers.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use libactor::Random;
 use protocol::{CommandInfo, Probe};
 
 use super::*;
+use crate::golden;
 
 const START: Time = Time::from_nanos(1_000_000_000);
 
@@ -105,24 +106,10 @@ impl Script {
 }
 
 fn golden(name: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/checks/golden").join(name);
-    let text = std::fs::read_to_string(&path).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/checks/golden").join(name);
     let mut script = Script { checks: Checks::new(None, None), now: START };
-    let mut written = String::new();
-    for line in text.lines() {
-        if let Some(input) = line.strip_prefix("> ") {
-            written.push_str(&format!("> {input}\n"));
-            for output in script.step(input) {
-                written.push_str(&format!("{output}\n"));
-            }
-        } else if line.is_empty() || line.starts_with('#') {
-            written.push_str(&format!("{line}\n"));
-        }
-    }
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, &written).unwrap();
-    }
-    assert_eq!(written, text, "{name}");
+    let wrong = golden::script(&path, |input| script.step(input));
+    assert_eq!(wrong, None, "{}", wrong.as_deref().unwrap_or_default());
 }
 
 #[test]

@@ -4,11 +4,13 @@ mod checks;
 mod kills;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use libactor::Clock;
+use libactor::processes::{self, Stat};
 use protocol::{
     AgentInfo, Attributes, Capability, CommandInfo, ExecutorInfo, FrameworkInfo, KillPolicy, Reason,
     Resources, TaskInfo, TaskState, TaskStatus,
@@ -176,8 +178,36 @@ fn argv(path: &str, arguments: &[&str]) -> CommandInfo {
 
 /// Whether a process is there and no zombie.
 fn lives(pid: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+    Stat::of(pid.parse().unwrap()).is_some_and(|stat| stat.lives())
+}
+
+/// Starts four scripts that each start their successor in a new session and end at once; then `ready` says so.
+const SPRINT: &str = "printf '#!/bin/sh\\nsetsid $0 &\\nexit 0\\n' > runner; chmod 755 runner; \
+                      for i in 1 2 3 4; do (setsid $PWD/runner &); done; sleep 0.1; echo $$ > ready";
+
+/// Whether a process is there that runs something in a sandbox; asked often, for it may be between two programs.
+fn is_left(sandbox: &Path) -> bool {
+    let place = sandbox.as_os_str().as_bytes();
+    let runs_there = |pid: &i32| {
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.windows(place.len()).any(|part| part == place)
+    };
+    (0..50).any(|_| processes::all().unwrap().keys().any(runs_there))
+}
+
+#[tokio::test]
+async fn processes_that_live_as_short_as_they_can_end_with_their_task() {
+    let task = shell(&format!("{SPRINT}; exec sleep 1000"));
+    let mut bench = Bench::start(Scope::Marked).with_pipe().launched(task).await;
+    bench.running().await;
+    bench.ready().await;
+    assert!(is_left(bench.sandbox.path()));
+    bench.kill(None).await;
+    assert_eq!(bench.update().await.state, TaskState::Killing);
+    bench.returned().await;
+    let (status, sandbox) = bench.ended().await;
+    assert_eq!(status.state, TaskState::Killed);
+    assert!(!is_left(sandbox.path()));
 }
 
 #[tokio::test]
@@ -377,4 +407,11 @@ async fn in_a_process_of_its_own() {
         assert_eq!(bench.ended().await.0.state, state);
         assert!(!lives(&runaway));
     }
+    let text = format!("{SPRINT}; exit 0").replace("setsid", "env -u MESOS_CONTAINER_ID setsid");
+    let mut bench = Bench::start(|_| Scope::Own).with_pipe().launched(shell(&text)).await;
+    bench.running().await;
+    bench.ready().await;
+    let (status, sandbox) = bench.ended().await;
+    assert_eq!(status.state, TaskState::Finished);
+    assert!(!is_left(sandbox.path()));
 }

@@ -10,14 +10,14 @@ use super::site::{Site, pause};
 use super::work::Work;
 
 /// Two GPUs that are not there.
-struct Gpus {
+pub(super) struct Gpus {
     place: tempfile::TempDir,
-    lines: Vec<String>,
+    pub(super) lines: Vec<String>,
 }
 
 impl Gpus {
     /// `None`, with a line that says so, where the library can't be built.
-    fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         let place = tempfile::tempdir().unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/tests/fake_nvml.c");
         let lines = vec!["driver version=550.54.15".to_owned(), gpu(0), gpu(1)];
@@ -40,11 +40,11 @@ impl Gpus {
         self.place.path().join("libnvidia-ml.so.1")
     }
 
-    fn flag(&self) -> String {
+    pub(super) fn flag(&self) -> String {
         format!("--nvml_library={}", self.library().display())
     }
 
-    fn write(&self) {
+    pub(super) fn write(&self) {
         let new = self.place.path().join("new");
         fs::write(&new, self.lines.join("\n") + "\n").unwrap();
         fs::rename(new, self.library().with_extension("1.txt")).unwrap();
@@ -58,7 +58,7 @@ fn gpu(index: u32) -> String {
 }
 
 /// A task that notes what it sees of GPUs, and stays until it is told.
-fn looks(site: &Site, id: &str) -> (PathBuf, String) {
+pub(super) fn looks(site: &Site, id: &str) -> (PathBuf, String) {
     let seen = site.notes().join(format!("seen-{id}"));
     let go = site.notes().join(format!("go-{id}"));
     let script = format!(
@@ -69,7 +69,7 @@ fn looks(site: &Site, id: &str) -> (PathBuf, String) {
     (seen, script)
 }
 
-fn read(seen: &Path) -> String {
+pub(super) fn read(seen: &Path) -> String {
     loop {
         match fs::read_to_string(seen) {
             Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),

@@ -3,6 +3,7 @@
 mod damaged;
 mod drill;
 mod gpus;
+mod gpus_heal;
 mod over_http;
 mod own;
 mod restarts;

@@ -1,10 +1,12 @@
-//! Golden scripts: lines of input after `>`, the outputs below. `UPDATE_GOLDEN=1` rewrites them.
+//! Golden scripts, and whatever may come.
 
+#[path = "../../../tests/support/golden.rs"]
+mod golden;
 #[cfg(feature = "sim")]
 mod group;
 mod node;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
@@ -114,31 +116,11 @@ impl Script {
 
 #[test]
 fn golden_scripts() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/detect/golden");
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    assert!(!paths.is_empty(), "there are scripts");
-    for path in paths {
-        let text = std::fs::read_to_string(&path).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/detect/golden");
+    golden::scripts(&folder, 5, |_| {
         let mut script = Script { detector: detector("1", 1), now: START };
-        let mut traced = String::new();
-        for line in text.lines().filter(|line| line.is_empty() || line.starts_with(['>', '#'])) {
-            traced.push_str(line);
-            traced.push('\n');
-            if let Some(command) = line.strip_prefix('>') {
-                for output in script.step(command) {
-                    traced.push_str(&output);
-                    traced.push('\n');
-                }
-            }
-        }
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(&path, traced).unwrap();
-        } else {
-            assert_eq!(traced, text, "{} (UPDATE_GOLDEN=1 rewrites it)", path.display());
-        }
-    }
+        move |input| script.step(input)
+    });
 }
 
 /// A node that is gone is tried again with growing pauses, never more than a second apart, for ever.

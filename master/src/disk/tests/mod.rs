@@ -1,15 +1,14 @@
 //! What the tests of the disk share.
 
 mod crash;
-mod damage;
 mod model;
-#[path = "../../../../libactor/tests/support/mounts.rs"]
-mod mounts;
 mod pieces;
 mod plain;
 mod refusals;
 mod rules;
 mod speed;
+#[path = "../../../../libactor/tests/support/mod.rs"]
+mod support;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -104,22 +103,4 @@ impl Open {
 
 fn entries(range: std::ops::RangeInclusive<u64>, term: u64) -> Vec<Entry> {
     range.map(|index| entry(index, term, 100)).collect()
-}
-
-/// Random numbers, from a seed.
-struct Random(u64);
-
-impl Random {
-    /// Source: splitmix64.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
 }

@@ -167,7 +167,7 @@ impl Pair {
             self.disk().persist(Persist::default());
             self.lives += 1;
             let copied = self.root.path().join(self.lives.to_string());
-            super::damage::copy(&directory, &copied);
+            support::copy(&directory, &copied);
             directory = copied;
         }
         // The old life ends first: all that it was asked for is written then.

@@ -86,7 +86,7 @@ fn what_is_missing_is_said() {
     ];
     for (name, change, words) in cases {
         let directory = root.path().join(name).join("replica");
-        super::damage::copy(&whole, &directory);
+        support::copy(&whole, &directory);
         change(&directory);
         let sentence = refusal(&directory);
         assert!(sentence.contains(words), "{name}: {sentence}");

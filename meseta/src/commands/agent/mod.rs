@@ -22,7 +22,7 @@ use libactor::detect::Address;
 use protocol::{AgentInfo, Attributes, Role};
 
 use super::daemon::Shown;
-use super::{Command, Failure, daemon};
+use super::{Command, Failure, daemon, environment};
 use crate::about;
 use crate::flags::{Arguments, FlagError, Flags, Surroundings};
 use crate::memory::let_go_of_the_start;
@@ -152,6 +152,7 @@ fn settings(flags: &Flags, node: &Node, work_dir: &Path, gpus: &GpuSettings) -> 
     take("executor_shutdown_grace_period", &mut config.executor_shutdown_grace_period);
     recovery::settings(flags, &mut config);
     config.switch_user = flags.switch("switch_user");
+    config.executor_environment = environment::read(flags, "executor_environment_variables")?;
     Ok(config)
 }
 

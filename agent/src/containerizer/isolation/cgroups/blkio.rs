@@ -1,5 +1,6 @@
 //! `cgroups/blkio`: how fast a container may use block devices, and what it has used.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use protocol::ContainerId;
@@ -21,6 +22,7 @@ impl BlkioIsolator {
     /// # Errors
     /// Why it can't work here.
     pub fn make(around: &Surroundings) -> Result<Arc<dyn Isolator>, String> {
+        around.settings.cgroups.io_limits.iter().try_for_each(|limit| whole_disk(limit.device))?;
         let group = Group::new(Controller::Io, around)?;
         Ok(Arc::new(Self { group, limits: around.settings.cgroups.io_limits.clone() }))
     }
@@ -28,6 +30,21 @@ impl BlkioIsolator {
     fn set(&self, container_id: &ContainerId) -> Result<(), IsolationError> {
         let path = self.group.of(container_id);
         self.limits.iter().try_for_each(|limit| self.group.driver.set_io(&path, limit)).map_err(told)
+    }
+}
+
+/// Whether a block device is there and can be limited; else no container would start.
+fn whole_disk((major, minor): (u32, u32)) -> Result<(), String> {
+    let about = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
+    let wrong = |why| {
+        Err(format!(
+            "--cgroups_blkio_limits names the block device {major}:{minor}, {why} (lsblk lists them)"
+        ))
+    };
+    match (about.exists(), about.join("partition").exists()) {
+        (true, false) => Ok(()),
+        (true, true) => wrong("which is a partition: the kernel limits whole disks only"),
+        (false, _) => wrong("which this machine does not have"),
     }
 }
 
@@ -46,7 +63,9 @@ impl Isolator for BlkioIsolator {
         if known.state.is_null() {
             return Ok(());
         }
-        self.group.known(known.container_id)?;
+        // Flags may have changed meanwhile.
+        let path = self.group.known(known.container_id)?;
+        self.group.driver.clear_io(&path).map_err(told)?;
         self.set(known.container_id)
     }
 
@@ -88,6 +107,12 @@ pub fn parse_limits(text: &str) -> Result<Vec<IoLimit>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_that_is_not_there_is_said_before_any_container_fails_for_it() {
+        let why = whole_disk((4095, 7)).unwrap_err();
+        assert!(why.contains("the block device 4095:7, which this machine does not have"), "{why}");
+    }
 
     #[test]
     fn limits_are_read() {

@@ -14,6 +14,9 @@ use super::{Group, told};
 
 type Cpus = BTreeSet<u32>;
 
+/// What is kept of a container: whether it has begun with CPUs of its own.
+const OWN: &str = "own";
+
 /// The isolator.
 pub struct CpusetIsolator {
     group: Group,
@@ -29,8 +32,11 @@ impl CpusetIsolator {
     /// Why it can't work here.
     pub fn make(around: &Surroundings) -> Result<Arc<dyn Isolator>, String> {
         let group = Group::new(Controller::Cpuset, around)?;
+        if group.driver.version() == Version::V1 {
+            inherit(&group).map_err(|error| error.to_string())?;
+        }
         let here = ["cpuset.cpus.effective", "cpuset.effective_cpus", "cpuset.cpus"];
-        let here = here.iter().find_map(|name| driver::read(&group.mount.join(name)).ok());
+        let here = here.iter().find_map(|name| driver::read(&group.base.join(name)).ok());
         let there = here.as_deref().and_then(parse).ok_or("the kernel does not tell which CPUs there are")?;
         let settings = &around.settings.cgroups;
         let all = match &settings.cpus {
@@ -38,20 +44,12 @@ impl CpusetIsolator {
             Some(text) => {
                 parse(text).filter(|cpus| !cpus.is_empty() && cpus.is_subset(&there)).ok_or_else(|| {
                     format!(
-                        "--cgroups_cpuset_cpus='{text}' is no list of CPUs of this machine, which has {}",
+                        "--cgroups_cpuset_cpus='{text}' is no list of CPUs that containers can have here, which are {}",
                         print(&there)
                     )
                 })?
             }
         };
-        if group.driver.version() == Version::V1 {
-            // One that has none can give none.
-            let mut above: Vec<_> = group.base.ancestors().take_while(|path| **path != group.mount).collect();
-            above.reverse();
-            for path in above {
-                group.driver.set_cpus(path, &print(&there)).map_err(|error| error.to_string())?;
-            }
-        }
         Ok(Arc::new(Self { group, all, pin: settings.pin, held: Mutex::default() }))
     }
 
@@ -111,6 +109,23 @@ impl CpusetIsolator {
     }
 }
 
+/// Gives the agent's cgroup what the one above it has: one that has none can give none. Those above it belong to others, who
+/// may have said what is theirs.
+fn inherit(group: &Group) -> Result<(), CgroupError> {
+    let mut above: Vec<_> = group.base.ancestors().take_while(|path| **path != group.mount).collect();
+    above.reverse();
+    let mut given = driver::read(&group.mount.join("cpuset.cpus"))?;
+    for path in above {
+        let own = driver::read(&path.join("cpuset.cpus"))?;
+        if own.is_empty() || path == group.base {
+            group.driver.set_cpus(path, &given)?;
+        } else {
+            given = own;
+        }
+    }
+    Ok(())
+}
+
 impl Isolator for CpusetIsolator {
     fn name(&self) -> &'static str {
         "cgroups/cpuset"
@@ -119,8 +134,8 @@ impl Isolator for CpusetIsolator {
     fn prepare(&self, container: &Container<'_>, plan: &mut LaunchPlan) -> Result<Value, IsolationError> {
         let container_id = &container.spec.container_id;
         self.group.make(container_id, plan)?;
-        self.assign(container_id, &container.spec.resources)?;
-        Ok(json!({}))
+        let own = self.assign(container_id, &container.spec.resources)?;
+        Ok(json!({ OWN: own.is_some() }))
     }
 
     fn recover(&self, known: &Known<'_>) -> Result<(), IsolationError> {
@@ -133,8 +148,14 @@ impl Isolator for CpusetIsolator {
         let mut held = self.lock();
         let free = self.free(&held);
         let wanted = known.resources.cpus().millis();
+        // One that shares may have been left with as many as it asks for: those are not its own.
+        let began_so = known.state.get(OWN).and_then(Value::as_bool).unwrap_or(true);
         let own = parse(&present).filter(|cpus| {
-            self.pin && cpus.len() as u64 * 1000 == wanted && cpus.is_subset(&free) && cpus.len() < free.len()
+            self.pin
+                && began_so
+                && cpus.len() as u64 * 1000 == wanted
+                && cpus.is_subset(&free)
+                && cpus.len() < free.len()
         });
         held.insert(known.container_id.clone(), own);
         self.write(&held, Some(known.container_id)).map_err(told)
@@ -189,7 +210,69 @@ fn print(cpus: &Cpus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::IsolationSettings;
+    use super::super::super::testing::surroundings;
     use super::*;
+
+    /// Plain directories do for cgroups here.
+    #[test]
+    fn a_restart_leaves_cpus_to_those_who_had_them_alone_in_whichever_order_they_are_found() {
+        let resources: Resources = "cpus:1".parse().unwrap();
+        for order in [["own", "shares"], ["shares", "own"]] {
+            let place = tempfile::tempdir().unwrap();
+            let (around, _breaches) = surroundings(place.path(), IsolationSettings::default());
+            let group = Group::at(Controller::Devices, Version::V2, place.path(), &around).unwrap();
+            let isolator =
+                CpusetIsolator { group, all: Cpus::from([0, 1]), pin: true, held: Mutex::default() };
+            for (name, cpus) in [("own", "0"), ("shares", "1")] {
+                std::fs::create_dir(isolator.group.base.join(name)).unwrap();
+                std::fs::write(isolator.group.base.join(name).join("cpuset.cpus"), cpus).unwrap();
+            }
+            for name in order {
+                let (container_id, state) = (ContainerId::from(name), json!({ OWN: name == "own" }));
+                let known = Known {
+                    container_id: &container_id,
+                    pid: 1,
+                    sandbox: place.path(),
+                    resources: &resources,
+                    state: &state,
+                };
+                isolator.recover(&known).unwrap();
+            }
+            let held = isolator.lock().clone();
+            assert_eq!(
+                held,
+                BTreeMap::from([("own".into(), Some(Cpus::from([0]))), ("shares".into(), None)])
+            );
+        }
+    }
+
+    #[test]
+    fn what_others_have_set_above_the_agents_cgroup_stays_and_counts() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut around, _breaches) = surroundings(place.path(), IsolationSettings::default());
+        let others = format!("meseta-test-cpuset-{}", std::process::id());
+        around.cgroup = format!("{others}/agents/own");
+        let group = match Group::new(Controller::Cpuset, &around) {
+            Ok(group) if group.driver.version() == Version::V1 => group,
+            other => {
+                println!("SKIPPED: no CPU sets of the first version: {:?}", other.err());
+                return;
+            }
+        };
+        let others = group.mount.join(others);
+        group.driver.set_cpus(&others, "0").unwrap();
+        drop(group);
+        {
+            let _isolator = CpusetIsolator::make(&around).unwrap();
+            let held = |path: &std::path::Path| driver::read(&path.join("cpuset.cpus")).unwrap();
+            assert_eq!(
+                [held(&others), held(&others.join("agents")), held(&others.join("agents/own"))],
+                ["0"; 3]
+            );
+        }
+        driver::destroy(&others).unwrap();
+    }
 
     #[test]
     fn lists_are_those_of_the_kernel() {

@@ -76,7 +76,9 @@ pub(crate) trait Driver: Send + Sync + 'static {
     fn set_cpu(&self, path: &Path, setting: CpuSetting) -> Result<(), CgroupError>;
     /// Adds what the controller of CPUs counts.
     fn cpu(&self, path: &Path, usage: &mut Usage);
-    /// Sets what can't be exceeded; also what is written to swap space counts where `swap` says so.
+    /// The file that says how much may be in swap space, where the kernel counts that.
+    fn swap_file(&self) -> &'static str;
+    /// Sets what can't be exceeded; what is written to swap space counts where `swap` says so, else it has no limit.
     fn set_memory(&self, path: &Path, bytes: u64, swap: bool) -> Result<(), CgroupError>;
     /// Sets what is kept when all run short.
     fn set_soft_memory(&self, path: &Path, bytes: u64) -> Result<(), CgroupError>;
@@ -98,6 +100,8 @@ pub(crate) trait Driver: Send + Sync + 'static {
     fn pids(&self, path: &Path, usage: &mut Usage);
     /// Sets how fast a block device may be used.
     fn set_io(&self, path: &Path, limit: &IoLimit) -> Result<(), CgroupError>;
+    /// Takes all limits of block devices away.
+    fn clear_io(&self, path: &Path) -> Result<(), CgroupError>;
     /// Adds what went to and from block devices.
     fn io(&self, path: &Path, usage: &mut Usage);
     /// Sets which device files may be used: these and no others.

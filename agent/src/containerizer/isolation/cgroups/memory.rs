@@ -55,6 +55,9 @@ impl MemoryIsolator {
     pub fn make(around: &Surroundings) -> Result<Arc<dyn Isolator>, String> {
         let runtime = Handle::try_current().map_err(|error| error.to_string())?;
         let group = Group::new(Controller::Memory, around)?;
+        if around.settings.cgroups.limit_swap {
+            swap_is_counted(&group)?;
+        }
         if group.driver.version() == Version::V2 {
             // What is kept for a container is taken from what is kept for those above it.
             for above in group.base.ancestors().take_while(|above| *above != group.mount) {
@@ -81,9 +84,23 @@ impl MemoryIsolator {
 
     fn watch(&self, container_id: &ContainerId, file: OomFile) {
         let watching = watch(self.shared.clone(), container_id.clone(), file);
+        // What it says of a container that is not here yet would be lost.
+        let mut held = self.shared.lock();
         let watcher = self.runtime.spawn(watching).abort_handle();
-        let held = Held { watcher, limitation: None, pressure: None };
-        self.shared.lock().insert(container_id.clone(), held);
+        held.insert(container_id.clone(), Held { watcher, limitation: None, pressure: None });
+    }
+}
+
+/// Whether the kernel counts what is written to swap space, for each cgroup; or why not, for people.
+fn swap_is_counted(group: &Group) -> Result<(), String> {
+    let file = group.driver.swap_file();
+    match group.base.join(file).exists() {
+        true => Ok(()),
+        false => Err(format!(
+            "the kernel does not count what a cgroup has written to swap space ({file} is missing in {}), which \
+             --cgroups_limit_swap asks for: boot it with swapaccount=1, or one that was built with CONFIG_MEMCG_SWAP",
+            group.base.display()
+        )),
     }
 }
 
@@ -164,7 +181,9 @@ impl Isolator for MemoryIsolator {
         if self.shared.killed(known.container_id) {
             // It was killed, in part, while nobody watched.
             let limitation = self.shared.limitation(known.container_id);
-            let _ = self.shared.broken.try_send((known.container_id.clone(), limitation));
+            let (broken, container_id) = (self.shared.broken.clone(), known.container_id.clone());
+            // However many are told of at once. Nobody listens any more when the agent ends.
+            self.runtime.spawn(async move { broken.send((container_id, limitation)).await });
         }
         Ok(())
     }
@@ -205,5 +224,32 @@ impl Isolator for MemoryIsolator {
             held.watcher.abort();
         }
         self.shared.group.remove(container_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::IsolationSettings;
+    use super::super::super::testing::surroundings;
+    use super::*;
+
+    /// Plain directories do for cgroups here: what is in them is what the kernel has.
+    #[test]
+    fn a_kernel_that_does_not_count_swap_is_told_of() {
+        for (version, file) in
+            [(Version::V1, "memory.memsw.limit_in_bytes"), (Version::V2, "memory.swap.max")]
+        {
+            let place = tempfile::tempdir().unwrap();
+            let (around, _breaches) = surroundings(place.path(), IsolationSettings::default());
+            // The second version's needs no controller here, for devices have none.
+            let group = Group::at(Controller::Devices, version, place.path(), &around).unwrap();
+            let why = swap_is_counted(&group).unwrap_err();
+            for part in [file, "--cgroups_limit_swap asks for", "boot it with swapaccount=1"] {
+                assert!(why.contains(part), "{why}");
+            }
+            fs::write(group.base.join(file), "").unwrap();
+            assert_eq!(swap_is_counted(&group), Ok(()));
+            fs::remove_file(group.base.join(file)).unwrap();
+        }
     }
 }

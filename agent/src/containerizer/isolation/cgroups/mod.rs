@@ -29,7 +29,7 @@ mod v2;
 mod tests;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use protocol::ContainerId;
 
@@ -139,6 +139,11 @@ impl Group {
 
     /// Makes a container's directory, and has its first process join it.
     fn make(&self, container_id: &ContainerId, plan: &mut LaunchPlan) -> Result<PathBuf, IsolationError> {
+        // Ids are the agent's own; what is written below must never be another's cgroup.
+        let mut parts = Path::new(container_id.as_str()).components();
+        if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
+            return Err(IsolationError(format!("'{container_id}' can't be the name of a cgroup")));
+        }
         let path = self.of(container_id);
         driver::create(&path).map_err(told)?;
         if self.tree.is_none() && !plan.cgroups.contains(&path) {

@@ -8,6 +8,7 @@ use protocol::{Reason, Resource, Resources};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::super::names;
 use super::Usage;
 use crate::core::Limitation;
 use crate::os;
@@ -60,8 +61,7 @@ pub(super) fn largest(processes: &str) -> Vec<(String, u32, u64)> {
         let pid: u32 = line.parse().ok()?;
         let held = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
         let pages: u64 = held.split(' ').nth(1)?.parse().ok()?;
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        Some((name.trim_end().to_owned(), pid, pages * os::page_bytes()))
+        Some((names::of_process(pid)?, pid, pages * os::page_bytes()))
     };
     let mut all: Vec<_> = processes.lines().filter_map(about).collect();
     all.sort_by_key(|(_, _, bytes)| std::cmp::Reverse(*bytes));
@@ -92,6 +92,9 @@ pub(super) fn limitation(usage: &Usage, peak: Option<u64>, largest: &[(String, u
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     #[test]
@@ -119,5 +122,21 @@ mod tests {
         let own = std::process::id();
         let found = largest(&format!("{own}\n{}\n", i32::MAX));
         assert!(found.len() == 1 && found[0].1 == own && found[0].2 > MB, "{found:?}");
+    }
+
+    #[test]
+    fn a_process_does_not_hide_behind_a_name_that_is_no_text() {
+        let place = tempfile::tempdir().unwrap();
+        let program = place.path().join(OsStr::from_bytes(b"\xff\nhog"));
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+        let mut hog = std::process::Command::new(&program).arg("1000").spawn().unwrap();
+        // Its name is that of the program from the moment that spawn has come back.
+        let found = largest(&format!("{}\n", hog.id()));
+        hog.kill().unwrap();
+        hog.wait().unwrap();
+        assert_eq!(
+            found.first().map(|(name, pid, _)| (name.as_str(), *pid)),
+            Some(("\u{fffd}\\nhog", hog.id()))
+        );
     }
 }

@@ -6,9 +6,11 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::DeviceRule;
+use super::super::testing::surroundings;
+use super::super::{IsolationSettings, LaunchPlan};
 use super::driver::{Driver, add, create, destroy};
-use super::{bpf, v2};
+use super::hierarchy::{Controller, Version};
+use super::{DeviceRule, Group, bpf, v2};
 
 /// Removed with its scope.
 struct Cgroup(PathBuf);
@@ -73,4 +75,20 @@ fn a_cgroup_is_removed_with_those_below_it() {
     assert!(!cgroup.0.exists());
     // And once more.
     destroy(&cgroup.0).unwrap();
+}
+
+#[test]
+fn an_id_that_leads_elsewhere_names_no_cgroup() {
+    let place = tempfile::tempdir().unwrap();
+    let (around, _breaches) = surroundings(place.path(), IsolationSettings::default());
+    // Plain directories do for cgroups here.
+    let group = Group::at(Controller::Devices, Version::V2, place.path(), &around).unwrap();
+    let mut plan = LaunchPlan::default();
+    for id in ["../x", "/x", "a/b", "..", ".", ""] {
+        assert!(group.make(&id.into(), &mut plan).is_err(), "{id}");
+    }
+    assert_eq!(plan.cgroups, [] as [PathBuf; 0]);
+    group.make(&"a".into(), &mut plan).unwrap();
+    assert_eq!(plan.cgroups, [group.base.join("a")]);
+    group.remove(&"a".into()).unwrap();
 }

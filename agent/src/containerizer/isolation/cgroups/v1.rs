@@ -24,6 +24,10 @@ use crate::os;
 const SHARES_PER_CPU: f64 = 1024.0;
 /// The bounds of `cpu.shares`. Source: the kernel.
 const SHARES: (u64, u64) = (2, 262_144);
+/// What limits memory and swap space together.
+const SWAP: &str = "memory.memsw.limit_in_bytes";
+/// What throttles block devices: `blkio.throttle.<one of these>_device`.
+const THROTTLES: [&str; 4] = ["read_bps", "write_bps", "read_iops", "write_iops"];
 /// What `memory.limit_in_bytes` says where there is no limit is above this.
 const UNLIMITED: u64 = 1 << 60;
 
@@ -72,25 +76,31 @@ impl Driver for V1 {
         }
     }
 
+    fn swap_file(&self) -> &'static str {
+        SWAP
+    }
+
     fn set_memory(&self, path: &Path, bytes: u64, swap: bool) -> Result<(), CgroupError> {
-        let file = path.join("memory.limit_in_bytes");
-        let both = path.join("memory.memsw.limit_in_bytes");
+        let (file, both) = (path.join("memory.limit_in_bytes"), path.join(SWAP));
         let wanted = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let raised = number(&both).filter(|_| swap && both.exists()).is_some_and(|now| now < bytes);
-        let set_both = || -> Result<(), CgroupError> {
-            memory(path).set_memswap_limit(wanted).map_err(refused(both.clone(), bytes))
-        };
+        let limited = number(&both).filter(|now| *now < UNLIMITED);
+        let set_both =
+            |value: i64| memory(path).set_memswap_limit(value).map_err(refused(both.clone(), value));
         // The sum is never below the part.
-        if raised {
-            set_both()?;
+        match limited {
+            // An earlier life of the agent has set it.
+            Some(_) if !swap => set_both(-1)?,
+            Some(now) if now < bytes => set_both(wanted)?,
+            _ => {}
         }
         memory(path).set_limit(wanted).map_err(refused(file.clone(), bytes))?;
-        if swap && !raised && both.exists() {
-            set_both()?;
-        }
-        let found = number(&file).unwrap_or_default();
         let page = os::page_bytes();
-        same(file, bytes / page, found / page)
+        same(file.clone(), bytes / page, number(&file).unwrap_or_default() / page)?;
+        if swap {
+            set_both(wanted)?;
+            same(both.clone(), bytes / page, number(&both).unwrap_or_default() / page)?;
+        }
+        Ok(())
     }
 
     fn set_soft_memory(&self, path: &Path, bytes: u64) -> Result<(), CgroupError> {
@@ -149,13 +159,13 @@ impl Driver for V1 {
         let io = BlkIoController::new(path.to_owned(), path.to_owned(), false);
         let (major, minor) = (u64::from(limit.device.0), u64::from(limit.device.1));
         type Set = fn(&BlkIoController, u64, u64, u64) -> cgroups_rs::fs::error::Result<()>;
-        let settings: [(&str, Set, Option<u64>); 4] = [
-            ("read_bps", BlkIoController::throttle_read_bps_for_device, limit.read_bytes),
-            ("write_bps", BlkIoController::throttle_write_bps_for_device, limit.written_bytes),
-            ("read_iops", BlkIoController::throttle_read_iops_for_device, limit.reads),
-            ("write_iops", BlkIoController::throttle_write_iops_for_device, limit.writes),
+        let settings: [(Set, Option<u64>); 4] = [
+            (BlkIoController::throttle_read_bps_for_device, limit.read_bytes),
+            (BlkIoController::throttle_write_bps_for_device, limit.written_bytes),
+            (BlkIoController::throttle_read_iops_for_device, limit.reads),
+            (BlkIoController::throttle_write_iops_for_device, limit.writes),
         ];
-        for (name, set, value) in settings {
+        for (name, (set, value)) in THROTTLES.into_iter().zip(settings) {
             let Some(value) = value else { continue };
             let file = path.join(format!("blkio.throttle.{name}_device"));
             let line = format!("{major}:{minor} {value}");
@@ -163,6 +173,17 @@ impl Driver for V1 {
             let found = read(&file)?;
             if !found.lines().any(|one| one == line) {
                 return Err(CgroupError::Differs { path: file, wanted: line, found });
+            }
+        }
+        Ok(())
+    }
+
+    fn clear_io(&self, path: &Path) -> Result<(), CgroupError> {
+        for name in THROTTLES {
+            let file = path.join(format!("blkio.throttle.{name}_device"));
+            for device in read(&file)?.lines().filter_map(|line| line.split(' ').next()) {
+                // The kernel's word for none.
+                write(&file, &format!("{device} 0"))?;
             }
         }
         Ok(())

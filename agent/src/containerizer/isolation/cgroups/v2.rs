@@ -24,6 +24,9 @@ const WEIGHT_PER_CPU: f64 = 100.0;
 /// The bounds of `cpu.weight`. Source: the kernel.
 const WEIGHT: (u64, u64) = (1, 10_000);
 
+/// What limits swap space.
+const SWAP: &str = "memory.swap.max";
+
 /// The second version.
 pub(super) struct V2;
 
@@ -89,6 +92,10 @@ impl Driver for V2 {
         }
     }
 
+    fn swap_file(&self) -> &'static str {
+        SWAP
+    }
+
     fn set_memory(&self, path: &Path, bytes: u64, swap: bool) -> Result<(), CgroupError> {
         let file = path.join("memory.max");
         // Here the kernel would take a limit below what is used, and kill for it.
@@ -103,8 +110,13 @@ impl Driver for V2 {
         memory.set_mem(setting).map_err(refused(file.clone(), bytes))?;
         let page = os::page_bytes();
         same(file.clone(), bytes / page, number(&file).unwrap_or_default() / page)?;
-        if swap && path.join("memory.swap.max").exists() {
-            write(&path.join("memory.swap.max"), "0")?;
+        let file = path.join(SWAP);
+        if swap {
+            write(&file, "0")?;
+            same(file.clone(), "0".to_owned(), read(&file)?)?;
+        } else if number(&file).is_some() {
+            // An earlier life of the agent has set it.
+            write(&file, "max")?;
         }
         // Whoever breaks the limit ends with all of its container.
         write(&path.join("memory.oom.group"), "1")
@@ -179,6 +191,14 @@ impl Driver for V2 {
             return Ok(());
         }
         Err(CgroupError::Differs { path: file, wanted: said.join(" "), found: line.to_owned() })
+    }
+
+    fn clear_io(&self, path: &Path) -> Result<(), CgroupError> {
+        let file = path.join("io.max");
+        for device in read(&file)?.lines().filter_map(|line| line.split(' ').next()) {
+            write(&file, &format!("{device} rbps=max wbps=max riops=max wiops=max"))?;
+        }
+        Ok(())
     }
 
     fn io(&self, path: &Path, usage: &mut Usage) {

@@ -1,6 +1,6 @@
 //! GPUs as plain data: what the driver tells, and what containers own.
 
-use std::fmt;
+use std::{fmt, slice};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,41 +20,17 @@ pub struct Inventory {
 /// One GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gpu {
-    /// `GPU-...`.
-    pub uuid: String,
-    /// As the driver counts: may change with a restart of the machine.
-    pub index: u32,
-    /// N in `/dev/nvidiaN`.
-    pub minor: u32,
-    /// Such as `NVIDIA H200`.
-    pub name: String,
-    /// All of its memory.
-    pub memory_bytes: Option<u64>,
-    /// Such as `00000000:3B:00.0`.
-    pub pci_bus_id: Option<String>,
-    /// The NUMA node that it is near to.
-    pub numa_node: Option<u32>,
-    /// Whether its memory corrects errors.
-    pub ecc: Option<bool>,
-    /// Whether it is divided: then it is used by its instances alone.
-    pub mig: bool,
-    /// Its instances.
-    pub instances: Vec<Instance>,
+    /// All of it.
+    pub whole: Device,
+    /// Its instances, if it is divided (MIG): then it is used by these alone.
+    pub instances: Option<Vec<Device>>,
 }
 
-/// A part of a GPU that is a device of its own (MIG).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Instance {
-    /// `MIG-...`.
-    pub uuid: String,
-    /// Such as `NVIDIA H200 MIG 1g.18gb`.
-    pub name: String,
-    /// Its GPU instance: memory and engines.
-    pub gpu_instance: u32,
-    /// Its compute instance in that.
-    pub compute_instance: u32,
-    /// All of its memory.
-    pub memory_bytes: Option<u64>,
+impl Gpu {
+    /// What containers can own of it.
+    fn parts(&self) -> &[Device] {
+        self.instances.as_deref().unwrap_or(slice::from_ref(&self.whole))
+    }
 }
 
 /// How near two GPUs are.
@@ -111,19 +87,19 @@ impl Nearness {
 pub struct Device {
     /// `GPU-...` or `MIG-...`.
     pub uuid: String,
-    /// Of the GPU.
+    /// Of the GPU, as the driver counts: may change with a restart of the machine.
     pub index: u32,
     /// N in `/dev/nvidiaN` of the GPU.
     pub minor: u32,
-    /// Its model.
+    /// Its model, such as `NVIDIA H200` or `NVIDIA H200 MIG 1g.18gb`.
     pub name: String,
     /// All of its memory.
     pub memory_bytes: Option<u64>,
-    /// Of the GPU.
+    /// Of the GPU, such as `00000000:3B:00.0`.
     pub pci_bus_id: Option<String>,
-    /// Of the GPU.
+    /// The NUMA node that the GPU is near to.
     pub numa_node: Option<u32>,
-    /// Of the GPU.
+    /// Whether the memory of the GPU corrects errors.
     pub ecc: Option<bool>,
     /// Which part of the GPU it is; absent: all of it.
     pub mig: Option<Part>,
@@ -134,9 +110,9 @@ pub struct Device {
 pub struct Part {
     /// The GPU.
     pub gpu_uuid: String,
-    /// Its GPU instance.
+    /// Its GPU instance: memory and engines.
     pub gpu_instance: u32,
-    /// Its compute instance.
+    /// Its compute instance in that.
     pub compute_instance: u32,
 }
 
@@ -161,49 +137,15 @@ impl fmt::Display for Device {
 }
 
 impl Inventory {
-    /// What containers can own: GPUs that are not divided, and instances of those that are; with the place of the GPU
-    /// in `gpus`.
-    fn placed(&self) -> Vec<(usize, Device)> {
-        let mut devices = Vec::new();
-        for (place, gpu) in self.gpus.iter().enumerate() {
-            let whole = Device {
-                uuid: gpu.uuid.clone(),
-                index: gpu.index,
-                minor: gpu.minor,
-                name: gpu.name.clone(),
-                memory_bytes: gpu.memory_bytes,
-                pci_bus_id: gpu.pci_bus_id.clone(),
-                numa_node: gpu.numa_node,
-                ecc: gpu.ecc,
-                mig: None,
-            };
-            if !gpu.mig {
-                devices.push((place, whole));
-                continue;
-            }
-            for instance in &gpu.instances {
-                let part = Part {
-                    gpu_uuid: gpu.uuid.clone(),
-                    gpu_instance: instance.gpu_instance,
-                    compute_instance: instance.compute_instance,
-                };
-                let device = Device {
-                    uuid: instance.uuid.clone(),
-                    name: instance.name.clone(),
-                    memory_bytes: instance.memory_bytes,
-                    mig: Some(part),
-                    ..whole.clone()
-                };
-                devices.push((place, device));
-            }
-        }
-        devices
-    }
-
-    /// What containers can own, of that what `wanted` takes, with what each two are worth together.
+    /// What containers can own (GPUs that are not divided, and instances of those that are), of that what `wanted` takes, with what each two are worth together.
     pub fn devices(&self, wanted: impl Fn(&Device) -> bool) -> Devices {
-        let placed: Vec<(usize, Device)> =
-            self.placed().into_iter().filter(|(_, device)| wanted(device)).collect();
+        // Each with the place of its GPU.
+        let all = self
+            .gpus
+            .iter()
+            .enumerate()
+            .flat_map(|(place, gpu)| gpu.parts().iter().map(move |part| (place, part)));
+        let placed: Vec<(usize, &Device)> = all.filter(|(_, device)| wanted(device)).collect();
         let worth = |a: usize, b: usize| {
             let between = if a == b {
                 Some(Nearness::SAME)
@@ -214,7 +156,7 @@ impl Inventory {
         };
         let matrix =
             placed.iter().map(|(a, _)| placed.iter().map(|(b, _)| worth(*a, *b)).collect()).collect();
-        Devices { all: placed.into_iter().map(|(_, device)| device).collect(), worth: matrix }
+        Devices { all: placed.into_iter().map(|(_, device)| device.clone()).collect(), worth: matrix }
     }
 }
 

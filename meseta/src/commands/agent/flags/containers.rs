@@ -38,4 +38,11 @@ pub(super) const FLAGS: &[Flag] = &[
         default: Some("true"),
         help: "Run tasks as the user that they name (needs root).",
     },
+    Flag {
+        name: "executor_environment_variables",
+        aliases: &[],
+        kind: Kind::Text,
+        default: None,
+        help: "Environment variables of every executor and its tasks: NAME=VALUE joined by commas, or a JSON object.",
+    },
 ];

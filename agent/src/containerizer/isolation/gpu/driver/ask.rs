@@ -4,10 +4,10 @@ use std::fs;
 
 use nvml_wrapper::enum_wrappers::device::{EccCounter, MemoryError, TemperatureSensor, TopologyLevel};
 use nvml_wrapper::error::NvmlError;
-use nvml_wrapper::{Device, Nvml};
+use nvml_wrapper::{Device as Handle, Nvml};
 use serde::Serialize;
 
-use super::super::device::{Bus, Gpu, Instance, Inventory, Nearness};
+use super::super::device::{Bus, Device, Gpu, Inventory, Nearness, Part};
 use super::raw;
 
 /// Most links of a GPU. Source: `NVML_NVLINK_MAX_LINKS`.
@@ -70,7 +70,7 @@ pub(super) fn inventory(nvml: &Nvml) -> Result<Inventory, NvmlError> {
     for (a, device) in handles.iter().enumerate() {
         for b in 0..handles.len() {
             // The wrapper takes the other one's handle for good.
-            let other = nvml.device_by_index(all.gpus[b].index);
+            let other = nvml.device_by_index(all.gpus[b].whole.index);
             all.nearness[a][b].bus =
                 if a == b { Bus::Board } else { other.map_or(Bus::Unknown, |other| bus(device, other)) };
         }
@@ -79,7 +79,7 @@ pub(super) fn inventory(nvml: &Nvml) -> Result<Inventory, NvmlError> {
             let peer =
                 link.is_active().ok().filter(|active| *active).and_then(|_| link.remote_pci_info().ok());
             let place = peer.and_then(|peer| {
-                all.gpus.iter().position(|gpu| gpu.pci_bus_id.as_ref() == Some(&peer.bus_id))
+                all.gpus.iter().position(|gpu| gpu.whole.pci_bus_id.as_ref() == Some(&peer.bus_id))
             });
             if let Some(b) = place {
                 all.nearness[a][b].links += 1;
@@ -89,7 +89,7 @@ pub(super) fn inventory(nvml: &Nvml) -> Result<Inventory, NvmlError> {
     Ok(all)
 }
 
-fn bus(device: &Device<'_>, other: Device<'_>) -> Bus {
+fn bus(device: &Handle<'_>, other: Handle<'_>) -> Bus {
     match device.topology_common_ancestor(other) {
         Ok(TopologyLevel::Internal) => Bus::Board,
         Ok(TopologyLevel::Single) => Bus::Bridge,
@@ -101,7 +101,7 @@ fn bus(device: &Device<'_>, other: Device<'_>) -> Bus {
     }
 }
 
-fn gpu(device: &Device<'_>, index: u32, lost: &mut Vec<String>) -> Result<Gpu, NvmlError> {
+fn gpu(device: &Handle<'_>, index: u32, lost: &mut Vec<String>) -> Result<Gpu, NvmlError> {
     let uuid = device.uuid()?;
     // One that has just fallen off the bus may still tell its name, but nothing of its memory.
     let memory = match device.memory_info() {
@@ -110,38 +110,50 @@ fn gpu(device: &Device<'_>, index: u32, lost: &mut Vec<String>) -> Result<Gpu, N
     };
     let pci_bus_id = device.pci_info().ok().map(|pci| pci.bus_id);
     let numa_node = device.numa_node_id().ok().or_else(|| numa_node(pci_bus_id.as_deref()?));
-    let mig = device.mig_mode().is_ok_and(|mode| mode.current == 1);
-    let mut instances = Vec::new();
-    let most = if mig { device.mig_device_count().unwrap_or_default().min(MAX_INSTANCES) } else { 0 };
-    for place in 0..most {
-        match device.mig_device_by_index(place).and_then(|part| instance(&part)) {
-            Ok(instance) => instances.push(instance),
-            // Its places need not be filled.
-            Err(NvmlError::NotFound) => {}
-            Err(error) => lost.push(format!("MIG device {place} of GPU {index}: {error}")),
-        }
-    }
-    Ok(Gpu {
+    let whole = Device {
         minor: device.minor_number().unwrap_or(index),
-        name: device.name().unwrap_or_else(|_| "unknown model".into()),
+        name: name(device),
         memory_bytes: memory.map(|memory| memory.total),
         ecc: device.is_ecc_enabled().ok().map(|mode| mode.currently_enabled),
         uuid,
         index,
         pci_bus_id,
         numa_node,
-        mig,
-        instances,
-    })
+        mig: None,
+    };
+    let divided = device.mig_mode().is_ok_and(|mode| mode.current == 1);
+    Ok(Gpu { instances: divided.then(|| instances(device, &whole, lost)), whole })
 }
 
-fn instance(part: &Device<'_>) -> Result<Instance, NvmlError> {
-    Ok(Instance {
-        uuid: part.uuid()?,
-        name: part.name().unwrap_or_else(|_| "unknown model".into()),
+fn name(device: &Handle<'_>) -> String {
+    device.name().unwrap_or_else(|_| "unknown model".into())
+}
+
+fn instances(device: &Handle<'_>, whole: &Device, lost: &mut Vec<String>) -> Vec<Device> {
+    let mut found = Vec::new();
+    for place in 0..device.mig_device_count().unwrap_or_default().min(MAX_INSTANCES) {
+        match device.mig_device_by_index(place).and_then(|part| instance(&part, whole)) {
+            Ok(instance) => found.push(instance),
+            // Its places need not be filled.
+            Err(NvmlError::NotFound) => {}
+            Err(error) => lost.push(format!("MIG device {place} of GPU {}: {error}", whole.index)),
+        }
+    }
+    found
+}
+
+fn instance(part: &Handle<'_>, whole: &Device) -> Result<Device, NvmlError> {
+    let which = Part {
+        gpu_uuid: whole.uuid.clone(),
         gpu_instance: raw::gpu_instance(part)?,
         compute_instance: raw::compute_instance(part)?,
+    };
+    Ok(Device {
+        uuid: part.uuid()?,
+        name: name(part),
         memory_bytes: part.memory_info().ok().map(|memory| memory.total),
+        mig: Some(which),
+        ..whole.clone()
     })
 }
 
@@ -155,7 +167,7 @@ fn numa_node(pci_bus_id: &str) -> Option<u32> {
 }
 
 pub(super) fn vitals(nvml: &Nvml, uuid: &str) -> Vitals {
-    let of = |device: &Device<'_>| match device.memory_info() {
+    let of = |device: &Handle<'_>| match device.memory_info() {
         Err(
             error @ (NvmlError::GpuLost
             | NvmlError::ResetRequired
@@ -192,7 +204,7 @@ pub(super) fn usage(nvml: &Nvml, uuid: &str) -> Option<GpuUsage> {
 }
 
 /// The device of this UUID, which may be an instance's. Handles are not kept: a reset makes new ones.
-fn find<'nvml>(nvml: &'nvml Nvml, uuid: &str) -> Result<Device<'nvml>, NvmlError> {
+fn find<'nvml>(nvml: &'nvml Nvml, uuid: &str) -> Result<Handle<'nvml>, NvmlError> {
     match nvml.device_by_uuid(uuid) {
         Err(NvmlError::FailedToLoadSymbol(_) | NvmlError::NotSupported) => {
             let mut last = NvmlError::NotFound;

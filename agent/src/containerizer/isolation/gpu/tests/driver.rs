@@ -15,11 +15,11 @@ fn what_the_driver_tells_is_found() {
     let found = fake.driver().inventory().unwrap();
     assert_eq!(found.driver, "550.54.15");
     assert_eq!(found.lost, Vec::<String>::new());
-    let gpu = &found.gpus[2];
+    let gpu = &found.gpus[2].whole;
     assert_eq!((gpu.uuid.as_str(), gpu.index, gpu.minor), (uuid(2).as_str(), 2, 2));
     assert_eq!((gpu.name.as_str(), gpu.memory_bytes), ("Fake_H200", Some(16_000)));
     assert_eq!((gpu.pci_bus_id.as_deref(), gpu.numa_node), (Some("00000000:02:00.0"), Some(0)));
-    assert_eq!((gpu.ecc, gpu.mig), (Some(true), false));
+    assert_eq!((gpu.ecc, &gpu.mig, &found.gpus[2].instances), (Some(true), &None, &None));
     assert_eq!(found.nearness[0][1], Nearness { bus: Bus::Bridge, links: 2 });
     assert_eq!(found.nearness[3][2], Nearness { bus: Bus::Bridge, links: 2 });
     assert_eq!(found.nearness[1][2], Nearness { bus: Bus::System, links: 0 });
@@ -75,7 +75,7 @@ fn what_is_not_told_is_absent() {
     for symbol in ["MinorNumber", "Name", "MemoryInfo_v2", "PciInfo_v3", "NumaNodeId", "EccMode", "MigMode"] {
         fake.add(&format!("fail symbol=nvmlDeviceGet{symbol} rc=13"));
     }
-    let gpu = fake.driver().inventory().unwrap().gpus.remove(0);
+    let gpu = fake.driver().inventory().unwrap().gpus.remove(0).whole;
     assert_eq!((gpu.uuid, gpu.minor, gpu.name.as_str()), (uuid(0), 0, "unknown model"));
     assert_eq!((gpu.memory_bytes, gpu.pci_bus_id, gpu.numa_node, gpu.ecc), (None, None, None, None));
 }
@@ -86,7 +86,7 @@ fn a_gpu_off_the_bus_is_named_and_left_out() {
     fake.set(0, "rc", 15);
     let found = fake.driver().inventory().unwrap();
     assert_eq!(found.gpus.len(), 1);
-    assert_eq!(found.gpus[0].uuid, uuid(1));
+    assert_eq!(found.gpus[0].whole.uuid, uuid(1));
     assert_eq!(found.lost, ["GPU 0: device fell off the bus or has otherwise become inacessible"]);
 }
 

@@ -15,13 +15,13 @@ fn real_gpus_are_found_and_answer() {
     let found = driver.inventory().unwrap();
     assert!(!found.gpus.is_empty() && !found.driver.is_empty(), "{found:#?}");
     assert_eq!(found.lost, [""; 0]);
-    for gpu in &found.gpus {
+    for gpu in found.gpus.iter().map(|gpu| &gpu.whole) {
         assert!(
             gpu.uuid.starts_with("GPU-") && gpu.memory_bytes > Some(0) && gpu.pci_bus_id.is_some(),
             "{gpu:#?}"
         );
     }
-    let uuids: Vec<String> = found.gpus.iter().map(|gpu| gpu.uuid.clone()).collect();
+    let uuids: Vec<String> = found.gpus.iter().map(|gpu| gpu.whole.uuid.clone()).collect();
     for vitals in driver.vitals(uuids.clone()).unwrap() {
         assert_eq!(vitals.problem, None);
     }

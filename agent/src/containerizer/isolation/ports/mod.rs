@@ -1,13 +1,16 @@
 //! `network/ports`: whether a container's processes listen on ports that are not among its resources.
 //!
-//! Listening sockets of the agent's network namespace are read from the kernel's tables (`/proc/net/tcp`, `udp` and their
-//! like), and those that are nobody's are looked for among the containers' processes. Ports that the kernel hands out by
-//! itself (`net.ipv4.ip_local_port_range`) are nobody's to take and are left out, unless the agent offers them or a range
-//! is named: executors listen on such.
+//! The kernel is asked for the listening sockets of the agent's network namespace (`diag`), or where it does not answer that
+//! its tables are read (`sockets`), and those that are nobody's are looked for among the containers' processes. Ports that
+//! the kernel hands out by itself (`net.ipv4.ip_local_port_range`) are nobody's to take and are left out, unless the agent
+//! offers them or a range is named: executors listen on such.
+
+mod diag;
+mod sockets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,15 +20,15 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::super::posix;
+use super::names;
 use super::watcher::{Pace, Watcher, watch};
 use super::{Container, IsolationError, Isolator, Known, LaunchPlan, Surroundings};
 use crate::core::Limitation;
+use sockets::Table;
 
-/// How long is rested between two containers.
+/// How long is rested between two containers, and after so many open files of one. Ours.
 const REST: Duration = Duration::from_millis(1);
-/// The kernel's tables, and the state of a socket that takes what comes. Source: Linux `include/net/tcp_states.h`.
-const TABLES: [(&str, &str, &str); 4] =
-    [("tcp", "TCP", "0A"), ("tcp6", "TCP", "0A"), ("udp", "UDP", "07"), ("udp6", "UDP", "07")];
+const SLICE: usize = 2000;
 
 /// Settings, with the defaults of their flags.
 #[derive(Clone, Debug)]
@@ -82,9 +85,11 @@ impl PortsIsolator {
     /// `network/ports`.
     ///
     /// # Errors
-    /// The kernel's tables can't be read, or there can be no thread.
+    /// Nobody tells of sockets here, or there can be no thread.
     pub fn make(around: &Surroundings) -> Result<Arc<dyn Isolator>, String> {
-        fs::File::open("/proc/net/tcp").map_err(|error| format!("/proc/net/tcp can't be read: {error}"))?;
+        sockets::listening(Table::Tcp4).map_err(|error| {
+            format!("neither netlink (sock_diag) nor /proc/net/tcp tells who listens: {error}; mount /proc")
+        })?;
         let settings = around.settings.ports.clone();
         let interval = settings.interval;
         let (tree, broken) = (around.tree.clone(), around.broken.clone());
@@ -152,7 +157,7 @@ impl Watched {
             let processes = self.processes(&container_id, pid);
             let found = processes.into_iter().find_map(|pid| {
                 let here = fs::read_link(format!("/proc/{pid}/ns/net")).ok() == own;
-                here.then(|| thief(pid, &sockets, &listener)).flatten().map(|socket| (pid, socket))
+                here.then(|| thief(pid, &sockets, &listener, pace)).flatten().map(|socket| (pid, socket))
             });
             if let Some((pid, socket)) = found {
                 self.report(container_id, pid, socket);
@@ -168,11 +173,13 @@ impl Watched {
         let mut all = BTreeMap::new();
         let handed_out = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
         let handed_out = handed_out.ok().and_then(|text| parse_range(&text));
-        for (table, kind, state) in TABLES {
-            let text = fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
-            let sockets = text.lines().skip(1).filter_map(|line| parse_line(line, state));
-            let counted = sockets.filter(|(_, port)| self.counts(*port, handed_out));
-            all.extend(counted.map(|(inode, port)| (inode, Socket { kind, port })));
+        for table in Table::ALL {
+            let found = sockets::listening(table).unwrap_or_else(|error| {
+                tracing::warn!(?table, %error, "who listens can't be told");
+                sockets::Found::default()
+            });
+            let counted = found.sockets.into_iter().filter(|(_, port)| self.counts(*port, handed_out));
+            all.extend(counted.map(|(inode, port)| (inode, Socket { kind: table.kind(), port })));
         }
         all
     }
@@ -194,11 +201,7 @@ impl Watched {
     /// A container's processes.
     fn processes(&self, container_id: &ContainerId, pid: u32) -> Vec<i32> {
         match &self.tree {
-            Some(tree) => {
-                let mut pids = Vec::new();
-                below(&tree.join(container_id.as_str()), &mut pids);
-                pids
-            }
+            Some(tree) => below(tree.join(container_id.as_str())),
             None => {
                 let main = i32::try_from(pid).unwrap_or(i32::MAX);
                 posix::processes()
@@ -211,10 +214,9 @@ impl Watched {
         let Socket { kind, port } = socket;
         let mut containers = self.lock();
         let Some(listener) = containers.get_mut(&container_id) else { return };
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let name = names::of_process(pid).unwrap_or_default();
         let message = format!(
-            "The process '{}' ({pid}) listens on {kind} port {port}, which is not among the container's ports ({})",
-            name.trim_end(),
+            "The process '{name}' ({pid}) listens on {kind} port {port}, which is not among the container's ports ({})",
             if listener.ports.is_empty() { "it has none".to_owned() } else { listener.ports.to_string() },
         );
         let new = listener.said.insert((kind, port));
@@ -234,9 +236,11 @@ impl Watched {
 }
 
 /// A socket of a process that is not among its container's ports.
-fn thief(pid: i32, sockets: &BTreeMap<u64, Socket>, listener: &Listener) -> Option<Socket> {
-    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let sockets = files.filter_map(|file| {
+fn thief(pid: i32, sockets: &BTreeMap<u64, Socket>, listener: &Listener, pace: &Pace) -> Option<Socket> {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().enumerate();
+    // Where the agent ends nobody is asked any more.
+    let files = files.take_while(|(number, _)| (number + 1) % SLICE != 0 || pace.rest(REST));
+    let sockets = files.filter_map(|(_, file)| {
         let target = fs::read_link(file.path()).ok()?;
         let inode = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()?;
         sockets.get(&inode).copied()
@@ -248,24 +252,20 @@ fn thief(pid: i32, sockets: &BTreeMap<u64, Socket>, listener: &Listener) -> Opti
     sockets.into_iter().find(stolen)
 }
 
-fn below(cgroup: &Path, into: &mut Vec<i32>) {
-    let text = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
-    into.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
-    for entry in fs::read_dir(cgroup).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            below(&entry.path(), into);
-        }
+/// The processes of a cgroup and of those below it.
+fn below(cgroup: PathBuf) -> Vec<i32> {
+    let (mut pids, mut waiting) = (Vec::new(), vec![cgroup]);
+    while let Some(cgroup) = waiting.pop() {
+        let text = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+        pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
+        let entries = fs::read_dir(cgroup).into_iter().flatten().flatten();
+        waiting.extend(
+            entries
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .map(|entry| entry.path()),
+        );
     }
-}
-
-/// The inode and port of a socket in the wanted state.
-fn parse_line(line: &str, state: &str) -> Option<(u64, u16)> {
-    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    if fields.get(3) != Some(&state) {
-        return None;
-    }
-    let (_, port) = fields.get(1)?.rsplit_once(':')?;
-    Some((fields.get(9)?.parse().ok()?, u16::from_str_radix(port, 16).ok()?))
+    pids
 }
 
 fn parse_range(text: &str) -> Option<(u16, u16)> {
@@ -286,12 +286,9 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_the_kernels_tables_are_read() {
-        let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4242 1 0";
-        assert_eq!(parse_line(line, "0A"), Some((4242, 8080)));
-        assert_eq!(parse_line(line, "07"), None);
-        assert_eq!(parse_line("", "0A"), None);
+    fn the_kernels_range_is_read() {
         assert_eq!(parse_range("32768\t60999\n"), Some((32768, 60999)));
+        assert_eq!((parse_range(""), parse_range("1 x")), (None, None));
     }
 
     #[test]

@@ -2,37 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::*;
+use libactor::Random;
 
-/// Makes a directory with some past: entries that were replaced, a snapshot, a log that was let go of, two lives, the second one
-/// killed. Tells what it holds.
-fn with_a_past(root: &Path, killed: &Path) -> Recovered {
-    let directory = &root.join("alive");
-    let (mut disk, _) = open(directory).unwrap();
-    for index in 2..=60 {
-        disk.persist(Persist { entries: vec![entry(index, 1, 2_000)], ..Persist::default() });
-    }
-    disk.persist(Persist { entries: entries(50..=70, 2), ..Persist::default() });
-    disk.save(snapshot(60, 2));
-    disk.sled.compact(40);
-    drop(disk);
-    let (mut disk, _) = open(directory).unwrap();
-    for index in 71..=90 {
-        let hard_state = Some(HardState { term: 2, vote: 1, commit: index - 20 });
-        disk.persist(Persist { entries: vec![entry(index, 2, 40_000)], hard_state, ..Persist::default() });
-    }
-    // What a process leaves that is killed here.
-    copy(directory, killed);
-    drop(disk);
-    let (disk, found) = open(directory).unwrap();
-    assert_eq!((found.snapshot.position.index, found.entries.len()), (60, 30));
-    drop(disk);
-    found
-}
+use super::{Keeper, Refused};
 
-pub(super) fn copy(from: &Path, to: &Path) {
+/// Copies a directory, as it is at this moment.
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -57,21 +34,21 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     found.sort();
 }
 
+fn below(random: &mut Random, bound: usize) -> usize {
+    usize::try_from(random.below(bound as u64)).unwrap()
+}
+
 /// Damages one file, and says how.
 fn damage(directory: &Path, random: &mut Random) -> String {
     let mut found = Vec::new();
     files(directory, &mut found);
     let journal = directory.join("journal/db");
-    let path = if random.below(3) > 0 {
-        &journal
-    } else {
-        &found[usize::try_from(random.below(found.len() as u64)).unwrap()]
-    };
+    let path = if random.below(3) > 0 { &journal } else { &found[below(random, found.len())] };
     let name = path.strip_prefix(directory).unwrap().display();
     let file = fs::File::options().read(true).write(true).open(path).unwrap();
     let mut bytes = fs::read(path).unwrap();
     // Where something is written.
-    let from = usize::try_from(random.below(bytes.len() as u64)).unwrap();
+    let from = below(random, bytes.len());
     let at = (from..bytes.len()).chain(0..from).find(|at| bytes[*at] != 0).unwrap();
     match random.below(10) {
         0 => {
@@ -91,35 +68,35 @@ fn damage(directory: &Path, random: &mut Random) -> String {
     }
 }
 
-#[test]
-fn damage_at_random_places_is_harmless_or_said() {
+/// `DISK_TRIALS` asks for more, and to be told of each.
+pub(crate) fn random_damage<K: Keeper>() {
     let root = tempfile::tempdir().unwrap();
     let whole = root.path().join("whole");
-    let expected = with_a_past(root.path(), &whole);
-    let trials: u64 = std::env::var("DISK_TRIALS").map_or(24, |trials| trials.parse().unwrap());
+    let expected = K::with_a_past(root.path(), &whole);
+    let asked = std::env::var("DISK_TRIALS").ok();
+    let trials: u64 = asked.as_ref().map_or(24, |trials| trials.parse().unwrap());
     let mut harmless = 0;
     for seed in 0..trials {
-        let mut random = Random(seed);
-        let directory = root.path().join(format!("{seed}/replica"));
+        let directory = root.path().join(seed.to_string()).join(K::DIRECTORY);
         copy(&whole, &directory);
-        let how = damage(&directory, &mut random);
-        let found = open(&directory).map(|(_, found)| found);
-        if std::env::var_os("DISK_TRIALS").is_some() {
-            eprintln!("{seed} {how}: {:?}", found.as_ref().err().map(ToString::to_string));
+        let how = format!("seed {seed}: {}", damage(&directory, &mut Random::new(seed)));
+        let opened = K::open(&directory);
+        if asked.is_some() {
+            eprintln!("{how}: {:?}", opened.as_ref().err());
         }
-        match found {
-            Ok(found) => {
-                assert_eq!(found, expected, "seed {seed}: {how}");
+        match opened {
+            Ok(open) => {
+                assert_eq!(*K::held(&open), expected, "{how}");
                 harmless += 1;
             }
-            Err(error @ DiskError::Damaged { .. }) => {
-                let sentence = error.to_string();
+            Err(Refused { damaged: true, sentence }) => {
                 assert!(sentence.contains(&directory.display().to_string()), "{sentence}");
-                assert!(sentence.contains("meseta masters repair --work_dir="), "{sentence}");
+                assert!(sentence.contains(K::ADVICE), "{sentence}");
                 // It is said again, also when sled has cleaned up after itself.
-                assert!(open(&directory).is_err(), "seed {seed}: {how}");
+                assert!(K::open(&directory).is_err(), "{how}");
+                K::salvage(&directory, &expected, &how);
             }
-            Err(other) => panic!("seed {seed}: {how}: {other}"),
+            Err(Refused { sentence, .. }) => panic!("{how}: {sentence}"),
         }
         fs::remove_dir_all(directory.parent().unwrap()).unwrap();
     }
