@@ -5,14 +5,15 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+use tracing_subscriber::{Registry, fmt, reload};
 
 /// What a log needs to know.
 #[derive(Debug, Default)]
 pub struct LogConfig {
-    /// `INFO`, `WARNING`, `ERROR`, as in Mesos, or a directive of tracing (`debug`, `libactor=trace,info`).
+    /// `INFO`, `WARNING`, `ERROR`, as in Mesos, or levels of modules (`libactor=trace,info`).
     pub level: String,
     /// Nothing but errors.
     pub quiet: bool,
@@ -44,7 +45,7 @@ pub enum LogError {
 /// Changes the level while the program runs.
 #[derive(Clone, Debug)]
 pub struct LogLevel {
-    handle: reload::Handle<EnvFilter, Registry>,
+    handle: reload::Handle<Targets, Registry>,
     initial: String,
 }
 
@@ -62,7 +63,7 @@ impl LogLevel {
             Some(level) => directive(level).ok_or_else(refused)?,
             None => self.initial.clone(),
         };
-        let filter = EnvFilter::try_new(&directive).map_err(|_| refused())?;
+        let filter = directive.parse::<Targets>().map_err(|_| refused())?;
         self.handle.reload(filter).map_err(|error| error.to_string())
     }
 }
@@ -75,7 +76,7 @@ pub fn start(config: &LogConfig, component: &str) -> Result<LogLevel, LogError> 
     let refused = || LogError::Level { level: config.level.clone() };
     let asked = directive(&config.level).ok_or_else(refused)?;
     let directive = if config.quiet { "error".to_owned() } else { asked };
-    let filter = EnvFilter::try_new(&directive).map_err(|_| refused())?;
+    let filter = directive.parse::<Targets>().map_err(|_| refused())?;
     let (filter, handle) = reload::Layer::new(filter);
     let registry = tracing_subscriber::registry().with(filter);
     let started = match &config.directory {
@@ -139,6 +140,13 @@ mod tests {
         assert_eq!(directive("WARNING").as_deref(), Some("warn"));
         assert_eq!(directive("libactor=debug,INFO").as_deref(), Some("libactor=debug,info"));
         assert_eq!(directive("3").as_deref(), Some("trace"));
+        for good in ["WARNING", "libactor=debug,INFO", "3", "off", "agent::core=trace"] {
+            directive(good).unwrap().parse::<Targets>().unwrap();
+        }
+        for bad in ["libactor=loud", "=debug=x", "a[b{c=1}]=debug"] {
+            let parsed = directive(bad).map(|text| text.parse::<Targets>().is_ok());
+            assert_ne!(parsed, Some(true), "{bad}");
+        }
         for slip in ["INOF", "", "libactor", "info,loud"] {
             assert_eq!(directive(slip), None, "{slip}");
         }
