@@ -193,7 +193,10 @@ impl Master {
         })?;
         match address.await {
             Ok(address) => Ok(Self { address, stay, thread }),
-            Err(_) => Err(thread.join().map_err(|_| "the master's thread has panicked")?.unwrap_err().into()),
+            Err(_) => {
+                let ended = thread.join().map_err(|_| "the master's thread has panicked")?;
+                Err(ended.err().unwrap_or_else(|| "the master has ended".to_owned()).into())
+            }
         }
     }
 
