@@ -1,5 +1,6 @@
 //! Lives of an agent's containerizer in processes of their own: what one that is killed has left is found by the next.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -164,6 +165,20 @@ impl Place {
         path
     }
 
+    /// Of which containers something is kept.
+    fn records(&self) -> BTreeSet<String> {
+        let mut kept = BTreeSet::new();
+        for line in fs::read_to_string(self.work_dir().join("run/containers")).unwrap().lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let id = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            match (&line["container"], &line["gone"]) {
+                (record, serde_json::Value::Null) => drop(kept.insert(id(&record["container_id"]))),
+                (_, gone) => drop(kept.remove(&id(gone))),
+            }
+        }
+        kept
+    }
+
     /// No process, record, mount or cgroup of it is left.
     fn is_clean(&self) {
         let mark = self.work_dir().display().to_string();
@@ -178,7 +193,7 @@ impl Place {
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect();
         assert_eq!(processes, Vec::<String>::new());
-        assert_eq!(fs::read_dir(self.work_dir().join("run/containers")).unwrap().count(), 0);
+        assert_eq!(self.records(), BTreeSet::new());
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(&mark), "{mounts}");
     }
