@@ -33,7 +33,7 @@ pub const WRITE_BYTES: usize = 256 << 10;
 /// Room kept for one read from a socket, in bytes.
 pub const READ_BYTES: usize = 64 << 10;
 /// Room kept for one read from a pipe, in bytes: what goes over one is a task's life, for thousands of them.
-pub const PIPE_READ_BYTES: usize = 4 << 10;
+pub const PIPE_READ_BYTES: usize = 2 << 10;
 /// Bytes of received frames that wait to be complete or to be handled, for all connections; frames of at most
 /// [`SMALL_FRAME_BYTES`] don't count.
 pub const RECEIVED_BYTES: usize = 512 << 20;

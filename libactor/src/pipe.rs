@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::Message;
 use crate::codec::{self, EncodeFailure};
-use crate::limits::{MAX_BODY_BYTES, PEER_QUEUE_BYTES, PIPE_READ_BYTES};
+use crate::limits::{MAX_BODY_BYTES, PEER_QUEUE_BYTES, PIPE_READ_BYTES, READ_BYTES};
 use crate::net::frame;
 
 /// Of the form of the messages.
@@ -56,8 +56,6 @@ pub struct PipeSender {
 pub struct PipeReceiver {
     stream: Arc<AsyncFd<UnixStream>>,
     received: BytesMut,
-    /// Where the socket is read into: kept between reads.
-    room: Box<[u8; PIPE_READ_BYTES]>,
 }
 
 /// Both halves of one end. Must be called on a tokio runtime; what is read and sent meanwhile is not lost when it comes
@@ -73,7 +71,7 @@ pub fn pipe(stream: UnixStream) -> io::Result<(PipeSender, PipeReceiver)> {
     )]
     let stream = Arc::new(AsyncFd::new(stream)?);
     let sender = PipeSender { stream: stream.clone(), waiting: BytesMut::new() };
-    Ok((sender, PipeReceiver { stream, received: BytesMut::new(), room: Box::new([0; PIPE_READ_BYTES]) }))
+    Ok((sender, PipeReceiver { stream, received: BytesMut::new() }))
 }
 
 impl PipeSender {
@@ -158,10 +156,10 @@ impl PipeReceiver {
                 return Ok(Some(message));
             }
             let mut ready = self.stream.readable().await?;
-            match ready.try_io(|stream| stream.get_ref().read(&mut self.room[..])) {
+            match ready.try_io(|stream| read(stream.get_ref(), &mut self.received)) {
                 Ok(Ok(0)) if self.received.is_empty() => return Ok(None),
                 Ok(Ok(0)) => return Err(PipeError::Truncated),
-                Ok(Ok(read)) => self.received.extend_from_slice(&self.room[..read]),
+                Ok(Ok(_)) => {}
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(Err(error)) => return Err(error.into()),
@@ -188,6 +186,21 @@ impl PipeReceiver {
         }
         Ok(Some(message))
     }
+}
+
+/// Reads once, behind what there is: more at once where a long message has begun.
+fn read(mut stream: &UnixStream, received: &mut BytesMut) -> io::Result<usize> {
+    let expected = received.first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize);
+    if expected.saturating_sub(received.len()) > PIPE_READ_BYTES {
+        let mut room = vec![0; READ_BYTES];
+        let count = stream.read(&mut room)?;
+        received.extend_from_slice(&room[..count]);
+        return Ok(count);
+    }
+    let mut room = [0; PIPE_READ_BYTES];
+    let count = stream.read(&mut room)?;
+    received.extend_from_slice(&room[..count]);
+    Ok(count)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use libactor::http::HttpLimits;
 use libactor::{BindError, Node, NodeConfig};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::about;
@@ -22,6 +23,16 @@ pub fn block_on<T, E: From<io::Error>>(future: impl Future<Output = Result<T, E>
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().event_interval(EVENT_INTERVAL).build()?;
     tokio::task::LocalSet::new().block_on(&runtime, future)
+}
+
+/// Lets this process have as many descriptors as it may: connections and containers take some each, and systems begin with
+/// 1024, for programs that use `select`. What it starts from then on inherits that.
+pub fn open_many_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the number of files that may be open stays as it is");
+    }
 }
 
 /// The signals that ask a process to end.

@@ -25,8 +25,8 @@ use crate::core::{ContainerSpec, Limitation};
 use crate::fetcher::{Fetcher, FetcherSettings};
 use crate::sandbox_gc::SandboxGcSettings;
 
-/// Most sandboxes made and processes started at one moment; the others wait for their turn. Ours: starting is work for
-/// the kernel, more threads than this only wait for one another.
+/// Most sandboxes made and processes started at one moment, where there are so many CPUs; the others wait for their turn.
+/// Ours: starting is work for the kernel, more threads than this only wait for one another.
 const MAX_STARTING: usize = 4;
 /// Most containers tidied up after at one moment. Ours: it is work for the kernel, which does it one at a time.
 const MAX_ENDING: usize = 2;
@@ -172,7 +172,8 @@ impl ProcessContainerizer {
             }
         }
         let (events, receiver) = mpsc::channel(EVENT_CAPACITY);
-        let starting = Semaphore::new(MAX_STARTING);
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let starting = Semaphore::new(cpus.clamp(2, MAX_STARTING));
         let ending = Semaphore::new(MAX_ENDING);
         let zygote = Zygote::new(config.launcher.clone());
         let handles = Mutex::default();

@@ -40,7 +40,12 @@ pub(super) async fn recover(shared: Arc<Shared>, named: Vec<ContainerId>, reboot
                 found.insert(container_id, Found::Running(record.pid as u32));
                 running.push(process);
             }
-            _ => ended.push((container_id, Some(record))),
+            opened => {
+                if let (Err(error), true) = (opened, identity::lives(record.pid, record.began)) {
+                    tracing::error!(%container_id, %error, "a container can't be looked after: it is ended");
+                }
+                ended.push((container_id, Some(record)));
+            }
         }
     }
     let count = ended.len();

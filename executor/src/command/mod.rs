@@ -26,7 +26,6 @@ mod tests;
 use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use libactor::{Clock, Node};
@@ -116,14 +115,15 @@ impl Birth {
     }
 }
 
-/// The command executor as this process's only work: what an agent starts for a command task. Output is inherited.
+/// The command executor as this process's only work: what an agent starts for a command task. Output is inherited. Returns the
+/// process's exit status.
 #[allow(clippy::print_stderr, reason = "the sandbox's stderr is where people look")]
-pub fn main(birth: Birth) -> ExitCode {
+pub fn main(birth: Birth) -> u8 {
     match run(birth) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(message) => {
             eprintln!("the command executor ends: {message}");
-            ExitCode::FAILURE
+            1
         }
     }
 }
@@ -211,7 +211,7 @@ fn prepare(
     let hands = Hands::new(Sink::Task(sender), shared.clone(), own_process);
     let work = async move {
         let session = live(way, &clock, Session::new(session), hands, calls);
-        let ((status, error), ()) = tokio::join!(session, runner.run());
+        let ((status, error), ()) = tokio::join!(session, Box::pin(runner.run()));
         shared.end(status, error);
     };
     (CommandExecutor { driver, destroy }, work)
@@ -227,7 +227,9 @@ async fn live(
 ) -> End {
     let aborted = |error: String| (Status::Aborted, Some(error));
     let (session, first) = match way {
-        Way::Shared(node) => return host::attend(&node, session, Input::Start, hands, &mut calls).await,
+        Way::Shared(node) => {
+            return Box::pin(host::attend(&node, session, Input::Start, hands, &mut calls)).await;
+        }
         Way::OwnNode => (session, Input::Start),
         Way::Pipe(stream) => match piped::attend(stream, session, &hands, clock, &mut calls).await {
             Err(error) => return aborted(format!("the agent's socket can't be watched: {error}")),
@@ -247,7 +249,8 @@ async fn live(
         node.shutdown().await;
         end
     };
-    LocalSet::new().run_until(through_node).await
+    // On the heap: most executors end without it, and their stack is small.
+    Box::pin(LocalSet::new().run_until(through_node)).await
 }
 
 /// As the environment of a process is given.

@@ -1,6 +1,6 @@
 //! B7: real processes on one agent. The real master, agent, containerizer and executors; tasks of `true`, from the
 //! framework's start to the last terminal update, in containers that are held to nothing and in such that are kept apart;
-//! and tasks that run, from the wish that all end to the last terminal update.
+//! single tasks, one after the other; and tasks that run, from the wish that all end to the last terminal update.
 //!
 //! Beside each, in the same run, what the kernel alone takes to start as many, in as many processes at once as there are
 //! CPUs.
@@ -31,6 +31,9 @@ use crate::runtime;
 
 /// Nothing has come for this long: something is lost, and the figure would be a lie.
 const STALLED: Duration = Duration::from_secs(120);
+
+/// How many tasks are run one after the other.
+const ALONE: usize = 50;
 
 /// How containers are held.
 struct Held {
@@ -88,6 +91,14 @@ pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
                 "%",
             ),
         ]);
+    }
+    for held in [PLAIN, APART] {
+        let alone = runtime::block_on(in_cluster(&held, |world| world.run_alone(ALONE)))?;
+        let shown = held.shown;
+        let params =
+            format!("one task of true alone, from its framework's start to its end, {ALONE} runs; {shown}");
+        let middle = alone[alone.len() / 2].as_secs_f64() * 1_000.0;
+        figures.push(Figure { percentiles_ms: percentiles_ms(alone), ..figure(params, middle, "ms") });
     }
     for held in [PLAIN, APART] {
         let killed = runtime::block_on(in_cluster(&held, |world| world.kill_all(tasks)))?;
@@ -182,7 +193,10 @@ impl Master {
         })?;
         match address.await {
             Ok(address) => Ok(Self { address, stay, thread }),
-            Err(_) => Err(thread.join().map_err(|_| "the master's thread has panicked")?.unwrap_err().into()),
+            Err(_) => {
+                let ended = thread.join().map_err(|_| "the master's thread has panicked")?;
+                Err(ended.err().unwrap_or_else(|| "the master has ended".to_owned()).into())
+            }
         }
     }
 
@@ -256,6 +270,27 @@ impl World {
             0 => Ok((elapsed, latencies)),
             code => Err(format!("a task of 'true' ended with {code}").into()),
         }
+    }
+
+    /// How long single tasks take, in order: nothing else runs, and each has a framework of its own.
+    async fn run_alone(self, tasks: usize) -> Result<Vec<Duration>, Box<dyn Error>> {
+        let mut all = Vec::new();
+        for _ in 0..tasks {
+            let begin = self.clock.now();
+            let (driver, mut job) = self.start(1, CommandInfo::argv("true", ["true"]))?;
+            loop {
+                match next(&mut job).await? {
+                    Progress::Done(0) => break,
+                    Progress::Done(code) => return Err(format!("a task of 'true' ended with {code}").into()),
+                    _ => {}
+                }
+            }
+            all.push(self.clock.now().since(begin));
+            driver.stop(false);
+            driver.ended().await;
+        }
+        all.sort_unstable();
+        Ok(all)
     }
 
     /// How long it takes from the wish that all end until they have.

@@ -34,6 +34,27 @@ fn a_job_of_several_tasks_runs_and_its_failure_is_the_exit_status() {
     assert_eq!(status.code(), Some(0));
 }
 
+/// A container takes several descriptors of its agent, which must not run out of them; programs that use `select` can't have many.
+#[test]
+fn daemons_open_as_many_files_as_they_may_and_tasks_what_their_agent_was_given() {
+    let directory = tempfile::tempdir().unwrap();
+    let work_dir = |name: &str| format!("--work_dir={}", directory.path().join(name).display());
+    let mut master =
+        Meseta::start_with_few_files(&["master", &work_dir("master"), "--ip=127.0.0.1", "--port=0"], 300);
+    let address = master.wait_for("listening on ").split_once('@').expect("a pid").1.to_owned();
+    let words = ["agent", &work_dir("agent"), &format!("--master={address}"), "--ip=127.0.0.1", "--port=0"];
+    let mut agent = Meseta::start_with_few_files(&words, 300);
+    agent.wait_for("core::registration: registered");
+    for daemon in [&master, &agent] {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.id())).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        let [soft, hard, _] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert!(soft == hard && soft != "300", "{line}");
+    }
+    let (status, stdout, stderr) = run(&address, &["--command=test $(ulimit -Sn) = 300"]).end();
+    assert_eq!(status.code(), Some(0), "{stdout:?} {stderr:?}");
+}
+
 #[test]
 fn a_job_that_fits_no_offer_says_what_was_offered_and_can_be_given_up() {
     let directory = tempfile::tempdir().unwrap();

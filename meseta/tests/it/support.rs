@@ -32,7 +32,21 @@ impl Meseta {
     }
 
     pub(crate) fn start_with(words: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_meseta"));
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_meseta")), words, environment)
+    }
+
+    /// With so many files that it may open, unless it asks for more.
+    pub(crate) fn start_with_few_files(words: &[&str], files: u32) -> Self {
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            &format!("ulimit -Sn {files}; exec \"$0\" \"$@\""),
+            env!("CARGO_BIN_EXE_meseta"),
+        ]);
+        Self::start_as(command, words, &[])
+    }
+
+    fn start_as(mut command: Command, words: &[&str], environment: &[(&str, &str)]) -> Self {
         command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MESOS_")) {
             command.env_remove(name);
@@ -54,6 +68,11 @@ impl Meseta {
             });
         }
         Self { child, lines, seen: Vec::new() }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -216,11 +216,12 @@ impl Chosen {
     /// # Errors
     /// Of the first isolator that could not.
     pub fn recover(&self, known: &Known<'_>, states: &States) -> Result<(), IsolationError> {
-        self.isolators.iter().fold(Ok(()), |before, isolator| {
+        let mut outcome = Ok(());
+        for isolator in &self.isolators {
             let state = states.get(isolator.name()).unwrap_or(&Value::Null);
-            let this = isolator.recover(&Known { state, ..*known });
-            before.and(this)
-        })
+            outcome = outcome.and(isolator.recover(&Known { state, ..*known }));
+        }
+        outcome
     }
 
     /// See [`Isolator::update`].

@@ -101,14 +101,16 @@ enum LaunchError {
 }
 
 /// The body of `main`: serves the agent that is at the other end of the standard input until that is over. In the process
-/// of a command executor it ends with what `command_executor` returns.
-pub fn launch_main(command_executor: impl FnOnce(Born) -> ExitCode) -> ExitCode {
+/// of a command executor it ends with the exit status that `command_executor` returns.
+pub fn launch_main(command_executor: impl FnOnce(Born) -> u8) -> ExitCode {
     let Ok(Served::Child { mut stream, null }) = server::serve() else { return ExitCode::SUCCESS };
     // Its end tells the agent that the executor runs.
     let error = match child::prepare(&mut stream, null) {
         Ok(Next::CommandExecutor { environment, pipe }) => {
             let pipe = pipe.then_some(stream);
-            return command_executor(Born { environment, pipe });
+            let status = command_executor(Born { environment, pipe });
+            // Nothing was begun that would want an end: there may be a thousand of them at once.
+            syscalls::exit(status);
         }
         Ok(Next::Execute { command, environment, below: false }) => child::execute(command, environment),
         Ok(Next::Execute { command, environment, below: true }) => match syscalls::clone_process(0, None) {

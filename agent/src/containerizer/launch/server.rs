@@ -44,6 +44,8 @@ pub(super) fn serve() -> io::Result<Served> {
     os::replace_input(&null)?;
     // Signals that a terminal sends to the agent are not for this one.
     os::new_session()?;
+    // Where randomness comes from is found out once, and known to all copies.
+    let _ = libactor::entropy();
     while let Some(request) = receive(&control)? {
         let made = syscalls::clone_process(request.flags, request.cgroup.as_ref().map(AsFd::as_fd));
         let answer = match made {

@@ -79,6 +79,8 @@ async fn run(words: &[String], mut asked: Asked) -> Result<ExitCode, Failure> {
     tracing::info!(work_dir = %work_dir.path().display(), resources = %config.info.resources, "listening on {}", config.pid);
     sandbox::contents(&flags, &config.info.resources, &mut containers)?;
     let handle = start(&node, config, containers, keeping, masters, Shown::of(&flags, "agent"))?;
+    // After the launcher was started: containers have what this process was given.
+    runtime::open_many_files();
     let ended = loop {
         tokio::select! {
             biased;

@@ -65,6 +65,7 @@ async fn run(words: &[String], mut signals: runtime::EndSignals) -> Result<ExitC
     let master = daemon::master(&flags, "master", settings::settings(&flags)?);
     let work_dir = WorkDir::claim(Path::new(flags.needed("work_dir")?), "master")?;
     let level = daemon::log(&flags, "master", None)?;
+    runtime::open_many_files();
     plan.advertise(&mut listen).await?;
     let node = listen.bind(master::NAME).await?;
     daemon::adjust_log_over_http(&node, level);
