@@ -15,7 +15,7 @@ use crate::daemons::{Daemon, Ended};
 use crate::http::PATIENCE;
 
 /// Damages of an ordinary run; `MESETA_DAMAGES` sets another number.
-const DAMAGES: u64 = 12;
+const DAMAGES: u64 = 24;
 
 /// Panics end the process, as in release builds.
 const AS_RELEASED: &[(&str, &str)] = &[("MESETA_PANIC", "abort")];

@@ -195,8 +195,9 @@ fn said(status: &TaskStatus) -> String {
 }
 
 struct Drill {
-    site: Site,
+    /// They end before their master does.
     teams: Vec<Team>,
+    site: Site,
     random: Random,
     clock: Clock,
     prodded: Time,
@@ -259,7 +260,7 @@ fn every_end_is_told_as_it_was_however_often_the_agent_is_killed() {
     let site = Site::start();
     let ways = [None, None, None, Some(Way::Library), Some(Way::Http)];
     let teams = ways.into_iter().enumerate().map(|(number, way)| Team::new(&site, number, way)).collect();
-    let mut drill = Drill { site, teams, random: Random::new(seed), clock: clock.clone(), prodded: begin };
+    let mut drill = Drill { teams, site, random: Random::new(seed), clock: clock.clone(), prodded: begin };
     for kill in 0..kills {
         let life = Duration::from_millis(50 + drill.random.below(1_200));
         drill.work(life);
