@@ -5,7 +5,7 @@ use std::process::Command;
 
 use agent::containerizer::Containerizer;
 use agent::containerizer::isolation::cgroups::CgroupSettings;
-use agent::core::{ContainerEnd, Found};
+use agent::core::Found;
 use protocol::{ContainerId, Reason};
 
 use super::pure_v2;
@@ -89,7 +89,8 @@ impl Swap {
     fn begin() -> Self {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("swap");
-        std::fs::File::create(&file).unwrap().set_len(128 * MB).unwrap();
+        // All of it is there from the beginning: what is written out of a container must not be charged to it again.
+        std::fs::write(&file, vec![0; 64 << 20]).unwrap();
         let device = done(Command::new("losetup").args(["--find", "--show"]).arg(&file)).trim().to_owned();
         done(Command::new("mkswap").arg(&device));
         done(Command::new("swapon").arg(&device));
@@ -99,8 +100,9 @@ impl Swap {
 
 impl Drop for Swap {
     fn drop(&mut self) {
-        done(Command::new("swapoff").arg(&self.device));
-        done(Command::new("losetup").arg("--detach").arg(&self.device));
+        for words in [["swapoff"].as_slice(), &["losetup", "--detach"]] {
+            let _ = Command::new(words[0]).args(&words[1..]).arg(&self.device).status();
+        }
     }
 }
 
@@ -112,11 +114,14 @@ async fn nobody_flees_into_swap_space() {
         return;
     }
     let _swap = Swap::begin();
-    // Holds 80 MB, more than its limit, and lets go of them.
-    let hog = "head -c 80000000 /dev/zero | tail >/dev/null || exit 7; exit 0";
+    // Holds more than its limit.
+    let hog = "exec 3>&1; (head -c 76000000 /dev/zero; echo held >&3; exec sleep 1000) | tail >/dev/null";
     let mut world = World::new("cgroups/mem", settings(false)).unwrap();
     let container = world.start("flees", "mem:64", hog).await;
-    assert_eq!(world.ended(&container.0).await, ContainerEnd::with_status(0));
+    world.says(&container.0, "held").await;
+    let swapped = world.usage(&container).mem_swap_bytes.unwrap();
+    assert!(swapped > 4 * MB, "{swapped}");
+    world.destroy(&container.0).await;
     world.end();
     let mut world = World::new("cgroups/mem", settings(true)).unwrap();
     let container = world.start("stays", "mem:64", hog).await;
