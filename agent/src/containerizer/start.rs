@@ -109,7 +109,9 @@ async fn fetch(shared: &Arc<Shared>, spec: &ContainerSpec, handle: &Handle) -> R
     let sandbox = on_a_thread(move || sandbox::make(&other.config.work_dir, &relative)).await?;
     let enforced = shared.config.settings.disk.enforce;
     let disk_limit = enforced.then(|| disk::limit(&spec.resources)).flatten();
-    let request = FetchRequest { uris, sandbox: &sandbox, user: spec.user.as_deref(), disk_limit };
+    let framework_id = &spec.framework_id;
+    let request =
+        FetchRequest { framework_id, uris, sandbox: &sandbox, user: spec.user.as_deref(), disk_limit };
     tokio::select! {
         fetched = shared.fetcher.fetch(request) => Ok(fetched?),
         () = handle.over() => Err(StartError::Killed),

@@ -18,22 +18,25 @@ mod job;
 pub mod process;
 mod uri;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use libactor::Metrics;
-use protocol::Uri;
-use tokio::sync::Semaphore;
+use protocol::{FrameworkId, Uri};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use cache::{Cache, Cached};
 use job::{Bounds, Content, Job, JobError, Target};
 use uri::{Item, Source};
 
-/// Most processes that fetch at one moment. Ours: more of them share one network card and one disk.
+/// Most processes that fetch for one framework at one moment. Ours: more of them share one network card and one disk.
 const MAX_FETCHING: usize = 8;
+/// Most for all frameworks together. Ours: a slow server holds up whoever asks it, and not everybody.
+const MAX_FETCHING_ALL: usize = 8 * MAX_FETCHING;
 
 /// Settings of the fetcher, with the defaults of their flags.
 #[derive(Clone, Debug)]
@@ -78,6 +81,8 @@ impl Default for FetcherSettings {
 /// What to fetch for one container.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchRequest<'a> {
+    /// Whose: each framework has turns of its own.
+    pub framework_id: &'a FrameworkId,
     /// In order.
     pub uris: &'a [Uri],
     /// The sandbox: absolute, exists.
@@ -105,7 +110,44 @@ pub struct Fetcher(Arc<Shared>);
 struct Shared {
     settings: FetcherSettings,
     cache: Cache,
-    turns: Semaphore,
+    turns: Turns,
+}
+
+/// Who may fetch now.
+#[derive(Debug)]
+struct Turns {
+    all: Semaphore,
+    /// Of frameworks that fetch, or wait for it.
+    own: Mutex<BTreeMap<FrameworkId, Weak<Semaphore>>>,
+}
+
+/// Held while one fetches.
+struct Turn<'a> {
+    _own: OwnedSemaphorePermit,
+    _all: SemaphorePermit<'a>,
+}
+
+impl Turns {
+    fn new() -> Self {
+        Self { all: Semaphore::new(MAX_FETCHING_ALL), own: Mutex::default() }
+    }
+
+    async fn take(&self, framework_id: &FrameworkId) -> Turn<'_> {
+        let own = self.of(framework_id).acquire_owned().await.expect("the semaphore is never closed");
+        let all = self.all.acquire().await.expect("the semaphore is never closed");
+        Turn { _own: own, _all: all }
+    }
+
+    fn of(&self, framework_id: &FrameworkId) -> Arc<Semaphore> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.retain(|_, turns| turns.strong_count() > 0);
+        let known = own.get(framework_id).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let turns = Arc::new(Semaphore::new(MAX_FETCHING));
+            own.insert(framework_id.clone(), Arc::downgrade(&turns));
+            turns
+        })
+    }
 }
 
 impl Fetcher {
@@ -116,7 +158,7 @@ impl Fetcher {
     pub fn new(settings: FetcherSettings, work_dir: &Path) -> io::Result<Self> {
         let cache_dir = settings.cache_dir.clone().unwrap_or_else(|| work_dir.join("fetch"));
         let cache = Cache::open(&cache_dir, settings.cache_bytes)?;
-        Ok(Self(Arc::new(Shared { settings, cache, turns: Semaphore::new(MAX_FETCHING) })))
+        Ok(Self(Arc::new(Shared { settings, cache, turns: Turns::new() })))
     }
 
     /// Shows what is counted on a node, under Mesos's names.
@@ -168,7 +210,7 @@ impl Fetcher {
         // What is in the cache has been compared when it came.
         let sha256 = cached.is_none().then(|| item.sha256.clone()).flatten();
         let job = self.job(request, target, sha256, left);
-        let _turn = self.0.turns.acquire().await.expect("the semaphore is never closed");
+        let _turn = self.0.turns.take(request.framework_id).await;
         job.run(&self.0.settings.program, content).await
     }
 
@@ -177,7 +219,7 @@ impl Fetcher {
         let key = (request.user.map(str::to_owned), item.source.clone(), item.sha256.clone());
         let fill = async |file: std::fs::File, room: u64| {
             let job = self.job(request, Target::Output, item.sha256.clone(), room);
-            let _turn = self.0.turns.acquire().await.expect("the semaphore is never closed");
+            let _turn = self.0.turns.take(request.framework_id).await;
             job.run(&self.0.settings.program, Content::Into(&item.source, file)).await
         };
         self.0.cache.get(key, fill).await
@@ -205,5 +247,31 @@ impl Source {
         let without = first(&["no_proxy", "NO_PROXY"]).map(|value| ("NO_PROXY", value));
         let trusted = first(&[process::TRUSTED]).map(|value| (process::TRUSTED, value));
         [proxy, without, trusted].into_iter().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_framework_that_waits_for_slow_servers_keeps_nobody_else_waiting() {
+        let turns = Turns::new();
+        let [slow, other] = ["slow", "other"].map(FrameworkId::from);
+        let mut held = Vec::new();
+        for _ in 0..MAX_FETCHING {
+            held.push(turns.take(&slow).await);
+        }
+        let mut next = Box::pin(turns.take(&slow));
+        tokio::select! {
+            biased;
+            _ = &mut next => panic!("it has all its turns"),
+            turn = turns.take(&other) => drop(turn),
+        }
+        held.pop();
+        held.push(next.await);
+        drop(held);
+        drop(turns.take(&other).await);
+        assert_eq!(turns.own.lock().unwrap().len(), 1, "who does not fetch is forgotten");
     }
 }

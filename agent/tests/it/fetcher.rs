@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use agent::fetcher::{FetchError, FetchRequest, Fetcher, FetcherSettings};
 use libactor::Metrics;
-use protocol::Uri;
+use protocol::{FrameworkId, Uri};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -99,7 +99,16 @@ impl Place {
     async fn fetch_as(&self, user: Option<&'static str>, uris: Vec<Uri>) -> Result<(), FetchError> {
         let (fetcher, sandbox) = (self.fetcher.clone(), self.sandbox());
         let fetch = tokio::spawn(async move {
-            fetcher.fetch(FetchRequest { uris: &uris, sandbox: &sandbox, user, disk_limit: None }).await
+            let framework_id = FrameworkId::from("F");
+            fetcher
+                .fetch(FetchRequest {
+                    framework_id: &framework_id,
+                    uris: &uris,
+                    sandbox: &sandbox,
+                    user,
+                    disk_limit: None,
+                })
+                .await
         });
         tokio::time::timeout(LONG, fetch).await.unwrap().unwrap()
     }
@@ -311,7 +320,14 @@ async fn nothing_is_waited_for_without_end() {
     // A launch that is given up ends its process.
     let patient = Place::new(|_| {});
     let (uris, sandbox) = ([cached(server.uri("/silent"))], patient.sandbox());
-    let request = FetchRequest { uris: &uris, sandbox: &sandbox, user: None, disk_limit: None };
+    let framework_id = FrameworkId::from("F");
+    let request = FetchRequest {
+        framework_id: &framework_id,
+        uris: &uris,
+        sandbox: &sandbox,
+        user: None,
+        disk_limit: None,
+    };
     let before = server.asked();
     let fetch = patient.fetcher.fetch(request);
     tokio::select! {
@@ -372,7 +388,14 @@ async fn uris_share_what_one_container_may_use() {
     let path = place.write("half", vec![0; 600]);
     let uris = [uri(&path), Uri { output_file: Some("second".into()), ..uri(&path) }];
     let sandbox = place.sandbox();
-    let request = FetchRequest { uris: &uris, sandbox: &sandbox, user: None, disk_limit: Some(1000) };
+    let framework_id = FrameworkId::from("F");
+    let request = FetchRequest {
+        framework_id: &framework_id,
+        uris: &uris,
+        sandbox: &sandbox,
+        user: None,
+        disk_limit: Some(1000),
+    };
     let error = place.fetcher.fetch(request).await.unwrap_err().to_string();
     assert!(error.contains("half'") && error.contains("400 bytes"), "{error}");
     assert!(Path::new(&path).exists() && sandbox.join("half").exists() && !sandbox.join("second").exists());
