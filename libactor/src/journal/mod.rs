@@ -32,7 +32,7 @@ use open::{guarded, patiently};
 
 pub use error::{Fault, JournalError};
 pub use look::{closed, look, looked_at};
-pub use open::{Words, caught};
+pub use open::{Words, caught, lock};
 pub use records::{Found, Records, records, whole_records};
 
 const KEY_BYTES: usize = 10;

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::env;
+use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -20,6 +21,9 @@ const STALL: Duration = Duration::from_secs(300);
 
 /// How often sled's lock is tried, and how long after one another: 5 s in all.
 const LOCK_TRIES: u32 = 500;
+
+/// How often any other lock is.
+const FILE_LOCK_TRIES: u32 = 100;
 
 /// As above.
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
@@ -82,6 +86,21 @@ pub(super) fn patiently(open: impl Fn() -> Result<sled::Db, sled::Error>) -> Res
         }
     }
     open()
+}
+
+/// Locks a file for this process. One that is just ending, or was begun a moment ago and is not yet its own program, holds what
+/// another has let go of: it is waited for, a second at most.
+///
+/// # Errors
+/// Another process has it, or the system refuses.
+pub fn lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..FILE_LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::park_timeout(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+    file.try_lock()
 }
 
 /// sled has no error of its own for it.

@@ -190,7 +190,7 @@ pub(super) fn take_lock(directory: &Path) -> Result<File, DiskError> {
     let path = directory.join("lock");
     let lock =
         File::options().write(true).create(true).truncate(false).open(&path).while_doing("open", &path)?;
-    match lock.try_lock() {
+    match journal::lock(&lock) {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(DiskError::InUse { directory: directory.to_owned() }),
         Err(TryLockError::Error(source)) => Err(DiskError::Io { doing: "lock", path, source }),
