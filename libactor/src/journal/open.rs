@@ -168,3 +168,25 @@ fn said(panic: &(dyn Any + Send)) -> String {
         "without a word".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_about_to_be_let_go_of_is_waited_for_and_another_is_not() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let holder = File::open(file.path()).unwrap();
+        holder.try_lock().unwrap();
+        let other = File::open(file.path()).unwrap();
+        assert!(matches!(lock(&other), Err(TryLockError::WouldBlock)));
+        let (begun, begins) = mpsc::sync_channel(1);
+        let waiting = thread::spawn(move || {
+            begun.send(()).unwrap();
+            lock(&other).map(|()| other)
+        });
+        begins.recv().unwrap();
+        drop(holder);
+        waiting.join().unwrap().unwrap();
+    }
+}

@@ -59,6 +59,15 @@ const APART: Held = Held {
 };
 
 pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
+    let directory = std::env::temp_dir().join(format!("meseta-bench-{:016x}", seed()?));
+    std::fs::create_dir_all(&directory)?;
+    let figures = measure(effort, &directory);
+    // At the end, and not after each part: ext4 makes new files slowly for a while after many were removed.
+    std::fs::remove_dir_all(&directory)?;
+    figures
+}
+
+fn measure(effort: Effort, directory: &Path) -> Result<Vec<Figure>, Box<dyn Error>> {
     let tasks = match effort {
         Effort::Quick => 100,
         Effort::Full => 1_000,
@@ -68,7 +77,8 @@ pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
         |params: String, value: f64, unit| Figure { name: "B7", params, value, unit, percentiles_ms: None };
     for held in [PLAIN, APART] {
         let kernel = kernel_alone(tasks, &held)?;
-        let (elapsed, latencies) = runtime::block_on(in_cluster(&held, |world| world.run_all(tasks)))?;
+        let (elapsed, latencies) =
+            runtime::block_on(in_cluster(&held, directory, |world| world.run_all(tasks)))?;
         let rate = |duration: Duration| tasks as f64 / duration.as_secs_f64();
         let shown = held.shown;
         figures.extend([
@@ -93,7 +103,7 @@ pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
         ]);
     }
     for held in [PLAIN, APART] {
-        let alone = runtime::block_on(in_cluster(&held, |world| world.run_alone(ALONE)))?;
+        let alone = runtime::block_on(in_cluster(&held, directory, |world| world.run_alone(ALONE)))?;
         let shown = held.shown;
         let params =
             format!("one task of true alone, from its framework's start to its end, {ALONE} runs; {shown}");
@@ -101,7 +111,7 @@ pub(super) fn run(effort: Effort) -> Result<Vec<Figure>, Box<dyn Error>> {
         figures.push(Figure { percentiles_ms: percentiles_ms(alone), ..figure(params, middle, "ms") });
     }
     for held in [PLAIN, APART] {
-        let killed = runtime::block_on(in_cluster(&held, |world| world.kill_all(tasks)))?;
+        let killed = runtime::block_on(in_cluster(&held, directory, |world| world.kill_all(tasks)))?;
         figures.push(figure(
             format!("{tasks} running tasks, kill to the last terminal update; {}", held.shown),
             killed.as_secs_f64() * 1_000.0,
@@ -138,26 +148,18 @@ struct World {
     masters: String,
 }
 
-/// Does something in a cluster of one agent; the time and what else it measures.
+/// Does something in a cluster of one agent, which is given a directory of its own below this one; the time and what else it
+/// measures.
 async fn in_cluster<T, W: Future<Output = Result<T, Box<dyn Error>>>>(
     held: &Held,
+    below: &Path,
     work: impl FnOnce(World) -> W,
 ) -> Result<T, Box<dyn Error>> {
-    let directory = std::env::temp_dir().join(format!("meseta-bench-{:016x}", seed()?));
+    let directory = below.join(format!("{:016x}", seed()?));
     std::fs::create_dir_all(&directory)?;
-    let measured = in_directory(held, &directory, work).await;
-    std::fs::remove_dir_all(&directory)?;
-    measured
-}
-
-async fn in_directory<T, W: Future<Output = Result<T, Box<dyn Error>>>>(
-    held: &Held,
-    directory: &Path,
-    work: impl FnOnce(World) -> W,
-) -> Result<T, Box<dyn Error>> {
     let master = Master::start().await?;
     let node = Node::bind(NodeConfig::default()).await?;
-    let agent = agent(master.address, &node, held, directory)?;
+    let agent = agent(master.address, &node, held, &directory)?;
     let measured = work(World { clock: Clock::real(), masters: master.address.to_string() }).await;
     agent.leave().await;
     agent.ended().await;
