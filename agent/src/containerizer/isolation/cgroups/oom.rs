@@ -93,6 +93,7 @@ pub(super) fn limitation(usage: &Usage, peak: Option<u64>, largest: &[(String, u
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
+    use std::io::{Read, Write};
     use std::os::unix::ffi::OsStrExt;
 
     use super::*;
@@ -128,9 +129,12 @@ mod tests {
     fn a_process_does_not_hide_behind_a_name_that_is_no_text() {
         let place = tempfile::tempdir().unwrap();
         let program = place.path().join(OsStr::from_bytes(b"\xff\nhog"));
-        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
-        let mut hog = std::process::Command::new(&program).arg("1000").spawn().unwrap();
-        // Its name is that of the program from the moment that spawn has come back.
+        std::os::unix::fs::symlink("/bin/cat", &program).unwrap();
+        let piped = std::process::Stdio::piped;
+        let mut hog = std::process::Command::new(&program).stdin(piped()).stdout(piped()).spawn().unwrap();
+        // It gets its name a moment after it is made: what it says comes later.
+        hog.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        hog.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let found = largest(&format!("{}\n", hog.id()));
         hog.kill().unwrap();
         hog.wait().unwrap();
