@@ -38,7 +38,6 @@ export PATH=$PATH TMPDIR=/tmp
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-mount -t tmpfs tmp /tmp
 mount -t cgroup2 cgroup /sys/fs/cgroup
 ln -s /proc/self/fd /dev/fd
 echo "begun with: \$(</sys/fs/cgroup/cgroup.controllers)"
@@ -48,6 +47,7 @@ echo o >/proc/sysrq-trigger
 exec sleep infinity
 END
 chmod +x "$root/init"
+chmod 1777 "$root/tmp"
 (cd "$root" && find . | cpio --create --format=newc --quiet) >"$place/memory"
 timeout --kill-after=5 "${TWO_CPUS_TIMEOUT:-600}" qemu-system-x86_64 -M pc -cpu max -accel tcg,thread=multi -smp 2 -m 2G \
     -nodefaults -no-user-config -display none -serial stdio -no-reboot -kernel "$kernel" -initrd "$place/memory" \
