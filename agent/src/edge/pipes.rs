@@ -34,6 +34,8 @@ struct Open {
     sender: Mutex<PipeSender>,
     /// Something is to be done: more waits than the socket took, or it is to be closed.
     wanted: Notify,
+    /// It is to be closed now, whatever waits.
+    cut: Notify,
 }
 
 impl Open {
@@ -59,14 +61,14 @@ impl Pipes {
             Err(error) => return tracing::error!(%container_id, %error, "an executor can't be heard"),
         };
         let pid = Pid::new(format!("executor-{container_id}"), self.node);
-        let open = Arc::new(Open { sender: Mutex::new(sender), wanted: Notify::new() });
+        let open = Arc::new(Open { sender: Mutex::new(sender), wanted: Notify::new(), cut: Notify::new() });
         self.lock().insert(pid.clone(), open.clone());
         tokio::spawn(self.clone().attend(pid, container_id, open, receiver));
     }
 
     /// Whether an executor is reached through such a socket.
     pub(crate) fn reach(&self, pid: &Pid) -> bool {
-        pid.address() == self.node && self.lock().contains_key(pid)
+        self.found(pid).is_some()
     }
 
     /// Tells an executor; whether that went through such a socket. What is told to one that is gone is lost: its end is reported.
@@ -82,7 +84,8 @@ impl Pipes {
             Err(PipeError::Io(_)) => {}
             Err(error) => {
                 tracing::warn!(executor = %pid, %error, "an executor is cut off");
-                self.close(pid);
+                self.lock().remove(pid);
+                open.cut.notify_one();
             }
         }
         true
@@ -124,6 +127,7 @@ impl Pipes {
             let call = tokio::select! {
                 call = receiver.next::<ExecutorCall>() => call,
                 () = &mut serving => break,
+                () = open.cut.notified() => break,
             };
             let call = match call {
                 Ok(Some(call)) if call.container_id == container_id => call,
@@ -222,10 +226,13 @@ mod tests {
         assert_eq!(receiver.next::<ExecutorEvent>().await.unwrap(), None);
         assert!(!pipes.reach(&pid));
 
-        let (pipes, _end, pid) = world();
+        let (pipes, (_sender, mut receiver), pid) = world();
         let long = ExecutorEvent::Message(vec![7; 8 << 20].into());
         let taken = (0..100).take_while(|_| pipes.tell(&pid, &long)).count();
         assert!(taken < 20, "{taken}");
         assert!(!pipes.reach(&pid));
+        // Its socket ends, with what it held: nothing more is waited for.
+        let rest = receiver.next::<ExecutorEvent>().await;
+        assert!(matches!(rest, Err(PipeError::Truncated)), "it is cut in the middle of a message");
     }
 }
