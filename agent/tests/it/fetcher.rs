@@ -302,6 +302,11 @@ async fn what_does_not_fit_the_cache_is_fetched_past_it() {
     assert_eq!(left, ["another"]);
 }
 
+/// As who the agent is, without a limit.
+fn request<'a>(framework_id: &'a FrameworkId, uris: &'a [Uri], sandbox: &'a Path) -> FetchRequest<'a> {
+    FetchRequest { framework_id, uris, sandbox, user: None, disk_limit: None }
+}
+
 #[tokio::test]
 async fn nothing_is_waited_for_without_end() {
     let (closed, end) = mpsc::sync_channel(8);
@@ -321,13 +326,7 @@ async fn nothing_is_waited_for_without_end() {
     let patient = Place::new(|_| {});
     let (uris, sandbox) = ([cached(server.uri("/silent"))], patient.sandbox());
     let framework_id = FrameworkId::from("F");
-    let request = FetchRequest {
-        framework_id: &framework_id,
-        uris: &uris,
-        sandbox: &sandbox,
-        user: None,
-        disk_limit: None,
-    };
+    let request = request(&framework_id, &uris, &sandbox);
     let before = server.asked();
     let fetch = patient.fetcher.fetch(request);
     tokio::select! {
@@ -389,13 +388,7 @@ async fn uris_share_what_one_container_may_use() {
     let uris = [uri(&path), Uri { output_file: Some("second".into()), ..uri(&path) }];
     let sandbox = place.sandbox();
     let framework_id = FrameworkId::from("F");
-    let request = FetchRequest {
-        framework_id: &framework_id,
-        uris: &uris,
-        sandbox: &sandbox,
-        user: None,
-        disk_limit: Some(1000),
-    };
+    let request = FetchRequest { disk_limit: Some(1000), ..request(&framework_id, &uris, &sandbox) };
     let error = place.fetcher.fetch(request).await.unwrap_err().to_string();
     assert!(error.contains("half'") && error.contains("400 bytes"), "{error}");
     assert!(Path::new(&path).exists() && sandbox.join("half").exists() && !sandbox.join("second").exists());
